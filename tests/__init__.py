@@ -1,0 +1,1 @@
+"""Tests of the library, its generator and its contract."""
