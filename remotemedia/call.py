@@ -1,0 +1,441 @@
+"""One call, driven over grpclib.
+
+A call is two halves. The *writer* is a task of the call's own: it connects,
+sends the request headers, and sends what the caller's iterable yields. The
+*reader* is whoever awaits the response: it takes whole messages out of an
+inbox that the connection fills. HTTP/2 flow control is the only read-ahead:
+what was not read is not acknowledged, so a slow reader slows the peer.
+
+grpclib reports a broken stream by cancelling the tasks that wait on it, and
+drops what was received and not read yet. Here it only ever finds the writer;
+the reader is told through the inbox, after the last message that came. That
+keeps the cancellation count of the caller's task right, and loses nothing.
+
+Whatever makes a call fail comes out as ``CallError``, a ``GRPCError``. Only
+the caller's own exceptions, from their iterable or from encoding their
+message, come out unchanged.
+
+Attributes of grpclib with a leading underscore are used as ``Call`` opens and
+ends, and nowhere else; grpclib is pinned, and a test holds it to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Iterable,
+)
+from typing import (
+    TYPE_CHECKING,
+    Generic,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
+
+from grpclib.const import Cardinality, Status
+from grpclib.exceptions import ProtocolError, StreamTerminatedError
+from grpclib.utils import Wrapper
+from h2.errors import ErrorCodes
+from h2.exceptions import H2Error
+
+from remotemedia.inbox import PREFIX, Inbox
+from remotemedia.status import (
+    CallError,
+    last_headers,
+    not_connected,
+    not_grpc,
+    status_error,
+    terminated,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from grpclib.client import Stream as ClientStream
+    from typing_extensions import Self
+
+# An iterable that never waits would keep the loop from everything else.
+_MESSAGES_BETWEEN_YIELDS = 8
+# What writing to a closed stream raises; uvloop has a RuntimeError of its own.
+_WRITE_ERRORS = (H2Error, OSError, RuntimeError)
+# How long the caller's iterable may take to end after it was told to.
+_CLOSE_GRACE_S = 5.0
+
+
+class Message(Protocol):
+    """What a call needs of a message: it can be encoded and decoded."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        """Encode the message."""
+        ...
+
+    @classmethod
+    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name
+        """Decode a message; ValueError if the bytes are not one."""
+        ...
+
+
+@runtime_checkable
+class Suspicious(Protocol):
+    """A channel that wants to know when a peer may be dead."""
+
+    def suspect(self, since: float) -> None:
+        """Take note that a call timed out that began then, on the loop's clock."""
+        ...
+
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+class _Termination(Wrapper):
+    """grpclib's way to say that a stream broke, passed on to the call."""
+
+    def __init__(self, on_terminated: Callable[[Exception], None]) -> None:
+        super().__init__()
+        self._on_terminated = on_terminated
+
+    def cancel(self, error: Exception) -> None:
+        super().cancel(error)
+        self._on_terminated(error)
+
+
+class Call(Generic[RequestT, ResponseT]):
+    """One call, from the connection to the status."""
+
+    def __init__(
+        self,
+        stream: ClientStream[RequestT, ResponseT],
+        requests: AsyncIterable[RequestT] | Iterable[RequestT],
+        response_type: type[ResponseT],
+        cardinality: Cardinality,
+        *,
+        timeout: float | None,
+        idle_timeout: float | None,
+        max_send_bytes: int | None,
+        max_receive_bytes: int,
+    ) -> None:
+        self._stream = stream
+        self._requests = requests
+        self._response_type = response_type
+        self._cardinality = cardinality
+        self._timeout = timeout
+        self._idle_timeout = idle_timeout
+        self._max_send_bytes = max_send_bytes
+        self._inbox = Inbox(max_receive_bytes, self._on_bad_data)
+        self._is_open = False
+        self._is_stopped = False
+        self._headers_checked = False
+        self._error: BaseException | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def start(self) -> None:
+        """Start the writer and the clock."""
+        self._loop = asyncio.get_running_loop()
+        self._started = self._last_progress = self._loop.time()
+        self._writer = self._loop.create_task(self._write())
+        if self._timeout is not None:
+            self._timers["deadline"] = self._loop.call_later(
+                self._timeout, self._on_deadline
+            )
+        if self._idle_timeout is not None:
+            self._timers["idle"] = self._loop.call_later(
+                self._idle_timeout, self._on_idle, self._idle_timeout
+            )
+
+    def stop(self) -> None:
+        """End everything: the peer sees a reset, unless the call was over."""
+        if not self._is_stopped:
+            if not self._has_status():
+                self._fail(CallError(Status.CANCELLED, "the call was left"))
+            self._is_stopped = True
+            self._halt()
+            self._inbox.eof()
+            if self._is_open:
+                self._stream._release_stream()
+
+    async def close(self) -> None:
+        """End everything, and wait until the caller's iterable is closed."""
+        self.stop()
+        if not self._writer.done():
+            await asyncio.wait({self._writer}, timeout=_CLOSE_GRACE_S)
+
+    async def read(self) -> ResponseT | None:
+        """The next response, or None after the last one of a call that went well.
+
+        Raises:
+            CallError: the call failed. Every response that came before is
+                delivered first.
+            BaseException: what the caller's iterable raised.
+        """
+        data = await self._inbox.read()
+        if self._is_open and not self._headers_checked:
+            self._check_headers()
+        if data is None:
+            if self._error is not None:
+                raise self._error
+            self._check_status()
+            return None
+        self._last_progress = self._loop.time()
+        try:
+            return self._response_type.FromString(data)
+        except ValueError as error:
+            raise CallError(
+                Status.INTERNAL, f"the response could not be decoded: {error}"
+            ) from error
+
+    async def read_only(self) -> ResponseT:
+        """The one response of a call that has one."""
+        response = await self.read()
+        if response is None:
+            raise CallError(
+                Status.INTERNAL, "the peer answered OK, but without a message"
+            )
+        if await self.read() is not None:
+            raise CallError(
+                Status.INTERNAL, "the peer answered with more than one message"
+            )
+        return response
+
+    # -- the writer
+
+    async def _write(self) -> None:
+        try:
+            await self._open()
+            if isinstance(self._requests, AsyncIterable):
+                await self._send_async(self._requests)
+            else:
+                await self._send_plain(self._requests)
+        except asyncio.CancelledError as error:
+            if self._is_stopped or self._error is not None or self._has_ended():
+                raise
+            self._fail(error)
+        except BaseException as error:  # noqa: BLE001 - raised by the reader
+            self._fail(error)
+
+    async def _open(self) -> None:
+        stream = self._stream
+        stream._wrapper = _Termination(self._on_terminated)
+        try:
+            await stream.send_request()
+        except (OSError, H2Error, ProtocolError) as error:
+            raise not_connected(error) from error
+        except StreamTerminatedError as error:
+            raise terminated(error) from error
+        # grpclib's `send_request` does not wait after it registered the stream,
+        # so no frame has come in yet, and the buffer can still be replaced.
+        transport = stream._stream
+        self._inbox.acknowledge = transport.buffer._ack_callback
+        transport.buffer = self._inbox  # type: ignore[assignment]  # takes its place
+        self._transport = transport
+        self._is_open = True
+        if not stream._channel._connected or transport.connection.is_closing():
+            # The connection ended before grpclib knew of the stream.
+            raise CallError(
+                Status.UNAVAILABLE,
+                "the peer closed the connection before the call",
+                is_refused=True,
+            )
+
+    async def _send_async(self, requests: AsyncIterable[RequestT]) -> None:
+        iterator = requests.__aiter__()
+        sent = 0
+        try:
+            async for request in iterator:
+                await self._send(request)
+                sent += 1
+                if sent % _MESSAGES_BETWEEN_YIELDS == 0:
+                    await asyncio.sleep(0)
+        finally:
+            close = getattr(iterator, "aclose", None)
+            if close is not None:
+                await close()
+        await self._half_close()
+
+    async def _send_plain(self, requests: Iterable[RequestT]) -> None:
+        if not self._cardinality.client_streaming:
+            for request in requests:
+                await self._send(request, end=True)
+            return
+        iterator = iter(requests)
+        try:
+            for sent, request in enumerate(iterator, 1):
+                await self._send(request)
+                if sent % _MESSAGES_BETWEEN_YIELDS == 0:
+                    await asyncio.sleep(0)
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+        await self._half_close()
+
+    async def _send(self, request: RequestT, *, end: bool = False) -> None:
+        data = request.SerializeToString()
+        if self._max_send_bytes is not None and len(data) > self._max_send_bytes:
+            raise CallError(
+                Status.RESOURCE_EXHAUSTED,
+                f"the request is {len(data)} bytes, over the limit of "
+                f"{self._max_send_bytes} (max_send_bytes): stream it in chunks, or "
+                "raise the limit here and at the service",
+                unprocessed=not self._cardinality.client_streaming,
+            )
+        try:
+            await self._transport.send_data(
+                PREFIX.pack(0, len(data)) + data, end_stream=end
+            )
+        except _WRITE_ERRORS:
+            self._check_open()
+            raise
+        self._last_progress = self._loop.time()
+
+    async def _half_close(self) -> None:
+        try:
+            await self._transport.end()
+        except _WRITE_ERRORS:
+            self._check_open()
+            raise
+
+    def _check_open(self) -> None:
+        """End the writer where the stream is closed; the reader knows why."""
+        if self._has_ended():
+            raise asyncio.CancelledError
+
+    # -- how a call ends
+
+    def _has_status(self) -> bool:
+        return self._is_open and "grpc-status" in last_headers(self._transport)
+
+    def _has_ended(self) -> bool:
+        return self._is_open and not self._transport.closable
+
+    def _on_deadline(self) -> None:
+        if self._is_open and isinstance(self._stream._channel, Suspicious):
+            self._stream._channel.suspect(self._started)
+        self._fail(
+            CallError(
+                Status.DEADLINE_EXCEEDED,
+                f"the call was not done within {round(self._timeout or 0, 2):g} s",
+                unprocessed=not self._is_open,
+            )
+        )
+
+    def _on_idle(self, idle_timeout: float) -> None:
+        idle = self._loop.time() - self._last_progress
+        # The clock may read a little less than the timer waited.
+        if idle > idle_timeout - 0.001:
+            self._fail(
+                CallError(
+                    Status.DEADLINE_EXCEEDED,
+                    f"the stream made no progress for {idle_timeout:g} s",
+                )
+            )
+        else:
+            self._timers["idle"] = self._loop.call_later(
+                idle_timeout - idle, self._on_idle, idle_timeout
+            )
+
+    def _on_bad_data(self, error: CallError) -> None:
+        # What is no gRPC answer at all says so in its headers.
+        self._fail(not_grpc(self._transport) or error)
+
+    def _on_terminated(self, error: Exception) -> None:
+        if self._has_status():
+            self._inbox.eof()
+        else:
+            self._fail(terminated(error))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None and not self._is_stopped:
+            self._error = error
+            self._halt()
+            self._inbox.eof()
+
+    def _halt(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        if self._is_open and self._transport.closable:
+            self._transport.reset_nowait(ErrorCodes.CANCEL)
+        if self._writer is not asyncio.current_task():
+            self._writer.cancel()
+
+    def _check_headers(self) -> None:
+        self._headers_checked = True
+        if error := not_grpc(self._transport):
+            raise error
+
+    def _check_status(self) -> None:
+        if self._inbox.is_partial:
+            raise CallError(
+                Status.INTERNAL, "the peer ended in the middle of a message"
+            )
+        if error := status_error(last_headers(self._transport)):
+            raise error
+
+
+class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
+    """The responses of a streaming call: an asynchronous generator of them.
+
+    The call begins with the first response that is asked for. It ends, and the peer
+    sees it reset, as the iteration ends, fails or is cancelled, with ``aclose()``,
+    and as nothing refers to this object any more.
+    """
+
+    def __init__(self, call: Call[RequestT, ResponseT]) -> None:
+        self._call = call
+        self._is_started = False
+        self._is_closed = False
+
+    async def read(self) -> ResponseT | None:
+        """The next response, or None after the last; it can be cancelled and repeated.
+
+        Raises:
+            CallError: the call failed. Every response that came before is
+                delivered first.
+            BaseException: what the caller's iterable raised.
+        """
+        if self._is_closed:
+            return None
+        if not self._is_started:
+            self._is_started = True
+            self._call.start()
+        return await self._call.read()
+
+    async def aclose(self) -> None:
+        """End the call, and close the caller's iterable."""
+        if not self._is_closed:
+            self._is_closed = True
+            if self._is_started:
+                await self._call.close()
+
+    async def __anext__(self) -> ResponseT:
+        try:
+            response = await self.read()
+        except BaseException:
+            await self.aclose()
+            raise
+        if response is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        return response
+
+    async def asend(self, value: None) -> ResponseT:
+        """As ``__anext__``: a call takes nothing from its reader."""
+        return await self.__anext__()
+
+    async def athrow(
+        self,
+        typ: type[BaseException] | BaseException,
+        val: object = None,
+        tb: TracebackType | None = None,
+    ) -> ResponseT:
+        """End the call, and raise the exception."""
+        await self.aclose()
+        raise typ
+
+    def __del__(self) -> None:
+        if self._is_started and not self._is_closed:
+            self._call.stop()
