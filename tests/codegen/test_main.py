@@ -1,0 +1,223 @@
+"""The command line: what it writes, says and leaves alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codegen.__main__ import main
+from tests import oracle
+from tests.codegen.conftest import PROTOS
+
+PROTO = """
+syntax = "proto3";
+package some.where;
+message Thing { string name = 1; }
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Return a folder with one proto, and the place to generate into."""
+    (tmp_path / "protos").mkdir()
+    (tmp_path / "protos" / "thing.proto").write_text(PROTO)
+    return tmp_path
+
+
+def run(project: Path, *options: str) -> int:
+    return main(
+        ["--protos", str(project / "protos"), "--out", str(project / "out"), *options]
+    )
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.py")
+    }
+
+
+def test_the_repository_is_up_to_date() -> None:
+    command = [sys.executable, "-m", "codegen", "--check"]
+    done = subprocess.run(
+        command, cwd=oracle.REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_package_is_written_with_everything_above_it(project: Path) -> None:
+    assert run(project) == 0
+    assert sorted(tree(project / "out")) == [
+        "some/__init__.py",
+        "some/where/__init__.py",
+        "some/where/thing.py",
+    ]
+
+
+def test_a_second_run_changes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(project)
+    capsys.readouterr()
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*.py")}
+    assert run(project) == 0
+    assert capsys.readouterr().out == ""
+    assert before == {path: path.stat().st_mtime_ns for path in project.rglob("*.py")}
+
+
+def test_the_output_depends_on_the_protos_alone(project: Path) -> None:
+    run(project)
+    elsewhere = project / "a" / "place" / "elsewhere"
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path.cwd())}
+    (elsewhere / "ruff.toml").parent.mkdir(parents=True)
+    (elsewhere / "ruff.toml").write_text("line-length = 40\n")
+    (project / "protos").rename(elsewhere / "other")
+    command = [sys.executable, "-m", "codegen", "--protos", "other", "--out", "."]
+    environment["PYTHONPATH"] = str(oracle.REPOSITORY)
+    subprocess.run(command, cwd=elsewhere, env=environment, check=True)
+    assert tree(elsewhere) == tree(project / "out")
+    assert not any(str(project) in text for text in tree(elsewhere).values())
+
+
+def test_check_is_silent_where_nothing_differs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(project)
+    capsys.readouterr()
+    assert run(project, "--check") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_check_shows_a_diff_and_writes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(project)
+    module = project / "out" / "some" / "where" / "thing.py"
+    module.write_text(module.read_text().replace("Thing", "Think"))
+    before = tree(project)
+    capsys.readouterr()
+    assert run(project, "--check") == 1
+    shown = capsys.readouterr().out
+    assert "-class Think(proto.Message):" in shown
+    assert "+class Thing(proto.Message):" in shown
+    assert tree(project) == before
+
+
+def test_check_notices_missing_and_stale_files(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(project, "--check") == 1
+    assert "+class Thing(proto.Message):" in capsys.readouterr().out
+    assert not (project / "out").exists()
+    run(project)
+    (project / "protos" / "thing.proto").rename(project / "protos" / "renamed.proto")
+    capsys.readouterr()
+    assert run(project, "--check") == 1
+    shown = capsys.readouterr().out
+    assert "-class Thing(proto.Message):" in shown
+    assert "+class Thing(proto.Message):" in shown
+
+
+def test_what_a_removed_proto_left_is_removed_and_nothing_else(project: Path) -> None:
+    run(project)
+    (project / "out/some/where/mine.py").write_text("x = 1\n")
+    (project / "protos" / "other.proto").write_text(PROTO.replace("where", "other"))
+    (project / "protos" / "thing.proto").unlink()
+    run(project)
+    assert sorted(tree(project / "out")) == [
+        "some/__init__.py",
+        "some/other/__init__.py",
+        "some/other/other.py",
+        "some/where/mine.py",
+    ]
+
+
+def test_a_hand_written_package_is_left_alone(project: Path) -> None:
+    package = project / "out" / "some" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("import os\n")
+    run(project)
+    assert package.read_text() == "import os\n"
+
+
+def test_a_namespace_of_others_is_not_made_a_package(project: Path) -> None:
+    proto = project / "protos" / "thing.proto"
+    proto.write_text(PROTO.replace("some.where", "google.thing"))
+    run(project)
+    assert not (project / "out" / "google" / "__init__.py").exists()
+    assert (project / "out" / "google" / "thing" / "__init__.py").exists()
+
+
+def test_a_broken_proto_is_shown_with_its_line_and_changes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(project)
+    before = tree(project)
+    (project / "protos" / "broken.proto").write_text('syntax = "proto3";\nmessage {')
+    capsys.readouterr()
+    assert run(project) == 1
+    shown = capsys.readouterr()
+    assert "broken.proto:2:9: Expected message name." in shown.err
+    assert shown.out == ""
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize(
+    ("syntax", "named"), [('syntax = "proto2";', "proto2"), ('edition = "2023";', "ed")]
+)
+def test_other_syntaxes_are_refused_by_name(
+    project: Path, capsys: pytest.CaptureFixture[str], syntax: str, named: str
+) -> None:
+    (project / "protos" / "old.proto").write_text(f"{syntax}\nmessage Old {{}}\n")
+    assert run(project) == 1
+    shown = capsys.readouterr().err
+    assert "old.proto: only proto3 is supported" in shown
+    assert named in shown
+
+
+def test_a_type_of_proto2_is_refused_by_name(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "protos" / "meta.proto").write_text(
+        'syntax = "proto3";\nimport "google/protobuf/descriptor.proto";\n'
+        "message Meta { google.protobuf.FileDescriptorProto file = 1; }\n"
+    )
+    assert run(project) == 1
+    shown = capsys.readouterr().err
+    assert "Meta uses google.protobuf.FileDescriptorProto, which is not" in shown
+
+
+def test_a_folder_without_protos_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--protos", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "there are no .proto files in" in capsys.readouterr().err
+
+
+def test_own_options_do_no_harm(project: Path) -> None:
+    (project / "protos" / "options.proto").write_text(
+        'syntax = "proto3";\npackage some.where;\n'
+        'import "google/protobuf/descriptor.proto";\n'
+        "extend google.protobuf.FieldOptions { string unit = 50000; }\n"
+        'message Sized { int32 size = 1 [(unit) = "bytes", deprecated = true]; }\n'
+    )
+    assert run(project) == 0
+
+
+def test_the_generator_does_not_need_what_it_generates(project: Path) -> None:
+    # Where new protos have broken the library, running it is what mends it.
+    (project / "remotemedia").mkdir()
+    (project / "remotemedia" / "__init__.py").write_text("raise ImportError\n")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(project), str(oracle.REPOSITORY)]),
+    }
+    command = [sys.executable, "-P", "-m", "codegen"]
+    if sys.version_info < (3, 11):
+        command.remove("-P")
+    command += ["--protos", str(PROTOS), "--out", str(project / "out")]
+    subprocess.run(command, cwd=project, env=environment, check=True)

@@ -1,0 +1,180 @@
+"""What is in the generated modules: names, documentation, defaults and layout."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pickle
+from pathlib import Path
+from typing import Any
+
+import betterproto
+import pytest
+
+from codegen import naming
+from remotemedia import proto, rpc
+
+pytestmark = pytest.mark.usefixtures("generated")
+
+
+def load(name: str) -> Any:
+    """Import a generated module; what is in it no type checker can know."""
+    return importlib.import_module(name)
+
+
+def test_a_package_exports_everything_sorted() -> None:
+    shapes = load("fixtures.shapes")
+    assert shapes.__all__ == ["Framed", "More", "Shape"]
+    kinds = load("fixtures.kinds")
+    assert kinds.__all__ == ["CallsBase", "CallsStub", "Kinds", "WellKnown"]
+
+
+def test_a_module_is_made_of_each_file() -> None:
+    assert load("fixtures.kinds").Kinds.__module__ == "fixtures.kinds.kinds"
+    # Two files of one name, and one whose name is a keyword.
+    assert load("fixtures.shapes").Shape.__module__ == "fixtures.shapes.shapes_common"
+    assert load("fixtures.shapes").More.__module__ == "fixtures.shapes.more_common"
+    assert load("fixtures.shapes").Framed.__module__ == "fixtures.shapes.class_"
+    # Without a package: neither the standard library nor a package is hidden.
+    assert load("types_").Loose(name="a").name == "a"
+    assert load("fixtures_").Looser(name="a").name == "a"
+
+
+def test_types_of_other_packages_are_the_same_classes() -> None:
+    kinds, sounds = load("fixtures.kinds"), load("fixtures.sounds")
+    heard = load("fixtures.import_").Heard(sound=sounds.Sound(name="s"))
+    assert kinds.Kinds(sound=heard.sound).sound is heard.sound
+    shape = load("fixtures.shapes").Shape(name="s")
+    assert (
+        load("fixtures.shapes").Framed.FromString(b"\x0a\x03\x0a\x01s").shape == shape
+    )
+
+
+def test_comments_are_documentation(generated: Path) -> None:
+    kinds = load("fixtures.kinds.kinds")
+    assert inspect.getdoc(kinds.Kinds) == (
+        "Leading comment of the message.\n"
+        'Its second line has "quotes", a \\ backslash and """three quotes""".\n'
+        "\n"
+        "At most one of ``text``, ``raw``, ``deeper``, ``number`` is set "
+        "(``choice``).\n"
+        "Comment of the oneof."
+    )
+    assert inspect.getdoc(kinds) == "Every way to hold a value."
+    assert inspect.getdoc(kinds.CallsStub) == "One method of every shape."
+    assert inspect.getdoc(kinds.CallsBase.many) == "One to many."
+    text = (generated / "fixtures" / "kinds" / "kinds.py").read_text()
+    documented = (
+        '    plain: int = proto.field(1, "int32", 0)\n'
+        '    """Leading comment of the field.\n'
+        "\n"
+        "    Trailing comment of the field.\n"
+        '    """\n'
+    )
+    assert documented in text
+    comments = [line for line in text.splitlines() if "much longer" in line]
+    assert comments
+    assert max(map(len, comments)) <= 88
+
+
+def test_names_that_clash_get_underscores() -> None:
+    names = load("fixtures.names")
+    assert [field.name for field in dataclasses.fields(names.Fields)] == [
+        *("from_", "class_", "str", "bytes", "int", "bool", "float", "list", "dict"),
+        *("len", "self_", "dump_", "parse_", "to_dict_", "type", "datetime"),
+        *("builtins_", "wire_", "proto_", "values", "values_", "d", "from_string"),
+        *("isinstance", "object", "sample_rate", "sample_rate_", "_1", "native_"),
+        *("tag", "staticmethod", "frozenset", "property", "memoryview"),
+    ]
+    assert names.Outer(inner=names.OuterInner(first=1)).inner.first == 1
+    assert names.OuterInner_(second=2).second == 2
+    assert names.None_(none="x").none == "x"
+    assert names.LowerCase(by_name={"a": names.LowerCaseNested()})
+
+
+def test_awkward_fields_work() -> None:
+    cls = load("fixtures.names").Fields
+    given: dict[str, Any] = {
+        "from_": "a",
+        "class_": "b",
+        "str": "c",
+        "bytes": b"d",
+        "int": 1,
+        "bool": True,
+        "float": 0.5,
+        "list": ["e"],
+        "dict": {"f": 2},
+        "len": 3,
+        "self_": "g",
+        "dump_": "h",
+        "parse_": "i",
+        "to_dict_": "j",
+        "type": "k",
+        "sample_rate": "l",
+        "sample_rate_": "m",
+        "memoryview": b"n",
+        "staticmethod": "o",
+        "frozenset": "p",
+        "isinstance": "q",
+        "object": "r",
+    }
+    message = cls(**given)
+    for decoded in (
+        cls.FromString(bytes(message)),
+        pickle.loads(pickle.dumps(message)),
+    ):
+        assert decoded == message
+        assert {name: getattr(decoded, name) for name in given} == given
+    message = cls(from_="a", dump_="h", str="c", class_="b")
+    assert message.to_dict() == {"from": "a", "dump": "h", "str": "c", "class": "b"}
+    assert cls().from_json(message.to_json()) == message
+
+
+def test_the_reserved_names_are_all_that_the_bases_have() -> None:
+    public = {name for name in dir(proto.Message) if not name.startswith("_")}
+    assert {naming.field_scope().name(name) for name in public} == {
+        f"{name}_" for name in public
+    }
+    public = {name for name in dir(rpc.ServiceStub) if not name.startswith("_")}
+    public |= {"channel", "timeout", "deadline", "metadata"}
+    assert {naming.method_scope().name(name) for name in public} == {
+        f"{name}_" for name in public
+    }
+
+
+def test_enum_members_are_named_without_the_enum() -> None:
+    odd = load("fixtures.names").Odd
+    assert {name: int(member) for name, member in odd.__members__.items()} == {
+        "UNSPECIFIED": 0,
+        "mro_": 1,
+        "name_": 2,
+        "value_": 3,
+        "NEGATIVE": -1,
+        "LOWEST": -(2**31),
+        "ALIAS": 1,
+        "NOT_ODD_ONE": 4,
+        "None_": 5,
+        "class_": 6,
+        "private": 7,
+    }
+    assert odd.ALIAS is odd.mro_
+    # What is left would not be a name.
+    kinds = load("fixtures.names").EnumType
+    assert list(kinds.__members__) == ["TYPE_UNSPECIFIED", "_1", "_1ST"]
+
+
+def test_defaults_are_read_where_nothing_is_set() -> None:
+    message = load("fixtures.kinds").Kinds()
+    values = (message.plain, message.maybe, message.many, message.by_name)
+    assert values == (0, None, [], {})
+    assert message.shape.name == ""
+    assert betterproto.which_one_of(message, "choice") == ("", None)
+    with pytest.raises(AttributeError, match="'choice' is set to None, not 'text'"):
+        _ = message.text
+    assert bytes(message) == b""
+
+
+def test_a_constructor_takes_fields_by_position_too() -> None:
+    kinds = load("fixtures.kinds").Kinds
+    assert kinds(1, 2, [3]) == kinds(plain=1, maybe=2, many=[3])

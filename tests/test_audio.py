@@ -1,0 +1,457 @@
+"""AudioBuffer: numpy, formats, WAV files, chunks and checks."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile  # type: ignore[import-untyped]  # it has no type hints
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from remotemedia.v1 import AudioBuffer, AudioFormat
+
+DTYPES: dict[AudioFormat, np.dtype[Any]] = {
+    AudioFormat.F32: np.dtype(np.float32),
+    AudioFormat.I16: np.dtype(np.int16),
+    AudioFormat.I32: np.dtype(np.int32),
+}
+FORMATS = list(DTYPES)
+
+
+def arrays(format_: AudioFormat) -> st.SearchStrategy[npt.NDArray[Any]]:
+    """Samples of one format in every layout that numpy can hold them in."""
+    shape = st.one_of(
+        st.tuples(st.integers(0, 30)),
+        st.tuples(st.integers(0, 30), st.integers(1, 6)),
+    )
+    layout = st.sampled_from(["as is", "reversed", "strided", "fortran"])
+
+    def laid_out(array: npt.NDArray[Any], how: str) -> npt.NDArray[Any]:
+        if how == "reversed":
+            return array[::-1]
+        if how == "strided":
+            return np.repeat(array, 2, axis=0)[::2]
+        if how == "fortran":
+            return np.asfortranarray(array)
+        return array
+
+    plain = st.tuples(st.booleans(), shape).flatmap(
+        lambda drawn: st_numpy.arrays(
+            DTYPES[format_].newbyteorder(">" if drawn[0] else "<"),
+            drawn[1],
+            # Bytes, so that every float occurs: NaN, infinity, subnormal.
+            elements=st.binary(min_size=4, max_size=4).map(
+                lambda four: np.frombuffer(four, DTYPES[format_])[0]
+            ),
+        )
+    )
+    return st.builds(laid_out, plain, layout)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@settings(max_examples=50)
+@given(data=st.data(), rate=st.integers(1, 2**32 - 1))
+def test_numpy_round_trip(format_: AudioFormat, data: st.DataObject, rate: int) -> None:
+    array = data.draw(arrays(format_))
+    buffer = AudioBuffer.from_numpy(array, rate)
+
+    frames = array.shape[0]
+    channels = 1 if array.ndim == 1 else array.shape[1]
+    assert (buffer.sample_rate, buffer.channels) == (rate, channels)
+    assert buffer.format is format_
+    assert (buffer.frames, buffer.num_samples) == (frames, frames * channels)
+    assert buffer.duration == frames / rate
+    buffer.validate()
+
+    back = buffer.to_numpy()
+    assert back.shape == (frames, channels)
+    assert back.dtype == DTYPES[format_].newbyteorder("<")
+    # As bytes: NaN is not equal to itself, and its payload must survive too.
+    little_endian = array.astype(array.dtype.newbyteorder("<"))
+    assert back.tobytes() == little_endian.tobytes() == buffer.samples
+
+
+def test_samples_are_interleaved_and_little_endian() -> None:
+    array = np.array([[1, 2], [3, -4]], np.int16)
+    assert AudioBuffer.from_numpy(array, 8000).samples == bytes.fromhex(
+        "0100 0200 0300 fcff"
+    )
+
+
+def test_numbers_of_the_formats_are_the_contracts() -> None:
+    made = {
+        AudioBuffer.from_numpy(np.zeros(1, dtype), 8000).format.value: dtype.name
+        for dtype in DTYPES.values()
+    }
+    assert made == {1: "float32", 2: "int16", 3: "int32"}
+
+
+def test_to_numpy_shares_memory_and_is_read_only() -> None:
+    buffer = AudioBuffer.from_numpy(np.arange(6, dtype=np.int16).reshape(3, 2), 8000)
+    array = buffer.to_numpy()
+    assert np.shares_memory(array, np.frombuffer(buffer.samples, np.uint8))
+    with pytest.raises(ValueError, match="read-only"):
+        array[0, 0] = 1
+
+
+def test_to_numpy_of_a_bytearray_is_read_only_too() -> None:
+    buffer = AudioBuffer.from_numpy(np.arange(3, dtype=np.int16), 8000)
+    buffer.samples = bytearray(buffer.samples)  # type: ignore[assignment]  # on purpose
+    assert not buffer.to_numpy().flags.writeable
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [np.float64, np.float16, np.uint8, np.int8, np.int64, np.bool_, np.complex64],
+)
+def test_other_dtypes_are_refused_with_advice(dtype: type[np.generic]) -> None:
+    array: Any = np.zeros(4, dtype)
+    with pytest.raises(TypeError) as caught:
+        AudioBuffer.from_numpy(array, 8000)
+    assert f"array has dtype {np.dtype(dtype)}" in str(caught.value)
+    assert "convert" in str(caught.value)
+
+
+def test_the_advice_for_float64_and_8_bit_works() -> None:
+    wave = np.sin(np.arange(100) / 5)
+    with pytest.raises(TypeError, match=r"array\.astype\(numpy\.float32\) converts"):
+        AudioBuffer.from_numpy(wave, 8000)
+    AudioBuffer.from_numpy(wave.astype(np.float32), 8000)
+
+    eight_bit = np.array([0, 128, 255], np.uint8)
+    with pytest.raises(
+        TypeError, match=r"\(array.astype\(numpy.float32\) - 128\) / 128"
+    ):
+        AudioBuffer.from_numpy(eight_bit, 8000)  # type: ignore[arg-type]  # on purpose
+    floats = (eight_bit.astype(np.float32) - 128) / 128
+    assert floats.tolist() == [-1.0, 0.0, 127 / 128]
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((), np.int16), r"shape \(\); it must be \(frames,\) or"),
+        (np.zeros((2, 2, 2), np.int16), r"shape \(2, 2, 2\); it must be"),
+        (np.zeros((4, 0), np.int16), r"0 channels; it must be \(frames, channels\)"),
+        (np.zeros((2, 1025), np.int16), r"1025 channels.*Pass array\.T"),
+    ],
+)
+def test_other_shapes_are_refused(array: npt.NDArray[np.int16], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        AudioBuffer.from_numpy(array, 8000)
+
+
+def test_a_list_is_refused() -> None:
+    not_array: Any = [0.0, 0.5]
+    with pytest.raises(TypeError, match=r"must be a numpy array, not list; numpy\.as"):
+        AudioBuffer.from_numpy(not_array, 8000)
+
+
+@pytest.mark.parametrize("rate", [0, -8000, 2**32])
+def test_rates_out_of_range_are_refused(rate: int) -> None:
+    with pytest.raises(ValueError, match=f"sample_rate is {rate}; it must be at"):
+        AudioBuffer.from_numpy(np.zeros(1, np.int16), rate)
+
+
+@pytest.mark.parametrize("rate", [8000.0, "8000", None, True, np.True_])
+def test_rates_that_are_no_int_are_refused(rate: Any) -> None:
+    with pytest.raises(TypeError, match="sample_rate must be an int, not "):
+        AudioBuffer.from_numpy(np.zeros(1, np.int16), rate)
+
+
+def test_an_integer_of_numpy_is_a_rate() -> None:
+    rate: Any = np.uint16(8000)
+    buffer = AudioBuffer.from_numpy(np.zeros(1, np.int16), rate)
+    assert type(buffer.sample_rate) is int
+
+
+# Formats
+
+
+def test_integers_become_floats_by_the_contracts_divisors() -> None:
+    i16 = np.array([-32768, -1, 0, 1, 32767], np.int16)
+    assert AudioBuffer.from_numpy(i16, 8000).to_float32()[:, 0].tolist() == [
+        -1.0,
+        -1 / 32768,
+        0.0,
+        1 / 32768,
+        32767 / 32768,
+    ]
+    i32 = np.array([-(2**31), -(2**30), 0, 2**24], np.int32)
+    floats = AudioBuffer.from_numpy(i32, 8000).to_float32()
+    assert floats[:, 0].tolist() == [-1.0, -0.5, 0.0, 1 / 128]
+    assert floats.dtype == np.float32
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_to_float32_is_a_new_array_of_its_own(format_: AudioFormat) -> None:
+    buffer = AudioBuffer.from_numpy(np.zeros((3, 2), DTYPES[format_]), 8000)
+    floats = buffer.to_float32()
+    floats += 1
+    assert floats.shape == (3, 2)
+    assert not any(buffer.samples)
+
+
+@pytest.mark.parametrize(
+    ("format_", "lowest", "highest"),
+    [(AudioFormat.I16, -32768, 32767), (AudioFormat.I32, -(2**31), 2**31 - 1)],
+)
+def test_floats_become_integers_clamped(
+    format_: AudioFormat, lowest: int, highest: int
+) -> None:
+    floats = np.array([-np.inf, -3, -1, 0, 1, 3, np.inf, np.nan], np.float32)
+    array = AudioBuffer.from_numpy(floats, 8000).to_format(format_).to_numpy()
+    clamped = [lowest] * 3 + [0] + [highest] * 3 + [0]
+    assert array[:, 0].tolist() == clamped
+
+
+def test_floats_become_the_nearest_integer() -> None:
+    floats = np.array([0.4, 0.6, -0.4, -0.6], np.float32) / 32768
+    array = AudioBuffer.from_numpy(floats, 8000).to_format(AudioFormat.I16).to_numpy()
+    assert array[:, 0].tolist() == [0, 1, 0, -1]
+
+
+@pytest.mark.parametrize("wider", [AudioFormat.F32, AudioFormat.I32])
+def test_every_16_bit_sample_survives_a_wider_format(wider: AudioFormat) -> None:
+    array = np.arange(-32768, 32768).astype(np.int16).reshape(-1, 4)
+    buffer = AudioBuffer.from_numpy(array, 48000)
+    assert buffer.to_format(wider).to_format(AudioFormat.I16) == buffer
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("target", FORMATS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_to_format_agrees_with_to_float32(
+    format_: AudioFormat, target: AudioFormat, data: st.DataObject
+) -> None:
+    buffer = AudioBuffer.from_numpy(data.draw(arrays(format_)), 8000)
+    converted = buffer.to_format(target)
+    converted.validate()
+    assert converted.format is target
+    assert (converted.sample_rate, converted.channels, converted.num_samples) == (
+        buffer.sample_rate,
+        buffer.channels,
+        buffer.num_samples,
+    )
+    expected = buffer.to_float32()
+    if target is not format_ and target is not AudioFormat.F32:
+        expected = np.nan_to_num(np.clip(expected, -1, 1), nan=0.0)
+    # Half a step of I16, and what clamping takes off 1.0.
+    tolerance = 0 if target in (format_, AudioFormat.F32) else 1 / 32768
+    np.testing.assert_allclose(
+        converted.to_float32(), expected, rtol=0, atol=tolerance, equal_nan=True
+    )
+
+
+def test_to_format_of_the_same_format_is_the_buffer_itself() -> None:
+    buffer = AudioBuffer.from_numpy(np.zeros(2, np.int16), 8000)
+    assert buffer.to_format(AudioFormat.I16) is buffer
+
+
+@pytest.mark.parametrize("target", [AudioFormat.UNSPECIFIED, 4])
+def test_to_format_refuses_what_is_no_format(target: int) -> None:
+    buffer = AudioBuffer.from_numpy(np.zeros(2, np.int16), 8000)
+    with pytest.raises(ValueError, match=r"target is .*; it must be F32, I16 or I32"):
+        buffer.to_format(target)
+
+
+# Chunks
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@settings(max_examples=50)
+@given(data=st.data(), frames=st.integers(1, 40))
+def test_chunks_lose_and_repeat_nothing(
+    format_: AudioFormat, data: st.DataObject, frames: int
+) -> None:
+    buffer = AudioBuffer.from_numpy(data.draw(arrays(format_)), 16000)
+    chunks = list(buffer.chunks(frames))
+    assert b"".join(chunk.samples for chunk in chunks) == buffer.samples
+    for chunk in chunks:
+        chunk.validate()
+        assert chunk.format is format_
+        assert (chunk.sample_rate, chunk.channels) == (16000, buffer.channels)
+    assert [chunk.frames for chunk in chunks[:-1]] == [frames] * (len(chunks) - 1)
+    if chunks:
+        assert 1 <= chunks[-1].frames <= frames
+
+
+def test_chunks_refuse_misuse_before_the_first_is_taken() -> None:
+    buffer = AudioBuffer.from_numpy(np.zeros(4, np.int16), 8000)
+    with pytest.raises(ValueError, match="frames is 0; it must be at least 1"):
+        buffer.chunks(0)
+    with pytest.raises(TypeError, match="frames must be an int, not float"):
+        buffer.chunks(1.5)  # type: ignore[arg-type]  # on purpose
+    buffer.channels = 3
+    with pytest.raises(ValueError, match=r"AudioBuffer\.num_samples is 4"):
+        buffer.chunks(1)
+
+
+# Checks
+
+
+def stereo(**changes: Any) -> AudioBuffer:
+    """Two frames of 16-bit stereo, right but for the changes."""
+    fields: dict[str, Any] = {
+        "samples": bytes(8),
+        "sample_rate": 8000,
+        "channels": 2,
+        "format": AudioFormat.I16,
+        "num_samples": 4,
+    }
+    return AudioBuffer(**(fields | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"format": AudioFormat.UNSPECIFIED},
+            r"\.format is .*; it must be F32, I16 or",
+        ),
+        ({"format": 9}, r"\.format is .*; it must be F32, I16 or I32"),
+        ({"sample_rate": 0}, r"\.sample_rate is 0; it must be at least 1"),
+        ({"channels": 0}, r"\.channels is 0; it must be at least 1"),
+        ({"channels": 2**32}, r"\.channels is 4294967296; it must be at most"),
+        (
+            {"channels": 3},
+            r"\.num_samples is 4, which is not a multiple of channels, 3",
+        ),
+        ({"num_samples": 2}, r"\.samples has 8 bytes, and num_samples says 2 x 2"),
+        ({"num_samples": -4}, r"\.num_samples is -4; it must be at least 0"),
+        ({"samples": bytes(9)}, r"\.samples has 9 bytes, and num_samples says 4 x 2"),
+        ({"format": AudioFormat.F32}, r"\.samples has 8 bytes, .* says 4 x 4"),
+    ],
+)
+def test_fields_that_do_not_fit_are_refused(changes: dict[str, Any], said: str) -> None:
+    stereo().validate()
+    buffer = stereo(**changes)
+    for use in (
+        buffer.validate,
+        buffer.to_numpy,
+        buffer.to_float32,
+        lambda: buffer.to_format(AudioFormat.F32),
+        lambda: buffer.chunks(1),
+        lambda: buffer.to_wav(io.BytesIO()),
+    ):
+        with pytest.raises(ValueError, match="AudioBuffer" + said):
+            use()
+
+
+def test_fields_of_the_wrong_type_are_refused() -> None:
+    buffer = stereo()
+    buffer.samples = [1, 2]  # type: ignore[assignment]  # on purpose
+    with pytest.raises(TypeError, match=r"AudioBuffer\.samples is list; it must be"):
+        buffer.validate()
+    buffer = stereo()
+    buffer.sample_rate = "8000"  # type: ignore[assignment]  # on purpose
+    with pytest.raises(TypeError, match=r"AudioBuffer\.sample_rate must be an int"):
+        buffer.validate()
+
+
+def test_an_empty_buffer_is_sound() -> None:
+    buffer = AudioBuffer.from_numpy(np.zeros((0, 2), np.float32), 8000)
+    buffer.validate()
+    assert (buffer.frames, buffer.duration) == (0, 0.0)
+    assert buffer.to_numpy().shape == (0, 2)
+    assert list(buffer.chunks(10)) == []
+
+
+def test_length_of_a_buffer_without_channels_or_rate_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"AudioBuffer\.channels is 0"):
+        _ = AudioBuffer().frames
+    with pytest.raises(ValueError, match=r"AudioBuffer\.sample_rate is 0"):
+        _ = stereo(sample_rate=0).duration
+
+
+def test_a_decoded_buffer_has_the_methods_too() -> None:
+    decoded = AudioBuffer().parse(bytes(stereo()))
+    assert decoded.to_numpy().tolist() == [[0, 0], [0, 0]]
+
+
+# WAV files
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 2), (192000, 6)])
+def test_wav_round_trip(
+    tmp_path: Path, format_: AudioFormat, rate: int, channels: int
+) -> None:
+    noise = np.random.default_rng(1).integers(-(2**15), 2**15, (50, channels))
+    array = noise.astype(DTYPES[format_])
+    buffer = AudioBuffer.from_numpy(array, rate)
+
+    buffer.to_wav(tmp_path / "a.wav")
+    assert AudioBuffer.from_wav(tmp_path / "a.wav") == buffer
+    buffer.to_wav(str(tmp_path / "b.wav"))
+    assert AudioBuffer.from_wav(str(tmp_path / "b.wav")) == buffer
+    in_memory = io.BytesIO()
+    buffer.to_wav(in_memory)
+    in_memory.seek(0)
+    assert AudioBuffer.from_wav(in_memory) == buffer
+
+
+@pytest.mark.parametrize(
+    ("subtype", "format_"),
+    [
+        ("PCM_U8", AudioFormat.I16),
+        ("PCM_16", AudioFormat.I16),
+        ("PCM_24", AudioFormat.I32),
+        ("PCM_32", AudioFormat.I32),
+        ("FLOAT", AudioFormat.F32),
+        ("DOUBLE", AudioFormat.F32),
+        ("ULAW", AudioFormat.I16),
+    ],
+)
+def test_wav_samples_keep_their_values(
+    tmp_path: Path, subtype: str, format_: AudioFormat
+) -> None:
+    path = tmp_path / "a.wav"
+    values = np.array([[-1.0, 0.5], [0.0, -0.25]])
+    soundfile.write(path, values, 8000, subtype)
+    buffer = AudioBuffer.from_wav(path)
+    assert buffer.format is format_
+    np.testing.assert_allclose(
+        buffer.to_float32(), values, atol=0.05 if subtype == "ULAW" else 1 / 127
+    )
+
+
+def test_24_bit_samples_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    array = np.array([-(2**23), -1, 0, 1, 2**23 - 1], np.int32) << 8
+    soundfile.write(path, array, 48000, "PCM_24")
+    assert AudioBuffer.from_wav(path).to_numpy()[:, 0].tolist() == array.tolist()
+
+
+def test_what_is_no_wav_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not audio at all")
+    with pytest.raises(ValueError, match=r"notes\.txt is not a WAV file that can be"):
+        AudioBuffer.from_wav(path)
+    with pytest.raises(ValueError, match="the file is not a WAV file"):
+        AudioBuffer.from_wav(io.BytesIO(b""))
+
+
+def test_missing_files_and_folders_are_oserrors(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        AudioBuffer.from_wav(tmp_path / "none.wav")
+    with pytest.raises(FileNotFoundError):
+        stereo().to_wav(tmp_path / "none" / "a.wav")
+
+
+def test_without_soundfile_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    with pytest.raises(ImportError, match=r"pip install 'remotemedia\[audio\]'"):
+        AudioBuffer.from_wav("a.wav")
+    with pytest.raises(ImportError, match=r"pip install 'remotemedia\[audio\]'"):
+        stereo().to_wav("a.wav")
