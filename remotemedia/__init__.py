@@ -1,0 +1,68 @@
+"""Python client for RemoteMedia pipeline services.
+
+``RemoteMediaClient`` sends a pipeline and audio to a service, and gives audio,
+data and metrics back, or raises ``RemoteMediaError``.
+"""
+
+from importlib.metadata import version as _version
+
+from remotemedia.client import RemoteMediaClient
+from remotemedia.errors import (
+    RemoteMediaConnectionError,
+    RemoteMediaError,
+    RemoteMediaTimeoutError,
+)
+from remotemedia.stream import PipelineStream
+from remotemedia.v1 import (
+    AudioBuffer,
+    AudioFormat,
+    ChunkResult,
+    Connection,
+    ErrorType,
+    ExecutionMetrics,
+    ExecutionResult,
+    ExecutionStatus,
+    ManifestMetadata,
+    NodeManifest,
+    NodeMetrics,
+    NodeResult,
+    NodeStatus,
+    PipelineManifest,
+    ResourceLimits,
+    RuntimeHint,
+    StreamClosed,
+    StreamMetrics,
+    StreamReady,
+    VersionInfo,
+)
+
+__all__ = [
+    "AudioBuffer",
+    "AudioFormat",
+    "ChunkResult",
+    "Connection",
+    "ErrorType",
+    "ExecutionMetrics",
+    "ExecutionResult",
+    "ExecutionStatus",
+    "ManifestMetadata",
+    "NodeManifest",
+    "NodeMetrics",
+    "NodeResult",
+    "NodeStatus",
+    "PipelineManifest",
+    "PipelineStream",
+    "RemoteMediaClient",
+    "RemoteMediaConnectionError",
+    "RemoteMediaError",
+    "RemoteMediaTimeoutError",
+    "ResourceLimits",
+    "RuntimeHint",
+    "StreamClosed",
+    "StreamMetrics",
+    "StreamReady",
+    "VersionInfo",
+    "__version__",
+]
+
+__version__ = _version("remotemedia")

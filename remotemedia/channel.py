@@ -1,0 +1,383 @@
+"""Where a client connects, and how: address, TLS, token, HTTP/2 windows."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from ssl import SSLContext, create_default_context
+from typing import TYPE_CHECKING, cast
+
+from grpclib.client import Channel as GrpclibChannel
+from grpclib.client import Handler
+from grpclib.config import Configuration
+from grpclib.protocol import (
+    AbstractHandler,
+    Connection,
+    EventsProcessor,
+    H2Protocol,
+    Stream,
+)
+from h2.events import ConnectionTerminated, Event, RemoteSettingsChanged
+from hyperframe.frame import Frame, GoAwayFrame
+
+from remotemedia.bounded import bounded
+from remotemedia.status import NOT_HTTP2, RefusedError
+
+if TYPE_CHECKING:
+    from h2.config import H2Configuration
+
+# The connection's window is the sum of many streams', so that one stream that
+# nobody reads does not stop the others.
+_CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024
+_STREAM_WINDOW_BYTES = 1024 * 1024
+# After a failed attempt to connect, calls fail at once for this long; doubled with
+# every further failure, up to the longest.
+_FIRST_BACKOFF_S = 0.1
+_LONGEST_BACKOFF_S = 5.0
+_SETTINGS = b"\x04"
+"""Type of a SETTINGS frame."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a service listens: a host and port, or the path of a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read ``host:port``, ``[v6]:port`` or ``unix:/path``.
+
+        Raises:
+            ValueError: the text is none of these.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"address must be a str, got {type(text).__name__}")
+        if text.startswith("unix:"):
+            path = text.removeprefix("unix:")
+            if not path.startswith("/") or "\0" in path:
+                raise ValueError(
+                    f"address {text!r}: a unix socket is written unix:/path, with an "
+                    "absolute path"
+                )
+            return cls(path=path)
+        if "://" in text:
+            raise ValueError(
+                f"address {text!r} is a URL: leave out the scheme, and pass ssl=True "
+                "for TLS"
+            )
+        found = _HOST_PORT.fullmatch(text)
+        if found is None:
+            raise ValueError(
+                f"address {text!r} is not one of host:port, [v6]:port, unix:/path"
+            )
+        host = found["v6"] or found["host"]
+        if found["v6"]:
+            try:
+                ipaddress.IPv6Address(host)
+            except ValueError as error:
+                raise ValueError(f"address {text!r}: {error}") from None
+        port = int(found["port"])
+        if not 0 < port < 65536:
+            raise ValueError(f"address {text!r}: a port is a number from 1 to 65535")
+        return cls(host=host, port=port)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return (
+            f"[{self.host}]:{self.port}"
+            if ":" in self.host
+            else (f"{self.host}:{self.port}")
+        )
+
+
+_HOST_PORT = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})"
+)
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class Channel(GrpclibChannel):
+    """A connection to a service; made when it is first needed, and made again.
+
+    It trusts a connection from when the peer has greeted it as HTTP/2 prescribes,
+    until the connection is lost, the peer announces its end (GOAWAY), or a call
+    times out on it without a byte from the peer. Calls that are under way on a
+    connection that is trusted no more go on; new calls get a new one.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        ssl: SSLContext | None = None,
+        connect_timeout: float | None = 10.0,
+    ) -> None:
+        """Prepare a connection.
+
+        Args:
+            address: where to.
+            ssl: the TLS context, or None for plaintext.
+            connect_timeout: seconds that connecting may take, up to the peer's
+                greeting.
+        """
+        super().__init__(
+            host=address.host or None,
+            port=address.port or None,
+            path=address.path or None,
+            ssl=ssl,
+            config=Configuration(
+                http2_connection_window_size=_CONNECTION_WINDOW_BYTES,
+                http2_stream_window_size=_STREAM_WINDOW_BYTES,
+                # A unix socket has no host name that a certificate could be for.
+                ssl_target_name_override="localhost" if address.path else None,
+            ),
+        )
+        self._connect_timeout = connect_timeout
+        self._protocols: weakref.WeakSet[_Protocol] = weakref.WeakSet()
+        self._is_closed = False
+        self._failures = 0
+        self._last_failure: Exception | None = None
+        self._next_attempt = 0.0
+
+    async def __connect__(self) -> H2Protocol:
+        """The connection that a new call goes over."""
+        if self._is_closed:
+            raise ConnectionError("the client was disconnected")
+        return await super().__connect__()
+
+    def close(self) -> None:
+        """Close for good. Calls under way fail, and no new one can be made."""
+        self._is_closed = True
+        for protocol in list(self._protocols):
+            protocol.processor.close("the client was disconnected")
+        self._protocol = None
+
+    def suspect(self, since: float) -> None:
+        """Trust the connection no more, if the peer was silent since then.
+
+        Args:
+            since: when the call began that timed out, on the loop's clock.
+        """
+        protocol = self._protocol
+        if isinstance(protocol, _Protocol) and protocol.last_received < since:
+            protocol.retirable.retire()
+
+    def _protocol_factory(self) -> H2Protocol:
+        return _Protocol(Handler(), self._config, self._h2_config)
+
+    async def _create_connection(self) -> H2Protocol:
+        if self._last_failure is not None and self._loop.time() < self._next_attempt:
+            raise ConnectionError(
+                f"the last attempt failed, and it is too early for another: "
+                f"{self._last_failure}"
+            ) from self._last_failure
+        try:
+            protocol = await self._connect_in_time()
+        except OSError as error:
+            backoff = min(_FIRST_BACKOFF_S * 2**self._failures, _LONGEST_BACKOFF_S)
+            self._failures += 1
+            self._last_failure = error
+            self._next_attempt = self._loop.time() + backoff
+            raise
+        self._failures, self._last_failure = 0, None
+        return protocol
+
+    async def _connect_in_time(self) -> H2Protocol:
+        try:
+            return await bounded(self._connect(), self._connect_timeout)
+        except asyncio.TimeoutError:
+            raise ConnectionError(
+                f"the peer did not greet within {self._connect_timeout:g} s: is it a "
+                "gRPC service, and is TLS on at both ends or at neither?"
+            ) from None
+
+    async def _connect(self) -> H2Protocol:
+        protocol: _Protocol | None = None
+        try:
+            protocol = cast("_Protocol", await super()._create_connection())
+            self._protocols.add(protocol)
+            if problem := protocol.alpn_problem() or await protocol.greeted:
+                raise ConnectionError(problem)
+            if self._is_closed:
+                raise ConnectionError("the client was disconnected")
+        except BaseException:
+            if protocol is not None:
+                protocol.processor.close()
+            raise
+        return protocol
+
+
+class _Protocol(H2Protocol):
+    """grpclib's protocol, and what it leaves to chance.
+
+    The peer must greet with a SETTINGS frame, as RFC 9113, section 3.4, has it:
+    that tells a gRPC service from anything else, and brings its limit of streams
+    before the first call. GOAWAY ends the connection for new calls only. Frames
+    that nobody asked for are passed over, and whatever breaks is an end, not an
+    error in the loop.
+    """
+
+    def __init__(
+        self, handler: Handler, config: Configuration, h2_config: H2Configuration
+    ) -> None:
+        super().__init__(handler, config, h2_config)
+        self._loop = asyncio.get_running_loop()
+        self._first_bytes = b""
+        self.last_received = self._loop.time()
+        self.greeted: asyncio.Future[str] = self._loop.create_future()
+        """Done when the peer has greeted; the text is what went wrong, or ""."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.retirable = _Processor(self.handler, self.connection, self.greeted)
+        self.processor = self.retirable
+        # h2 itself would drop the streams that the peer still means to finish.
+        h2_connection = self.connection._connection
+        h2_connection._frame_dispatch_table[GoAwayFrame] = self._on_go_away
+
+    def data_received(self, data: bytes) -> None:
+        self.last_received = self._loop.time()
+        if not self.greeted.done():
+            self._first_bytes = (self._first_bytes + data)[:4]
+            if self._first_bytes[3:] not in (b"", _SETTINGS):
+                self.greeted.set_result(NOT_HTTP2)
+                self.processor.close(NOT_HTTP2)
+                return
+        try:
+            super().data_received(data)
+        except Exception:  # noqa: BLE001 - of h2 on bad bytes; none must reach the loop
+            self.processor.close(NOT_HTTP2)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if not self.greeted.done():
+            self.greeted.set_result(
+                "the peer closed the connection without a greeting: is it a gRPC "
+                "service, and is TLS on at both ends or at neither?"
+            )
+        super().connection_lost(exc)
+
+    def alpn_problem(self) -> str:
+        """What is wrong with the protocol that TLS agreed on, or ""."""
+        tls = self.connection._transport.get_extra_info("ssl_object")
+        if tls is None or tls.selected_alpn_protocol() == "h2":
+            return ""
+        return (
+            "the peer's TLS did not agree to HTTP/2 (ALPN): is it a gRPC service, or a "
+            "proxy that speaks only HTTP/1.1?"
+        )
+
+    def _on_go_away(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+        event = ConnectionTerminated()
+        event.error_code = frame.error_code
+        event.last_stream_id = frame.last_stream_id
+        return [], [event]
+
+
+class _Processor(EventsProcessor):
+    """grpclib's processor of a connection that may be retired."""
+
+    def __init__(
+        self,
+        handler: AbstractHandler,
+        connection: Connection,
+        greeted: asyncio.Future[str],
+    ) -> None:
+        super().__init__(handler, connection)
+        self._greeted = greeted
+        self._is_retired = False
+
+    def process(self, event: Event) -> None:
+        # Of a kind that HTTP/2 allows and tells clients to ignore, otherwise.
+        if event.__class__ in getattr(self, "processors", ()):
+            super().process(event)
+
+    def process_remote_settings_changed(self, event: RemoteSettingsChanged) -> None:
+        super().process_remote_settings_changed(event)
+        if not self._greeted.done():
+            self._greeted.set_result("")
+
+    def process_connection_terminated(self, event: ConnectionTerminated) -> None:
+        last = event.last_stream_id or 0
+        refused = [stream for id_, stream in self.streams.items() if id_ > last]
+        for stream in refused:
+            if stream.wrapper is not None:
+                stream.wrapper.cancel(
+                    RefusedError(
+                        "the peer ended the connection (GOAWAY, HTTP/2 error code "
+                        f"{event.error_code}) before the call"
+                    )
+                )
+        self.retire()
+
+    def retire(self) -> None:
+        """Take no new streams, and close after the last that is under way."""
+        self._is_retired = True
+        # The channel connects anew where its handler says so.
+        self.handler.close()
+        # Calls that wait for a free stream here need not wait longer.
+        self.connection.stream_close_waiter.set()
+        self._close_if_done()
+
+    def register(self, stream: Stream) -> Callable[[], None]:
+        release_stream = super().register(stream)
+
+        def release() -> None:
+            release_stream()
+            self._close_if_done()
+
+        return release
+
+    def close(self, reason: str = "Connection closed") -> None:
+        super().close(reason)
+        self.connection.stream_close_waiter.set()
+        self.connection.write_ready.set()
+
+    def _close_if_done(self) -> None:
+        if self._is_retired and not self.streams:
+            self.close()
+
+
+def tls_context(ssl: bool | SSLContext) -> SSLContext | None:
+    """The TLS context for what a user passed as ``ssl``, ready for HTTP/2."""
+    if ssl is False:
+        return None
+    if ssl is True:
+        context = create_default_context()
+    elif isinstance(ssl, SSLContext):
+        context = ssl
+    else:
+        raise TypeError(f"ssl must be a bool or an SSLContext, got {ssl!r}")
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def authorization(token: str) -> tuple[str, str]:
+    """The metadata that a bearer token travels as.
+
+    Raises:
+        ValueError: the token has characters that a header cannot carry.
+    """
+    if not isinstance(token, str):
+        raise TypeError(f"token must be a str, got {type(token).__name__}")
+    if not _TOKEN.fullmatch(token):
+        # The token itself stays out of the message.
+        raise ValueError("token must be printable ASCII without spaces, and not empty")
+    return ("authorization", f"Bearer {token}")

@@ -1,0 +1,459 @@
+"""The client: one connection to a pipeline service, and its three calls."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncGenerator, Mapping
+from ssl import SSLContext
+from types import EllipsisType
+from typing import TYPE_CHECKING, TypeVar
+
+import betterproto
+
+from remotemedia.channel import Address, Channel, authorization, tls_context
+from remotemedia.errors import (
+    Operation,
+    RemoteMediaConnectionError,
+    RemoteMediaError,
+    from_response,
+)
+from remotemedia.manifest import ManifestSource, to_json_text, to_manifest
+from remotemedia.rpc import ServiceStub, metadata_pairs
+from remotemedia.stream import AudioChunkSource, PipelineStream
+from remotemedia.v1 import (
+    AudioBuffer,
+    ChunkResult,
+    ErrorType,
+    ExecuteRequest,
+    ExecutionResult,
+    PipelineExecutionServiceStub,
+    PipelineManifest,
+    ResourceLimits,
+    StreamingPipelineServiceStub,
+    StreamInit,
+    VersionInfo,
+    VersionRequest,
+    VersionResponse,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from remotemedia.rpc import MetadataLike
+
+PROTOCOL_VERSION = "v1"
+
+StubT = TypeVar("StubT", bound=ServiceStub)
+
+
+class RemoteMediaClient:
+    """A connection to a RemoteMedia pipeline service.
+
+    ::
+
+        async with RemoteMediaClient("localhost:50051", token="…") as client:
+            result = await client.execute_pipeline(manifest, {"src": buffer})
+
+    Args:
+        address: ``host:port``, ``[v6]:port`` or ``unix:/path``.
+        ssl: True for TLS with the system's authorities, or an ``SSLContext``;
+            its ALPN protocols are set to HTTP/2.
+        token: bearer token, sent with every call. Over plaintext it is refused
+            to any host but this machine.
+        metadata: sent with every call; a call's own is merged into it.
+        timeout: seconds that a call may take by default; None for no bound. Of a
+            stream it bounds the opening.
+        connect_timeout: seconds that connecting may take, TLS included.
+        max_send_bytes: the largest request. The default is what the service
+            takes; None for no limit.
+        max_receive_bytes: the largest response.
+        allow_insecure_token: send the token over plaintext to any host.
+
+    Raises:
+        ValueError: an argument makes no sense, or the token would travel in
+            plaintext.
+
+    Every call raises ``RemoteMediaError``, or one of its two subclasses, where
+    it fails.
+    """
+
+    def __init__(
+        self,
+        address: str = "localhost:50051",
+        *,
+        ssl: bool | SSLContext = False,
+        token: str | None = None,
+        metadata: MetadataLike | None = None,
+        timeout: float | None = 30.0,
+        connect_timeout: float | None = 10.0,
+        max_send_bytes: int | None = 4 * 1024 * 1024,
+        max_receive_bytes: int = 256 * 1024 * 1024,
+        allow_insecure_token: bool = False,
+    ) -> None:
+        self._address = Address.parse(address)
+        self._ssl = tls_context(ssl)
+        for name, seconds in (
+            ("timeout", timeout),
+            ("connect_timeout", connect_timeout),
+        ):
+            if seconds is not None and not seconds > 0:
+                raise ValueError(f"{name} must be positive or None, got {seconds!r}")
+        self._metadata = metadata_pairs(metadata)
+        if token is not None:
+            if not (self._ssl or self._address.is_local or allow_insecure_token):
+                raise ValueError(
+                    f"the token would travel to {self._address} in plaintext: pass "
+                    "ssl=True, or allow_insecure_token=True where the network is safe"
+                )
+            self._metadata.append(authorization(token))
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._max_send_bytes = max_send_bytes
+        self._max_receive_bytes = max_receive_bytes
+        self._channel: Channel | None = None
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+    def __repr__(self) -> str:
+        state = "connected" if self._channel else "not connected"
+        return f"<{type(self).__name__} {self._address}, {state}>"
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+
+    async def connect(self) -> None:
+        """Connect, and check that the service speaks this client's version.
+
+        Nothing happens if the client is connected.
+
+        Raises:
+            RemoteMediaConnectionError: the service cannot be reached.
+            RemoteMediaTimeoutError: it did not answer within ``timeout``.
+            RemoteMediaError: AUTHENTICATION, if it refused the token;
+                VERSION_MISMATCH, if it does not speak protocol ``v1``.
+        """
+        if self._channel is not None:
+            return
+        self._channel = Channel(
+            self._address, ssl=self._ssl, connect_timeout=self._connect_timeout
+        )
+        self._home = _here()
+        try:
+            answer = await self._version("connect", self._timeout)
+            if not answer.compatible:
+                raise RemoteMediaError(
+                    answer.compatibility_message
+                    or f"the service does not speak protocol {PROTOCOL_VERSION}",
+                    error_type=ErrorType.VERSION_MISMATCH,
+                    operation="connect",
+                    address=str(self._address),
+                )
+        except BaseException:
+            await self.disconnect()
+            raise
+
+    async def disconnect(self) -> None:
+        """Close the connection; calls that are under way fail.
+
+        Nothing happens if the client is not connected.
+        """
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+            # The transport closes its socket in the loop's next turn.
+            await asyncio.sleep(0)
+
+    async def get_version(
+        self,
+        *,
+        timeout: float | EllipsisType | None = ...,
+        metadata: MetadataLike | None = None,
+    ) -> VersionInfo:
+        """What the service is, and what it can do.
+
+        Args:
+            timeout: seconds; None for no bound; left out, the client's.
+            metadata: sent with this call, beside the client's.
+        """
+        answer = await self._version("get_version", timeout, metadata)
+        return answer.version_info
+
+    async def execute_pipeline(
+        self,
+        manifest: ManifestSource,
+        audio_inputs: Mapping[str, AudioBuffer] | None = None,
+        data_inputs: Mapping[str, object] | None = None,
+        *,
+        resource_limits: ResourceLimits | None = None,
+        timeout: float | EllipsisType | None = ...,
+        metadata: MetadataLike | None = None,
+    ) -> ExecutionResult:
+        """Run a pipeline once, from whole inputs to whole outputs.
+
+        Args:
+            manifest: the pipeline, as a dict, JSON text or ``PipelineManifest``.
+            audio_inputs: audio, by the id of the node it goes to.
+            data_inputs: data, by the id of the node it goes to. A ``str`` is sent
+                as it is, as JSON text; anything else is encoded as JSON.
+            resource_limits: the most that the execution may use.
+            timeout: seconds; None for no bound; left out, the client's.
+            metadata: sent with this call, beside the client's.
+
+        Returns:
+            The outputs by node id, metrics and each node's result.
+
+        Raises:
+            RemoteMediaError: the manifest is wrong, the request is over
+                ``max_send_bytes``, or the service refused or failed.
+            ValueError: an audio buffer is not valid, or a value is not JSON.
+        """
+        operation = Operation("execute_pipeline", str(self._address))
+        with operation:
+            checked = to_manifest(manifest)
+            request = ExecuteRequest(
+                manifest=checked,
+                audio_inputs=_audio_inputs(checked, audio_inputs or {}),
+                data_inputs=_data_inputs(checked, data_inputs or {}),
+                client_version=PROTOCOL_VERSION,
+            )
+            if resource_limits is not None:
+                request.resource_limits = resource_limits
+            stub = self._stub(PipelineExecutionServiceStub, operation)
+            response = await stub.execute_pipeline(
+                request, timeout=self._seconds(timeout), metadata=metadata
+            )
+            outcome, _ = betterproto.which_one_of(response, "outcome")
+            if outcome == "error":
+                raise from_response(response.error)
+            if outcome != "result":
+                raise RemoteMediaError(
+                    "the service answered with neither a result nor an error"
+                )
+            return response.result
+
+    async def stream_pipeline(
+        self,
+        manifest: ManifestSource,
+        audio_chunks: AudioChunkSource,
+        data_inputs: Mapping[str, object] | None = None,
+        *,
+        expected_chunk_size: int = 0,
+        resource_limits: ResourceLimits | None = None,
+        timeout: float | None = None,
+        metadata: MetadataLike | None = None,
+    ) -> AsyncGenerator[ChunkResult, None]:
+        """Send audio chunk by chunk, and iterate over the results in order.
+
+        ::
+
+            async for chunk in client.stream_pipeline(manifest, chunks()):
+                ...
+
+        Leaving the loop ends the session, and closes ``audio_chunks`` if it is a
+        generator. What ``audio_chunks`` raises comes out unchanged.
+
+        Args:
+            manifest: the pipeline, as a dict, JSON text or ``PipelineManifest``.
+            audio_chunks: an asynchronous or plain iterable of ``(node_id, buffer)``
+                or ``(node_id, buffer, sequence)``. It is first asked for audio
+                when the service is ready.
+            data_inputs: data, by the id of the node it goes to. A ``str`` is sent
+                as it is, as JSON text; anything else is encoded as JSON.
+            expected_chunk_size: samples over all channels that a chunk will have,
+                for the service to prepare; 0 to leave it open.
+            resource_limits: the most that the session may use.
+            timeout: seconds that the whole session may take; None for no bound.
+                Opening is bounded by the client's timeout all the same.
+            metadata: sent with this call, beside the client's.
+
+        Raises:
+            RemoteMediaError: the manifest is wrong, or the session failed. Every
+                result that came before is delivered first.
+            ValueError: an audio buffer is not valid, or a value is not JSON.
+        """
+        stream = self._open_stream(
+            "stream_pipeline",
+            manifest,
+            data_inputs,
+            expected_chunk_size=expected_chunk_size,
+            resource_limits=resource_limits,
+            timeout=timeout,
+            metadata=metadata,
+            source=audio_chunks,
+        )
+        async with stream:
+            async for result in stream:
+                yield result
+
+    def open_stream(
+        self,
+        manifest: ManifestSource,
+        data_inputs: Mapping[str, object] | None = None,
+        *,
+        expected_chunk_size: int = 0,
+        resource_limits: ResourceLimits | None = None,
+        timeout: float | None = None,
+        metadata: MetadataLike | None = None,
+        max_buffered_chunks: int = 16,
+    ) -> PipelineStream:
+        """A session for a live source: send and receive independently.
+
+        ::
+
+            async with client.open_stream(manifest) as stream:
+                await stream.send("src", buffer)
+
+        Args:
+            manifest: as in ``stream_pipeline``, and so are the others but the last.
+            data_inputs: data, by node id.
+            expected_chunk_size: samples over all channels that a chunk will have.
+            resource_limits: the most that the session may use.
+            timeout: seconds that the whole session may take; None for no bound.
+            metadata: sent with this call, beside the client's.
+            max_buffered_chunks: how many chunks may wait to be sent.
+
+        Raises:
+            RemoteMediaError: the manifest is wrong. What the service says comes
+                as the context is entered.
+            ValueError: a value is not JSON.
+        """
+        return self._open_stream(
+            "open_stream",
+            manifest,
+            data_inputs,
+            expected_chunk_size=expected_chunk_size,
+            resource_limits=resource_limits,
+            timeout=timeout,
+            metadata=metadata,
+            max_buffered_chunks=max_buffered_chunks,
+        )
+
+    def _open_stream(
+        self,
+        name: str,
+        manifest: ManifestSource,
+        data_inputs: Mapping[str, object] | None,
+        *,
+        expected_chunk_size: int,
+        resource_limits: ResourceLimits | None,
+        timeout: float | None,
+        metadata: MetadataLike | None,
+        source: AudioChunkSource | None = None,
+        max_buffered_chunks: int = 1,
+    ) -> PipelineStream:
+        operation = Operation(name, str(self._address))
+        with operation:
+            checked = to_manifest(manifest)
+            init = StreamInit(
+                manifest=checked,
+                data_inputs=_data_inputs(checked, data_inputs or {}),
+                client_version=PROTOCOL_VERSION,
+                expected_chunk_size=expected_chunk_size,
+            )
+            if resource_limits is not None:
+                init.resource_limits = resource_limits
+            return PipelineStream(
+                self._stub(StreamingPipelineServiceStub, operation),
+                init,
+                operation=operation,
+                open_timeout=self._timeout,
+                timeout=timeout,
+                metadata=metadata,
+                source=source,
+                max_buffered_chunks=max_buffered_chunks,
+            )
+
+    async def _version(
+        self,
+        name: str,
+        timeout: float | EllipsisType | None,
+        metadata: MetadataLike | None = None,
+    ) -> VersionResponse:
+        operation = Operation(name, str(self._address), is_idempotent=True)
+        with operation:
+            stub = self._stub(PipelineExecutionServiceStub, operation)
+            return await stub.get_version(
+                VersionRequest(client_version=PROTOCOL_VERSION),
+                timeout=self._seconds(timeout),
+                metadata=metadata,
+            )
+
+    def _seconds(self, timeout: float | EllipsisType | None) -> float:
+        """The bound of a call, as a stub takes it: infinity for none."""
+        seconds = self._timeout if timeout is ... else timeout
+        return math.inf if seconds is None else seconds
+
+    def _stub(self, cls: type[StubT], operation: Operation) -> StubT:
+        """A stub on the open connection, with all that goes with every call."""
+        if self._channel is None:
+            raise RemoteMediaConnectionError(
+                "the client is not connected: use it as `async with "
+                "RemoteMediaClient(…) as client`, or await connect() first"
+            )
+        if self._home != _here():
+            raise RemoteMediaConnectionError(
+                "the client was connected in another event loop or process: make one "
+                "client for each"
+            )
+        return cls(
+            self._channel,
+            metadata=[*self._metadata, ("x-request-id", operation.request_id)],
+            max_send_bytes=self._max_send_bytes,
+            max_receive_bytes=self._max_receive_bytes,
+        )
+
+
+def _here() -> tuple[int, asyncio.AbstractEventLoop]:
+    """What a connection belongs to: a process, since a fork would share its socket."""
+    return os.getpid(), asyncio.get_running_loop()
+
+
+def _audio_inputs(
+    manifest: PipelineManifest, inputs: Mapping[str, AudioBuffer]
+) -> dict[str, AudioBuffer]:
+    for node_id, buffer in inputs.items():
+        _check_node_id(manifest, node_id, "audio_inputs")
+        if not isinstance(buffer, AudioBuffer):
+            raise TypeError(
+                f"audio_inputs[{node_id!r}] is {type(buffer).__name__}, not an "
+                "AudioBuffer: AudioBuffer.from_numpy makes one of an array"
+            )
+        try:
+            buffer.validate()
+        except ValueError as error:
+            raise ValueError(f"audio_inputs[{node_id!r}]: {error}") from None
+    return dict(inputs)
+
+
+def _data_inputs(
+    manifest: PipelineManifest, inputs: Mapping[str, object]
+) -> dict[str, str]:
+    for node_id in inputs:
+        _check_node_id(manifest, node_id, "data_inputs")
+    return {
+        node_id: to_json_text(value, f"data_inputs[{node_id!r}]")
+        for node_id, value in inputs.items()
+    }
+
+
+def _check_node_id(manifest: PipelineManifest, node_id: str, where: str) -> None:
+    known = [node.id for node in manifest.nodes]
+    if node_id not in known:
+        raise RemoteMediaError(
+            f"{where}: no node {node_id!r} in the manifest; its nodes are "
+            + ", ".join(map(repr, known)),
+            error_type=ErrorType.VALIDATION,
+            failing_node_id=str(node_id),
+        )

@@ -1,0 +1,650 @@
+"""The call engine under the generated stubs, without the facade.
+
+Peers here are scripts of HTTP/2 frames, so that every way a call can end is
+driven exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
+
+import grpclib.client
+import grpclib.protocol
+import h2.events
+import pytest
+from grpclib.const import Status
+from grpclib.metadata import Deadline
+from h2.errors import ErrorCodes
+
+from remotemedia.channel import Address, Channel
+from remotemedia.inbox import Inbox
+from remotemedia.rpc import CallError, ServiceStub
+from remotemedia.v1 import (
+    AudioChunk,
+    PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
+    StreamMetrics,
+    StreamReady,
+    StreamRequest,
+    StreamResponse,
+    VersionRequest,
+    VersionResponse,
+)
+from tests.peers import Exchange, Script, h2_peer, tcp_peer
+
+VERSION = bytes(VersionResponse(compatible=True))
+READY = bytes(StreamResponse(ready=StreamReady(session_id="s")))
+METRICS = bytes(StreamResponse(metrics=StreamMetrics(chunks_processed=7)))
+
+StubT = TypeVar("StubT", bound=ServiceStub)
+
+
+@asynccontextmanager
+async def stub(
+    cls: type[StubT], port: int, timeout: float = 5.0, **limits: int
+) -> AsyncIterator[StubT]:
+    channel = Channel(Address(host="127.0.0.1", port=port))
+    try:
+        yield cls(channel, timeout=timeout, **limits)  # type: ignore[arg-type]  # limits
+    finally:
+        channel.close()
+        await asyncio.sleep(0)
+
+
+async def unary(script: Script, **limits: int) -> VersionResponse:
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port, **limits) as service,
+    ):
+        return await service.get_version(VersionRequest())
+
+
+async def failing(script: Script, **limits: int) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await unary(script, **limits)
+    return caught.value
+
+
+async def no_input() -> AsyncIterator[StreamRequest]:
+    """An input that is open and idle, as a microphone's with nothing to hear."""
+    await asyncio.Event().wait()
+    yield StreamRequest()
+
+
+async def stream(
+    script: Script, log: list[h2.events.Event] | None = None
+) -> tuple[list[StreamResponse], CallError | None]:
+    """What a stream with an idle input delivers, and how it ends."""
+    received: list[StreamResponse] = []
+    async with (
+        h2_peer(script, log) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+        aclosing(service.stream_pipeline(no_input())) as responses,
+    ):
+        try:
+            async for response in responses:
+                received.append(response)  # noqa: PERF401 - kept when it fails
+        except CallError as error:
+            return received, error
+    return received, None
+
+
+# -- a call with one response
+
+
+async def test_a_proper_answer() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+
+
+async def test_an_answer_in_small_pieces() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        framed = b"\0" + len(VERSION).to_bytes(4, "big") + VERSION
+        exchange.data(b"")
+        for byte in framed:
+            exchange.data(bytes([byte]))
+            exchange.data(b"")
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+
+
+async def test_an_empty_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(b"")
+        exchange.trailers()
+
+    assert await unary(script) == VersionResponse()
+
+
+async def test_a_status_with_details() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(
+            3, ("grpc-message", "na%C3%AFve"), ("grpc-status-details-bin", "AAEC")
+        )
+
+    error = await failing(script)
+    assert error.status is Status.INVALID_ARGUMENT
+    assert (error.message, error.details) == ("naïve", b"\0\1\2")
+    assert not error.unprocessed
+
+
+async def test_a_status_in_the_headers() -> None:
+    error = await failing(
+        lambda exchange: exchange.headers(
+            (":status", "200"),
+            ("content-type", "application/grpc"),
+            ("grpc-status", "16"),
+            ("grpc-message", "who"),
+            end=True,
+        )
+    )
+    assert (error.status, error.message) == (Status.UNAUTHENTICATED, "who")
+
+
+@pytest.mark.parametrize("text", ["!!!", "A"])
+async def test_details_that_are_not_base64(text: str) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(13, ("grpc-status-details-bin", text))
+
+    error = await failing(script)
+    assert (error.status, error.details) == (Status.INTERNAL, None)
+
+
+@pytest.mark.parametrize("status", ["99", "-1", "x", ""])
+async def test_a_status_that_is_none(status: str) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(status)
+
+    assert (await failing(script)).status is Status.UNKNOWN
+
+
+async def test_ok_without_a_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers()
+
+    error = await failing(script)
+    assert error.status is Status.INTERNAL
+    assert "without a message" in str(error.message)
+
+
+async def test_more_than_one_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION, VERSION)
+        exchange.trailers()
+
+    assert "more than one message" in str((await failing(script)).message)
+
+
+async def test_a_message_and_then_an_error() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers(8)
+
+    assert (await failing(script)).status is Status.RESOURCE_EXHAUSTED
+
+
+async def test_the_end_in_the_middle_of_a_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.data(b"\0\0\0\0\x09abc")
+        exchange.trailers()
+
+    error = await failing(script)
+    assert "in the middle of a message" in str(error.message)
+
+
+async def test_the_end_without_a_status() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.data(b"", end=True)
+
+    error = await failing(script)
+    assert error.status is Status.UNKNOWN
+    assert "without a status" in str(error.message)
+
+
+async def test_bytes_that_are_no_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(b"\x0a\xff")
+        exchange.trailers()
+
+    error = await failing(script)
+    assert error.status is Status.INTERNAL
+    assert "could not be decoded" in str(error.message)
+    assert isinstance(error.__cause__, ValueError)
+
+
+async def test_a_compressed_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(b"zzz", flag=1)
+        exchange.trailers()
+
+    error = await failing(script)
+    assert error.status is Status.UNIMPLEMENTED
+    assert "compressed" in str(error.message)
+
+
+async def test_a_response_over_the_limit_is_refused_by_its_length() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.data(b"\0" + (2**31).to_bytes(4, "big"))
+
+    error = await failing(script, max_receive_bytes=1000)
+    assert error.status is Status.RESOURCE_EXHAUSTED
+    assert "2147483648 bytes, over the limit of 1000" in str(error.message)
+
+
+@pytest.mark.parametrize(
+    ("http_status", "status"),
+    [
+        ("404", Status.UNIMPLEMENTED),
+        ("503", Status.UNAVAILABLE),
+        ("302", Status.UNKNOWN),
+    ],
+)
+async def test_a_proxy_answers(http_status: str, status: Status) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers((":status", http_status), ("content-type", "text/html"))
+        # Read as a length prefix, this asks for gigabytes.
+        exchange.data(b"<html>no</html>", end=True)
+
+    error = await failing(script)
+    assert error.status is status
+    assert f"HTTP status {http_status}" in str(error.message)
+
+
+async def test_another_content_type() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers((":status", "200"), ("content-type", "text/html"))
+        exchange.data(b"hello", end=True)
+
+    assert "'text/html'" in str((await failing(script)).message)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "unprocessed"),
+    [
+        (ErrorCodes.CANCEL, Status.CANCELLED, False),
+        (ErrorCodes.ENHANCE_YOUR_CALM, Status.RESOURCE_EXHAUSTED, False),
+        (ErrorCodes.INTERNAL_ERROR, Status.INTERNAL, False),
+        (ErrorCodes.NO_ERROR, Status.INTERNAL, False),
+    ],
+)
+async def test_a_reset(code: ErrorCodes, status: Status, unprocessed: bool) -> None:
+    error = await failing(lambda exchange: exchange.reset(code))
+    assert (error.status, error.unprocessed) == (status, unprocessed)
+
+
+async def test_a_lost_connection() -> None:
+    error = await failing(lambda exchange: exchange.hang_up())
+    assert error.status is Status.UNAVAILABLE
+    assert not error.unprocessed
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"\0" * 99],
+)
+async def test_a_peer_that_does_not_speak_http2(junk: bytes) -> None:
+    async with (
+        tcp_peer(junk) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError, match="is it a gRPC service") as caught:
+            await service.get_version(VersionRequest())
+    assert caught.value.status is Status.UNAVAILABLE
+
+
+async def test_a_peer_that_says_nothing() -> None:
+    async with (
+        h2_peer(lambda exchange: None) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError, match=r"not done within 0\.05 s") as caught:
+            await service.get_version(VersionRequest(), timeout=0.05)
+        assert caught.value.status is Status.DEADLINE_EXCEEDED
+        with pytest.raises(CallError, match="not done within"):
+            await service.get_version(
+                VersionRequest(), deadline=Deadline.from_timeout(0.05)
+            )
+
+
+async def test_the_deadline_goes_to_the_peer() -> None:
+    log: list[h2.events.Event] = []
+    async with (
+        h2_peer(lambda exchange: exchange.headers(end=True), log) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        for timeout in (2.0, math.inf):
+            with pytest.raises(CallError):
+                await service.get_version(VersionRequest(), timeout=timeout)
+    sent = [str(e.headers) for e in log if isinstance(e, h2.events.RequestReceived)]
+    assert ["grpc-timeout" in headers for headers in sent] == [True, False]
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, math.nan])
+async def test_a_timeout_that_makes_no_sense(timeout: float) -> None:
+    async with stub(PipelineExecutionServiceStub, 1) as service:
+        with pytest.raises(ValueError, match="timeout must be positive"):
+            await service.get_version(VersionRequest(), timeout=timeout)
+
+
+async def test_the_cancellation_count_stays_right() -> None:
+    """A caught failure leaves nothing that a later cancellation would trip over."""
+    task = asyncio.current_task()
+    assert task is not None
+    await failing(lambda exchange: exchange.hang_up())
+    await failing(lambda exchange: exchange.reset(ErrorCodes.INTERNAL_ERROR))
+    # New in Python 3.11.
+    cancelling = getattr(task, "cancelling", lambda: 0)
+    assert cancelling() == 0
+
+
+async def test_cancelling_a_call_resets_it() -> None:
+    log: list[h2.events.Event] = []
+    arrived = asyncio.Event()
+    async with (
+        h2_peer(lambda exchange: arrived.set(), log) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        task = asyncio.create_task(service.get_version(VersionRequest()))
+        await arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.05)
+    resets = [e for e in log if isinstance(e, h2.events.StreamReset)]
+    assert [reset.error_code for reset in resets] == [ErrorCodes.CANCEL]
+
+
+# -- streams
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda e: e.reset(ErrorCodes.INTERNAL_ERROR),
+        lambda e: e.trailers(13),
+        lambda e: (e.go_away(), e.hang_up()),
+        lambda e: e.hang_up(),
+        lambda e: e.data(b"\1\0\0\0\0"),
+    ],
+    ids=["reset", "status", "goaway", "lost", "junk"],
+)
+async def test_what_came_before_an_error_is_delivered(end: Script) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY, METRICS, METRICS)
+        end(exchange)
+
+    received, error = await stream(script)
+    assert [bytes(response) for response in received] == [READY, METRICS, METRICS]
+    assert error is not None
+
+
+async def test_a_graceful_goaway_lets_a_call_finish() -> None:
+    connections = 0
+
+    def script(exchange: Exchange) -> None:
+        nonlocal connections
+        connections += exchange.stream_id == 1
+        exchange.headers()
+        exchange.message(READY)
+        exchange.announce_end(last_stream_id=exchange.stream_id)
+        exchange.message(METRICS)
+        exchange.trailers()
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        for _ in range(3):
+            received = [r async for r in service.stream_pipeline(no_input())]
+            assert [bytes(response) for response in received] == [READY, METRICS]
+    # New calls do not go over a connection that is about to end.
+    assert connections == 3
+
+
+async def test_a_call_that_a_goaway_refuses_is_made_again() -> None:
+    tries = []
+
+    def script(exchange: Exchange) -> None:
+        tries.append(exchange.stream_id)
+        if len(tries) == 1:
+            exchange.announce_end(last_stream_id=0)
+            return
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+    assert tries == [1, 1]
+
+
+async def test_a_call_that_is_refused_is_made_again() -> None:
+    tries = []
+
+    def script(exchange: Exchange) -> None:
+        tries.append(exchange.stream_id)
+        if len(tries) < 4:
+            exchange.reset(ErrorCodes.REFUSED_STREAM)
+            return
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+    assert tries == [1, 3, 5, 7]
+
+
+async def test_a_call_is_refused_until_its_deadline() -> None:
+    async with (
+        h2_peer(lambda exchange: exchange.reset(ErrorCodes.REFUSED_STREAM)) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError) as caught:
+            await service.get_version(VersionRequest(), timeout=0.1)
+    assert caught.value.unprocessed
+
+
+async def test_an_early_ok_is_a_clean_end() -> None:
+    log: list[h2.events.Event] = []
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+        exchange.trailers()
+
+    received, error = await stream(script, log)
+    assert (len(received), error) == (1, None)
+
+
+async def test_an_early_ok_and_a_reset_is_a_clean_end() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+        exchange.trailers()
+        exchange.reset(ErrorCodes.NO_ERROR)
+
+    received, error = await stream(script)
+    assert (len(received), error) == (1, None)
+
+
+async def test_a_status_while_the_input_idles_is_raised_at_once() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(7, ("grpc-message", "no"))
+
+    _, error = await asyncio.wait_for(stream(script), 5)
+    assert error is not None
+    assert (error.status, error.message) == (Status.PERMISSION_DENIED, "no")
+
+
+async def test_a_stream_without_progress() -> None:
+    async with h2_peer(lambda exchange: exchange.headers()) as port:
+        channel = grpclib.client.Channel("127.0.0.1", port)
+        service = StreamingPipelineServiceStub(channel, idle_timeout=0.05)
+        with pytest.raises(CallError, match=r"no progress for 0\.05 s"):
+            async for _ in service.stream_pipeline(no_input()):
+                pass
+        channel.close()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_the_callers_iterable_is_closed(is_async: bool) -> None:
+    closed = []
+
+    async def asynchronous() -> AsyncIterator[StreamRequest]:
+        try:
+            while True:
+                yield StreamRequest(audio_chunk=AudioChunk())
+        finally:
+            closed.append("async")
+
+    def plain() -> Iterator[StreamRequest]:
+        try:
+            while True:
+                yield StreamRequest(audio_chunk=AudioChunk())
+        finally:
+            closed.append("plain")
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        source = asynchronous() if is_async else plain()
+        async with aclosing(service.stream_pipeline(source)) as responses:
+            await anext(responses)
+    assert closed == ["async" if is_async else "plain"]
+
+
+async def test_a_message_that_cannot_be_encoded() -> None:
+    bad = StreamRequest(audio_chunk=AudioChunk(sequence=-1))
+    async with (
+        h2_peer(lambda exchange: exchange.headers()) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        with pytest.raises(ValueError, match=r"AudioChunk\.sequence"):
+            async for _ in service.stream_pipeline([bad]):
+                pass
+
+
+async def test_a_request_over_the_limit_is_not_sent() -> None:
+    log: list[h2.events.Event] = []
+    big = VersionRequest(client_version="v" * 1000)
+    async with (
+        h2_peer(lambda exchange: exchange.headers(), log) as port,
+        stub(PipelineExecutionServiceStub, port, max_send_bytes=999) as service,
+    ):
+        with pytest.raises(CallError, match=r"100\d bytes, over the limit of 999"):
+            await service.get_version(big)
+    assert not any(isinstance(event, h2.events.DataReceived) for event in log)
+
+
+async def test_one_unread_stream_leaves_the_others_alone() -> None:
+    """The unread one fills its own window, and that only."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        if exchange.stream_id > 1:
+            exchange.message(VERSION)
+            exchange.trailers()
+            return
+        while exchange.connection.local_flow_control_window(1) > 20 * len(METRICS):
+            exchange.message(*[METRICS] * 10)
+
+    async with h2_peer(script) as port:
+        channel = Channel(
+            Address(host="127.0.0.1", port=port),
+        )
+        streaming = StreamingPipelineServiceStub(channel)
+        async with aclosing(streaming.stream_pipeline(no_input())) as unread:
+            await anext(unread)
+            answer = await PipelineExecutionServiceStub(channel).get_version(
+                VersionRequest()
+            )
+            assert answer.compatible
+        channel.close()
+        await asyncio.sleep(0)
+
+
+# -- the inbox by itself
+
+
+class Acknowledged:
+    """An inbox, fed by hand, and what it acknowledged."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.inbox = Inbox(10**9, lambda error: None)
+        self.inbox.acknowledge = self.take
+
+    def take(self, size: int) -> None:
+        self.total += size
+
+
+def framed(body: bytes) -> bytes:
+    return b"\0" + len(body).to_bytes(4, "big") + body
+
+
+async def test_unread_messages_are_not_acknowledged() -> None:
+    fed = Acknowledged()
+    for _ in range(10):
+        data = framed(bytes(20_000))
+        fed.inbox.add(data, len(data))
+    assert fed.total == 0
+    for _ in range(10):
+        await fed.inbox.read()
+    assert fed.total + fed.inbox.unacked_size() == 10 * 20_005
+    assert fed.total >= 9 * 20_005
+
+
+async def test_a_message_larger_than_the_window_comes_through() -> None:
+    """While the reader waits, parts of a message are acknowledged as they come."""
+    fed = Acknowledged()
+    reading = asyncio.create_task(fed.inbox.read())
+    await asyncio.sleep(0)
+    data = framed(bytes(200_000))
+    for start in range(0, len(data), 16_384):
+        part = data[start : start + 16_384]
+        fed.inbox.add(part, len(part))
+        assert start + len(part) - fed.total <= 65_535
+    assert await reading == bytes(200_000)
+
+
+# -- what of grpclib is used that is not public
+
+
+def test_grpclib_is_what_the_engine_expects() -> None:
+    assert {"_wrapper", "_stream", "_release_stream"} <= (
+        set(grpclib.client.Stream.__annotations__)
+        | set(vars(grpclib.client.Stream))
+        | set(grpclib.client.Stream.__aenter__.__code__.co_names)
+    )
+    assert {"add", "eof", "unacked_size"} <= set(vars(grpclib.protocol.Buffer))
+    assert "_ack_callback" in grpclib.protocol.Buffer.__init__.__code__.co_names
