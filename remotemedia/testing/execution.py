@@ -1,0 +1,112 @@
+"""The unary calls of the embedded service: ``PipelineExecutionService``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+from grpclib.exceptions import GRPCError
+
+from remotemedia.errors import RemoteMediaError, to_status
+from remotemedia.manifest import VERSION
+from remotemedia.testing.limits import in_force
+from remotemedia.testing.node import NodeType
+from remotemedia.testing.pipeline import Pipeline
+from remotemedia.testing.transport import serialization
+from remotemedia.v1 import (
+    ErrorType,
+    ExecuteRequest,
+    ExecuteResponse,
+    ExecutionResult,
+    ExecutionStatus,
+    NodeResult,
+    NodeStatus,
+    PipelineExecutionServiceBase,
+    ResourceLimits,
+    VersionInfo,
+    VersionRequest,
+    VersionResponse,
+)
+
+
+class ExecutionService(PipelineExecutionServiceBase):
+    """Says what the service is, and runs pipelines once."""
+
+    def __init__(
+        self, node_types: Mapping[str, NodeType], limits: ResourceLimits
+    ) -> None:
+        self._node_types = node_types
+        self._limits = limits
+
+    async def get_version(self, request: VersionRequest, /) -> VersionResponse:
+        """Answer; a client that does not say its version is taken as one of ours."""
+        compatible = request.client_version in ("", VERSION)
+        return VersionResponse(
+            version_info=VersionInfo(
+                protocol_version=VERSION,
+                runtime_version=version("remotemedia"),
+                supported_node_types=sorted(self._node_types),
+                supported_protocols=[VERSION],
+                build_timestamp=_build_timestamp(),
+            ),
+            compatible=compatible,
+            compatibility_message=(
+                f"the service speaks {VERSION}"
+                if compatible
+                else unsupported(request.client_version)
+            ),
+        )
+
+    async def execute_pipeline(self, request: ExecuteRequest, /) -> ExecuteResponse:
+        """Run a pipeline; failures are gRPC statuses."""
+        try:
+            return ExecuteResponse(result=await self._execute(request))
+        except RemoteMediaError as error:
+            raise GRPCError(*to_status(error)) from error
+
+    async def _execute(self, request: ExecuteRequest) -> ExecutionResult:
+        if request.client_version:
+            check_version(request.client_version)
+        pipeline = Pipeline(
+            request.manifest,
+            request.data_inputs,
+            in_force(request.resource_limits, self._limits),
+            self._node_types,
+        )
+        outputs = await pipeline.run(request.audio_inputs)
+        return ExecutionResult(
+            audio_outputs=outputs.audio,
+            data_outputs=outputs.data,
+            # The result itself is not encoded yet.
+            metrics=pipeline.metrics(serialization.get().seconds),
+            node_results=[
+                NodeResult(node_id=node_id, status=NodeStatus.SUCCESS)
+                for node_id in pipeline.node_ids
+            ],
+            status=ExecutionStatus.SUCCESS,
+        )
+
+
+def check_version(client_version: str) -> None:
+    """Check the protocol version that a client speaks.
+
+    Raises:
+        RemoteMediaError: VERSION_MISMATCH, if it is not the contract's.
+    """
+    if client_version != VERSION:
+        raise RemoteMediaError(
+            unsupported(client_version), error_type=ErrorType.VERSION_MISMATCH
+        )
+
+
+def unsupported(client_version: str) -> str:
+    """What to say of a protocol version that the service does not speak."""
+    return f"the client speaks {client_version!r}, and the service {VERSION!r} only"
+
+
+def _build_timestamp() -> str:
+    """When this code came to be on this machine."""
+    written = Path(__file__).stat().st_mtime
+    return datetime.fromtimestamp(int(written), timezone.utc).isoformat()

@@ -1,0 +1,319 @@
+"""Runs a pipeline: its nodes, one after the other, along the connections.
+
+An execution runs every node. A chunk of a session runs the nodes that it reaches:
+those that have an input of their own, from the client, and those that are connected
+after a node that gave something.
+
+What comes back is the audio and data of the sinks, which are the nodes that no
+connection leaves, and of any other node the data that it gives beside its audio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeVar
+
+from remotemedia import manifest as manifests
+from remotemedia.errors import RemoteMediaError
+from remotemedia.testing.limits import MemoryMeter, check_samples, exceeded
+from remotemedia.testing.node import (
+    Json,
+    Node,
+    NodeCall,
+    NodeOutput,
+    NodeReturn,
+    NodeType,
+    make_node,
+)
+from remotemedia.v1 import (
+    AudioBuffer,
+    ErrorType,
+    ExecutionMetrics,
+    NodeManifest,
+    NodeMetrics,
+    PipelineManifest,
+    ResourceLimits,
+)
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one run of a pipeline gives back, by node id; data is JSON text."""
+
+    audio: dict[str, AudioBuffer] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A node in its place, with the ids of the nodes that are connected to it."""
+
+    node_id: str
+    params: Mapping[str, Json]
+    node: Node
+    sources: list[str]
+
+
+class Pipeline:
+    """A pipeline that was checked and made, to be run once or many times.
+
+    Attributes:
+        node_ids: the nodes, in the order they run in.
+        sinks: ids of the nodes that no connection leaves.
+        samples: samples over all channels that came in so far.
+        seconds: time that its runs took so far.
+        memory: what it holds, and held at most.
+    """
+
+    def __init__(
+        self,
+        manifest: PipelineManifest,
+        data_inputs: Mapping[str, str],
+        limits: ResourceLimits,
+        node_types: Mapping[str, NodeType],
+    ) -> None:
+        """Check the manifest and make its nodes.
+
+        Args:
+            manifest: the pipeline.
+            data_inputs: JSON text by node id; the same for every run.
+            limits: the limits in force; every run has the whole time limit.
+            node_types: what there is.
+
+        Raises:
+            RemoteMediaError: VALIDATION, for all that is wrong with the request.
+        """
+        manifests.check(manifest)
+        nodes = manifests.execution_order(manifest)
+        sources: dict[str, list[str]] = {node.id: [] for node in nodes}
+        for connection in manifest.connections:
+            sources[connection.to].append(connection.from_)
+        leaving = {connection.from_ for connection in manifest.connections}
+        self._steps = [_make_step(node, sources[node.id], node_types) for node in nodes]
+        self.node_ids: list[str] = [node.id for node in nodes]
+        self.sinks: list[str] = [node.id for node in nodes if node.id not in leaving]
+        self.samples: int = 0
+        self.seconds: float = 0.0
+        self.memory: MemoryMeter = MemoryMeter(limits)
+        self._limits = limits
+        self._cpu_seconds = 0.0
+        self._node_metrics = {node_id: NodeMetrics() for node_id in self.node_ids}
+        self._data = {
+            node_id: self._data_input(node_id, text)
+            for node_id, text in data_inputs.items()
+        }
+
+    async def run(
+        self, audio_inputs: Mapping[str, AudioBuffer], sequence: int | None = None
+    ) -> Outputs:
+        """Run the nodes.
+
+        Args:
+            audio_inputs: audio by node id.
+            sequence: number of the chunk in its session; None for an execution.
+
+        Raises:
+            RemoteMediaError: the input is not valid, a node failed, or a limit was
+                exceeded; `failing_node_id` names the node.
+        """
+        self.memory.clear()
+        for node_id, buffer in audio_inputs.items():
+            self._check_input(node_id, buffer)
+        started, cpu_started = time.perf_counter(), time.thread_time()
+        try:
+            return await self._run(audio_inputs, sequence, started)
+        finally:
+            self.seconds += time.perf_counter() - started
+            self._cpu_seconds += time.thread_time() - cpu_started
+
+    def metrics(self, serialization_seconds: float) -> ExecutionMetrics:
+        """What all runs so far cost.
+
+        The processor time is that of the service's thread while nodes ran, other
+        calls included where a node waited.
+
+        Args:
+            serialization_seconds: what decoding and encoding messages took.
+        """
+        return ExecutionMetrics(
+            wall_time_ms=self.seconds * 1000,
+            cpu_time_ms=self._cpu_seconds * 1000,
+            memory_used_bytes=self.memory.peak_bytes,
+            node_metrics=self._node_metrics,
+            serialization_time_ms=serialization_seconds * 1000,
+        )
+
+    async def _run(
+        self,
+        audio_inputs: Mapping[str, AudioBuffer],
+        sequence: int | None,
+        started: float,
+    ) -> Outputs:
+        given: dict[str, NodeOutput] = {}
+        outputs = Outputs()
+        for step in self._steps:
+            upstream = {source: given[source] for source in step.sources}
+            before = upstream.values()
+            call = NodeCall(
+                step.node_id,
+                step.params,
+                _first(audio_inputs.get(step.node_id), *(out.audio for out in before)),
+                _first(self._data.get(step.node_id), *(out.data for out in before)),
+                upstream,
+                self._limits,
+                sequence,
+            )
+            reached = call.audio is not None or call.data is not None
+            if not reached and sequence is not None:
+                given[step.node_id] = NodeOutput()
+                continue
+            with _blamed(step.node_id):
+                output = await self._process(step.node, call, started)
+                given[step.node_id] = output
+                self._return(step.node_id, output, outputs)
+        return outputs
+
+    def _return(self, node_id: str, output: NodeOutput, outputs: Outputs) -> None:
+        """Put what comes back of a node's output to the outputs of the run."""
+        is_sink = node_id in self.sinks
+        if is_sink and output.audio is not None:
+            outputs.audio[node_id] = output.audio
+        if output.data is not None and (is_sink or output.audio is not None):
+            outputs.data[node_id] = json.dumps(output.data, allow_nan=False)
+
+    async def _process(
+        self, node: Node, call: NodeCall, run_started: float
+    ) -> NodeOutput:
+        """Call one node, within what is left of the run's time."""
+        limit = self._limits.max_timeout_ms / 1000
+        started = time.perf_counter()
+        try:
+            result = node.process(call)
+            if isinstance(result, Awaitable):
+                left = limit - (time.perf_counter() - run_started)
+                result = await asyncio.wait_for(result, left)
+        except asyncio.TimeoutError:
+            # Or else it is the node's own.
+            if time.perf_counter() - run_started < limit:
+                raise
+            raise self._too_late(call) from None
+        finished = time.perf_counter()
+        if finished - run_started > limit:
+            raise self._too_late(call)
+        output = _to_output(result)
+        metrics = self._node_metrics[call.node_id]
+        metrics.execution_time_ms += (finished - started) * 1000
+        if call.audio is not None:
+            metrics.samples_processed += call.audio.num_samples
+        if output.audio is not None:
+            output.audio.validate()
+            check_samples(output.audio.num_samples, self._limits, call.node_id)
+            self.memory.add(output.audio, call.node_id)
+            metrics.memory_bytes = max(metrics.memory_bytes, len(output.audio.samples))
+        return output
+
+    def _too_late(self, call: NodeCall) -> RemoteMediaError:
+        return exceeded(
+            f"the time limit of {self._limits.max_timeout_ms} ms passed", call.node_id
+        )
+
+    def _check_input(self, node_id: str, buffer: AudioBuffer) -> None:
+        self._check_known(node_id, "audio")
+        check_samples(buffer.num_samples, self._limits, node_id)
+        try:
+            buffer.validate()
+        except (TypeError, ValueError) as error:
+            raise _invalid(
+                f"the audio for node {node_id!r} is not valid: {error}", node_id
+            ) from error
+        self.memory.add(buffer, node_id)
+        self.samples += buffer.num_samples
+
+    def _data_input(self, node_id: str, text: str) -> Json:
+        self._check_known(node_id, "data")
+        try:
+            data: Json = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise _invalid(
+                f"data_inputs[{node_id!r}] is not valid JSON: {error}", node_id
+            ) from error
+        return data
+
+    def _check_known(self, node_id: str, what: str) -> None:
+        if node_id not in self._node_metrics:
+            raise _invalid(
+                f"there is {what} for node {node_id!r}, and no such node in the "
+                f"manifest; it has {', '.join(sorted(self._node_metrics))}",
+                node_id,
+            )
+
+
+def _make_step(
+    node: NodeManifest, sources: list[str], node_types: Mapping[str, NodeType]
+) -> _Step:
+    node_type = node_types.get(node.node_type)
+    if node_type is None:
+        raise _invalid(
+            f"node {node.id!r} has the unknown node type {node.node_type!r}; "
+            f"this service has {', '.join(sorted(node_types))}",
+            node.id,
+        )
+    params = json.loads(node.params or "{}")
+    with _blamed(node.id):
+        try:
+            made = make_node(node_type, params)
+        except ValueError as error:
+            raise _invalid(
+                f"node {node.id!r}, {node.node_type}: {error}", node.id
+            ) from error
+    return _Step(node.id, params, made, sources)
+
+
+@contextmanager
+def _blamed(node_id: str) -> Iterator[None]:
+    """Turn what a node raises into the error that the contract has for it."""
+    try:
+        yield
+    except RemoteMediaError as error:
+        error.failing_node_id = error.failing_node_id or node_id
+        raise
+    except Exception as error:
+        # The client gets one line of it.
+        _log.info("node %s failed", node_id, exc_info=True)
+        raise RemoteMediaError(
+            str(error) or type(error).__name__,
+            error_type=ErrorType.NODE_EXECUTION,
+            failing_node_id=node_id,
+        ) from error
+
+
+def _to_output(result: NodeReturn) -> NodeOutput:
+    if isinstance(result, NodeOutput):
+        return result
+    if isinstance(result, AudioBuffer):
+        return NodeOutput(audio=result)
+    return NodeOutput(data=result)
+
+
+def _first(*values: T | None) -> T | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _invalid(message: str, node_id: str) -> RemoteMediaError:
+    return RemoteMediaError(
+        message, error_type=ErrorType.VALIDATION, failing_node_id=node_id
+    )

@@ -1,0 +1,184 @@
+"""The sessions of the embedded service: ``StreamingPipelineService``.
+
+A session takes one request after the other, and answers each before it takes the
+next: chunks that are not processed yet wait in HTTP/2's window, which holds a client
+back that is too fast. The machine of ``remotemedia.session`` sees every message in
+and out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+
+from remotemedia.errors import RemoteMediaError, to_stream_response
+from remotemedia.session import Event, Session
+from remotemedia.testing.execution import check_version
+from remotemedia.testing.limits import in_force
+from remotemedia.testing.node import NodeType
+from remotemedia.testing.pipeline import Pipeline
+from remotemedia.testing.transport import serialization
+from remotemedia.v1 import (
+    AudioChunk,
+    ChunkResult,
+    ErrorType,
+    ResourceLimits,
+    StreamClosed,
+    StreamingPipelineServiceBase,
+    StreamInit,
+    StreamMetrics,
+    StreamReady,
+    StreamRequest,
+    StreamResponse,
+)
+
+_RECOMMENDED_CHUNK_SAMPLES = 4096
+_MAX_BUFFER_LATENCY_MS = 100
+_CHUNKS_BETWEEN_METRICS = 10
+
+# What the audio of a pipeline with one sink is called.
+_OUTPUT = "output"
+
+_REASONS = {
+    Event.CLOSE: "closed by the client",
+    Event.CANCEL: "cancelled by the client",
+}
+
+
+class StreamingService(StreamingPipelineServiceBase):
+    """Runs pipelines chunk by chunk."""
+
+    def __init__(
+        self,
+        node_types: Mapping[str, NodeType],
+        limits: ResourceLimits,
+        idle_timeout: float,
+    ) -> None:
+        self._node_types = node_types
+        self._limits = limits
+        self._idle_timeout = idle_timeout
+
+    async def stream_pipeline(
+        self, requests: AsyncIterator[StreamRequest], /
+    ) -> AsyncGenerator[StreamResponse, None]:
+        """Hold one session; failures are messages, and the call ends with OK."""
+        rules = Session()
+        async with aclosing(self._converse(requests, rules)) as responses:
+            try:
+                async for response in responses:
+                    rules.response(response)
+                    yield response
+            except RemoteMediaError as error:
+                failure = StreamResponse(error=to_stream_response(error))
+                rules.response(failure)
+                yield failure
+
+    async def _converse(
+        self, requests: AsyncIterator[StreamRequest], rules: Session
+    ) -> AsyncGenerator[StreamResponse, None]:
+        try:
+            request = await self._next(requests)
+        except asyncio.TimeoutError:
+            raise _invalid(f"no init came within {self._idle_timeout:g} s") from None
+        if request is None:
+            return
+        rules.request(request)
+        session = self._open(request.init)
+        yield session.ready()
+        while True:
+            try:
+                request = await self._next(requests)
+            except asyncio.TimeoutError:
+                yield session.closed(f"idle for {self._idle_timeout:g} s")
+                return
+            if request is None:
+                return
+            event = rules.request(request)
+            if event is not Event.CHUNK:
+                yield session.closed(_REASONS[event])
+                return
+            yield await session.process(request.audio_chunk)
+            if rules.chunks % _CHUNKS_BETWEEN_METRICS == 0:
+                yield session.metrics()
+
+    async def _next(
+        self, requests: AsyncIterator[StreamRequest]
+    ) -> StreamRequest | None:
+        """The next request; None after the last."""
+        return await asyncio.wait_for(anext(requests, None), self._idle_timeout)
+
+    def _open(self, init: StreamInit) -> _LiveSession:
+        if not init.client_version:
+            raise _invalid("init.client_version is empty; a stream must say it")
+        check_version(init.client_version)
+        return _LiveSession(
+            Pipeline(
+                init.manifest,
+                init.data_inputs,
+                in_force(init.resource_limits, self._limits),
+                self._node_types,
+            )
+        )
+
+
+class _LiveSession:
+    """A pipeline in use, and the messages that tell of it."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._id = uuid.uuid4().hex
+        self._pipeline = pipeline
+        self._chunks = 0
+
+    def ready(self) -> StreamResponse:
+        return StreamResponse(
+            ready=StreamReady(
+                session_id=self._id,
+                recommended_chunk_size=_RECOMMENDED_CHUNK_SAMPLES,
+                max_buffer_latency_ms=_MAX_BUFFER_LATENCY_MS,
+            )
+        )
+
+    async def process(self, chunk: AudioChunk) -> StreamResponse:
+        pipeline = self._pipeline
+        seconds_before = pipeline.seconds
+        outputs = await pipeline.run({chunk.node_id: chunk.buffer}, chunk.sequence)
+        self._chunks += 1
+        audio = outputs.audio
+        if audio and len(pipeline.sinks) == 1:
+            audio = {_OUTPUT: audio[pipeline.sinks[0]]}
+        return StreamResponse(
+            result=ChunkResult(
+                sequence=chunk.sequence,
+                audio_outputs=audio,
+                data_outputs=outputs.data,
+                processing_time_ms=(pipeline.seconds - seconds_before) * 1000,
+                total_samples_processed=pipeline.samples,
+            )
+        )
+
+    def metrics(self) -> StreamResponse:
+        """How the session is doing: nothing waits inside, and nothing is dropped."""
+        return StreamResponse(
+            metrics=StreamMetrics(
+                session_id=self._id,
+                chunks_processed=self._chunks,
+                average_latency_ms=self._pipeline.seconds * 1000 / self._chunks,
+                total_samples=self._pipeline.samples,
+                peak_memory_bytes=self._pipeline.memory.peak_bytes,
+            )
+        )
+
+    def closed(self, reason: str) -> StreamResponse:
+        return StreamResponse(
+            closed=StreamClosed(
+                session_id=self._id,
+                final_metrics=self._pipeline.metrics(serialization.get().seconds),
+                reason=reason,
+            )
+        )
+
+
+def _invalid(message: str) -> RemoteMediaError:
+    return RemoteMediaError(message, error_type=ErrorType.VALIDATION)

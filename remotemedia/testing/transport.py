@@ -1,0 +1,161 @@
+"""The socket side of the embedded service: grpclib's server, and what it lacks.
+
+That is a limit on the size of a message, more than 100 calls at once on one
+connection, the port that was chosen, and an end that does not wait for the clients to
+hang up. What is private to grpclib is used here only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
+
+from grpclib.config import Configuration
+from grpclib.const import Status
+from grpclib.encoding.proto import ProtoCodec
+from grpclib.exceptions import GRPCError
+from grpclib.protocol import H2Protocol
+from grpclib.server import Server
+from h2.settings import SettingCodes
+
+from remotemedia.testing.limits import MAX_REQUEST_BYTES
+
+if TYPE_CHECKING:
+    from grpclib._typing import IServable
+
+_MAX_CALLS_A_CONNECTION = 10_000
+
+# A stream that nobody reads may not use up what all streams of the connection share.
+_WINDOWS = Configuration(
+    http2_stream_window_size=1024 * 1024,
+    http2_connection_window_size=64 * 1024 * 1024,
+)
+
+# How long a client may take to read what was written before the end.
+_FAREWELL_SECONDS = 1.0
+
+
+class Stopwatch:
+    """Adds up time."""
+
+    def __init__(self) -> None:
+        self.seconds: float = 0.0
+
+
+serialization: ContextVar[Stopwatch] = ContextVar("serialization")
+"""What this call has spent on decoding and encoding messages so far."""
+
+
+class LimitedCodec(ProtoCodec):
+    """Encodes and decodes messages; refuses a request that is too large.
+
+    A request that is too large is read in full before it is refused: the client
+    sees the status for certain, and not a call that was reset while it sent.
+    """
+
+    def decode(self, data: bytes, message_type: Any) -> Any:
+        """Decode a request."""
+        if len(data) > MAX_REQUEST_BYTES:
+            raise GRPCError(
+                Status.OUT_OF_RANGE,
+                f"a request message of {len(data)} bytes, where {MAX_REQUEST_BYTES} is "
+                "the limit; stream the audio in chunks",
+            )
+        started = time.perf_counter()
+        try:
+            return super().decode(data, message_type)
+        except ValueError as error:
+            raise GRPCError(
+                Status.INTERNAL,
+                f"the request is not a {message_type.__name__}: {error}",
+            ) from error
+        finally:
+            serialization.get().seconds += time.perf_counter() - started
+
+    def encode(self, message: Any, message_type: Any) -> bytes:
+        """Encode a response."""
+        started = time.perf_counter()
+        try:
+            return super().encode(message, message_type)
+        finally:
+            serialization.get().seconds += time.perf_counter() - started
+
+
+class SocketServer(Server):
+    """A server whose end is the end of its connections too."""
+
+    def __init__(self, services: Collection[IServable]) -> None:
+        super().__init__(services, codec=LimitedCodec(), config=_WINDOWS)
+        self.connections: set[_Connection] = set()
+        self.is_stopping: bool = False
+
+    def _protocol_factory(self) -> H2Protocol:
+        plain = super()._protocol_factory()
+        return _Connection(self, plain)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        # A socket of our own would do as well, but asyncio knows less of it, and
+        # would leave Nagle's algorithm on: 40 ms for every small answer.
+        sockets = cast("asyncio.Server", self._server).sockets
+        return int(sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Cancel every call, hang up on every client, and wait until all is gone."""
+        self.is_stopping = True
+        self.close()
+        connections = list(self.connections)
+        for connection in connections:
+            connection.hang_up()
+        if connections:
+            gone = [connection.lost for connection in connections]
+            await asyncio.wait(gone, timeout=_FAREWELL_SECONDS)
+        for connection in connections:
+            connection.transport.abort()
+        # A client in the middle of a TLS handshake is known to asyncio only, which from
+        # Python 3.12 on would wait for it.
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.wait_closed(), _FAREWELL_SECONDS)
+
+
+class _Connection(H2Protocol):
+    """A connection, known to its server for as long as it lasts."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: SocketServer, plain: H2Protocol) -> None:
+        super().__init__(plain.handler, plain.config, plain.h2_config)
+        self.lost = asyncio.get_running_loop().create_future()
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, and tell the client how many calls it may have at once."""
+        super().connection_made(transport)
+        self.connection._connection.update_settings(
+            {SettingCodes.MAX_CONCURRENT_STREAMS: _MAX_CALLS_A_CONNECTION}
+        )
+        self.connection.flush()
+        self.transport = cast("asyncio.Transport", transport)
+        self._server.connections.add(self)
+        if self._server.is_stopping:
+            # Accepted just before the end.
+            self.transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End every call on it."""
+        super().connection_lost(exc)
+        self._server.connections.discard(self)
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def hang_up(self) -> None:
+        """Say goodbye as HTTP/2 has it, and close once that is sent."""
+        if not self.transport.is_closing():
+            self.connection._connection.close_connection()
+            self.connection.flush()
+            self.transport.close()

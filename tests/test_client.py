@@ -1,0 +1,468 @@
+"""The client's calls, against the embedded service and a server on grpcio."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import numpy as np
+import pytest
+
+from remotemedia import (
+    AudioBuffer,
+    ErrorType,
+    ExecutionStatus,
+    PipelineManifest,
+    RemoteMediaClient,
+    RemoteMediaConnectionError,
+    RemoteMediaError,
+    RemoteMediaTimeoutError,
+    ResourceLimits,
+)
+from remotemedia.testing import LocalService, NodeCall
+from tests.core_server import CoreServer
+from tests.peers import tcp_peer
+from tests.pipelines import PASS, pipeline, tone
+
+
+def calculator(operation: str, operand: float) -> dict[str, object]:
+    return pipeline("calc", "CalculatorNode", operation=operation, operand=operand)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# -- connection
+
+
+async def test_connect_and_disconnect(address: str) -> None:
+    client = RemoteMediaClient(address)
+    await client.connect()
+    await client.connect()
+    assert (await client.get_version()).protocol_version == "v1"
+    await client.disconnect()
+    await client.disconnect()
+
+
+async def test_closed_means_closed(address: str) -> None:
+    client = RemoteMediaClient(address)
+    for _ in range(2):
+        with pytest.raises(RemoteMediaConnectionError, match="not connected"):
+            await client.get_version()
+        async with client:
+            await client.get_version()
+    with pytest.raises(RemoteMediaConnectionError, match="not connected"):
+        client.open_stream(PASS)
+
+
+async def test_nobody_listens() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    client = RemoteMediaClient(address)
+    with pytest.raises(RemoteMediaConnectionError, match="is the service running") as e:
+        await client.connect()
+    assert e.value.retryable
+    assert (e.value.operation, e.value.address) == ("connect", address)
+    assert isinstance(e.value, ConnectionError)
+    assert repr(client) == f"<RemoteMediaClient {address}, not connected>"
+
+
+async def test_a_peer_that_never_answers() -> None:
+    async with tcp_peer() as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}", timeout=0.05)
+        with pytest.raises(RemoteMediaTimeoutError, match=r"within 0\.05 s") as caught:
+            await client.connect()
+    assert isinstance(caught.value, TimeoutError)
+
+
+async def test_a_service_of_another_version(core: CoreServer) -> None:
+    core.execution.protocol = "v2"
+    client = RemoteMediaClient(core.address)
+    with pytest.raises(RemoteMediaError, match="this service speaks v2") as caught:
+        await client.connect()
+    assert caught.value.error_type is ErrorType.VERSION_MISMATCH
+    assert "not connected" in repr(client)
+
+
+def test_another_event_loop() -> None:
+    client = RemoteMediaClient("localhost:1")
+
+    async def connect() -> LocalService:
+        service = LocalService()
+        await service.start()
+        nonlocal client
+        client = RemoteMediaClient(service.address)
+        await client.connect()
+        return service
+
+    async def call() -> None:
+        with pytest.raises(
+            RemoteMediaConnectionError, match="another event loop"
+        ):
+            await client.get_version()
+
+    async def finish(service: LocalService) -> None:
+        await client.disconnect()
+        await service.stop()
+
+    first = asyncio.new_event_loop()
+    service = first.run_until_complete(connect())
+    asyncio.run(call())
+    first.run_until_complete(finish(service))
+    first.close()
+
+
+# -- version
+
+
+async def test_version(client: RemoteMediaClient) -> None:
+    info = await client.get_version()
+    assert info.protocol_version == "v1"
+    assert "PassThrough" in info.supported_node_types
+    assert info.supported_protocols == ["v1"]
+
+
+# -- execution
+
+
+@pytest.mark.parametrize(
+    ("operation", "operand", "expected"),
+    [("add", 5, 15), ("subtract", 3, 7), ("multiply", 2, 20), ("divide", 4, 2.5)],
+)
+async def test_execute_calculates(
+    client: RemoteMediaClient, operation: str, operand: float, expected: float
+) -> None:
+    result = await client.execute_pipeline(
+        calculator(operation, operand), None, {"calc": 10}
+    )
+    assert result.status is ExecutionStatus.SUCCESS
+    assert result.json("calc") == expected
+    assert result.metrics.wall_time_ms > 0
+
+
+async def test_execute_passes_audio(client: RemoteMediaClient) -> None:
+    sent = tone()
+    result = await client.execute_pipeline(PASS, {"src": sent})
+    received = result.audio_outputs["src"]
+    assert received == sent
+    np.testing.assert_array_equal(received.to_numpy(), sent.to_numpy())
+
+
+async def test_the_forms_of_a_manifest(client: RemoteMediaClient) -> None:
+    manifest = calculator("add", 5)
+    message = PipelineManifest().from_dict(
+        {**manifest, "nodes": [{"id": "calc", "nodeType": "CalculatorNode"}]}
+    )
+    message.nodes[0].params = '{"operation": "add", "operand": 5}'
+    for form in (manifest, json.dumps(manifest), message):
+        result = await client.execute_pipeline(form, None, {"calc": "10"})
+        assert result.json("calc") == 15
+
+
+async def test_an_unknown_node_type(client: RemoteMediaClient) -> None:
+    with pytest.raises(RemoteMediaError, match="NoSuchNode") as caught:
+        await client.execute_pipeline(pipeline("n", "NoSuchNode"), None, {"n": 1})
+    assert caught.value.error_type is ErrorType.VALIDATION
+    assert caught.value.operation == "execute_pipeline"
+    assert not caught.value.retryable
+
+
+async def test_a_node_that_fails(client: RemoteMediaClient) -> None:
+    with pytest.raises(RemoteMediaError) as caught:
+        await client.execute_pipeline(calculator("divide", 0), None, {"calc": 1})
+    assert caught.value.error_type is ErrorType.NODE_EXECUTION
+    assert caught.value.failing_node_id == "calc"
+
+
+async def test_limits_reach_the_service(local: LocalService) -> None:
+    async with RemoteMediaClient(local.address) as client:
+        with pytest.raises(RemoteMediaError) as caught:
+            await client.execute_pipeline(
+                PASS,
+                {"src": tone(1600)},
+                resource_limits=ResourceLimits(max_audio_samples=1599),
+            )
+        assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+        with pytest.raises(RemoteMediaError) as caught:
+            async for _ in client.stream_pipeline(
+                PASS,
+                [("src", tone(1600))],
+                resource_limits=ResourceLimits(max_audio_samples=1599),
+            ):
+                pass
+        assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+
+
+# -- what is refused before anything is sent
+
+
+async def test_bad_input_is_refused_here(core: CoreServer) -> None:
+    async with RemoteMediaClient(core.address) as client:
+        core.execution.metadata = []
+        bad = tone()
+        bad.channels = 0
+        with pytest.raises(ValueError, match=r"audio_inputs\['src'\].*channels"):
+            await client.execute_pipeline(PASS, {"src": bad})
+        with pytest.raises(TypeError, match=r"audio_inputs\['src'\] is ndarray"):
+            await client.execute_pipeline(PASS, {"src": np.zeros(4)})  # type: ignore[dict-item]  # the mistake
+        with pytest.raises(TypeError, match=r"data_inputs\['src'\]"):
+            await client.execute_pipeline(PASS, None, {"src": b"bytes"})
+        with pytest.raises(RemoteMediaError, match="no node 'scr'") as caught:
+            await client.execute_pipeline(PASS, {"scr": tone()})
+        assert caught.value.failing_node_id == "scr"
+        with pytest.raises(RemoteMediaError, match="version") as caught:
+            await client.execute_pipeline({**PASS, "version": "v9"})
+        assert caught.value.error_type is ErrorType.VALIDATION
+        assert caught.value.operation == "execute_pipeline"
+        assert core.execution.metadata == []
+
+
+async def test_a_request_over_the_limit(client: RemoteMediaClient) -> None:
+    big = AudioBuffer.from_numpy(np.zeros(1_100_000, np.float32), 16_000)
+    with pytest.raises(RemoteMediaError, match=r"44\d+ bytes.*max_send_bytes") as e:
+        await client.execute_pipeline(PASS, {"src": big})
+    assert e.value.error_type is ErrorType.RESOURCE_LIMIT
+    assert not e.value.retryable
+
+
+async def test_a_response_over_the_limit(address: str) -> None:
+    async with RemoteMediaClient(address, max_receive_bytes=1000) as client:
+        with pytest.raises(RemoteMediaError, match="max_receive_bytes") as caught:
+            await client.execute_pipeline(PASS, {"src": tone()})
+        assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+        assert (await client.get_version()).protocol_version == "v1"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_a_timeout_that_makes_no_sense(timeout: float) -> None:
+    with pytest.raises(ValueError, match="timeout must be positive"):
+        RemoteMediaClient(timeout=timeout)
+
+
+async def test_a_call_has_a_deadline() -> None:
+    async def never(call: NodeCall) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async with (
+        LocalService(nodes={"Never": never}) as service,
+        RemoteMediaClient(service.address) as client,
+    ):
+        with pytest.raises(RemoteMediaTimeoutError) as caught:
+            await client.execute_pipeline(
+                pipeline("n", "Never"), None, {"n": 1}, timeout=0.05
+            )
+        assert caught.value.operation == "execute_pipeline"
+
+
+# -- token and metadata
+
+
+async def test_the_token_goes_with_every_call() -> None:
+    async with LocalService(token="s3cret") as service:
+        async with RemoteMediaClient(service.address, token="s3cret") as client:
+            await client.get_version(metadata={"x-extra": "1"})
+            await client.execute_pipeline(PASS, {"src": tone()}, metadata=[("a", "b")])
+            async for _ in client.stream_pipeline(
+                PASS, [("src", tone())], metadata={"x-extra": "1"}
+            ):
+                pass
+            assert "s3cret" not in repr(client) + repr(vars(client.open_stream(PASS)))
+        for token in (None, "wrong"):
+            with pytest.raises(RemoteMediaError) as caught:
+                await RemoteMediaClient(service.address, token=token).connect()
+            assert caught.value.error_type is ErrorType.AUTHENTICATION
+
+
+async def test_metadata_is_merged(core: CoreServer) -> None:
+    async with RemoteMediaClient(
+        core.address, token="t", metadata={"a": "client", "b": "client"}
+    ) as client:
+        await client.get_version(metadata={"b": "call", "c": "call"})
+        seen = dict(core.execution.metadata)
+        assert seen["authorization"] == "Bearer t"
+        assert (seen["a"], seen["b"], seen["c"]) == ("client", "call", "call")
+
+
+# -- streams
+
+
+async def chunks(count: int) -> AsyncIterator[tuple[str, AudioBuffer]]:
+    for _ in range(count):
+        yield "src", tone()
+
+
+async def test_stream_echoes_in_order(client: RemoteMediaClient) -> None:
+    sent = tone()
+    sequences = []
+    async for chunk in client.stream_pipeline(PASS, chunks(25)):
+        sequences.append(chunk.sequence)
+        assert chunk.audio_outputs["output"] == sent
+        assert chunk.total_samples_processed == 1600 * len(sequences)
+    assert sequences == list(range(25))
+
+
+async def test_a_plain_iterable_and_own_numbers(client: RemoteMediaClient) -> None:
+    source = [("src", tone(), number) for number in range(5)]
+    results = [chunk async for chunk in client.stream_pipeline(PASS, source)]
+    assert [chunk.sequence for chunk in results] == [0, 1, 2, 3, 4]
+
+
+async def test_no_chunks_at_all(client: RemoteMediaClient) -> None:
+    assert [c async for c in client.stream_pipeline(PASS, [])] == []
+
+
+@pytest.mark.parametrize("numbers", [[1], [0, 0], [0, 2], [0, 1, 0]])
+async def test_own_numbers_must_be_the_next(
+    client: RemoteMediaClient, numbers: list[int]
+) -> None:
+    source = [("src", tone(), number) for number in numbers]
+    with pytest.raises(RemoteMediaError, match="is next") as caught:
+        async for _ in client.stream_pipeline(PASS, source):
+            pass
+    assert caught.value.error_type is ErrorType.VALIDATION
+
+
+async def test_a_stream_refused(client: RemoteMediaClient) -> None:
+    pulled = False
+
+    async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
+        nonlocal pulled
+        pulled = True
+        yield "src", tone()
+
+    with pytest.raises(RemoteMediaError, match="NoSuchNode") as caught:
+        async for _ in client.stream_pipeline(pipeline("src", "NoSuchNode"), source()):
+            pass
+    assert caught.value.error_type is ErrorType.VALIDATION
+    assert caught.value.operation == "stream_pipeline"
+    assert not pulled
+
+
+async def test_the_callers_exception_comes_out_unchanged(
+    client: RemoteMediaClient,
+) -> None:
+    mine = KeyError("mine")
+
+    async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
+        yield "src", tone()
+        yield "src", tone()
+        raise mine
+
+    with pytest.raises(KeyError) as caught:
+        async for _ in client.stream_pipeline(PASS, source()):
+            pass
+    assert caught.value is mine
+
+
+@pytest.mark.parametrize(
+    ("chunk", "error", "text"),
+    [
+        (("src", np.zeros(3)), TypeError, "is ndarray, not an AudioBuffer"),
+        (("src",), TypeError, "must yield"),
+        (tone(), TypeError, "must yield"),
+        (("src", AudioBuffer()), ValueError, "chunk 1 for node 'src'"),
+    ],
+)
+async def test_a_chunk_that_is_none(
+    client: RemoteMediaClient, chunk: object, error: type[Exception], text: str
+) -> None:
+    source = [("src", tone()), chunk]
+    with pytest.raises(error, match=text):
+        async for _ in client.stream_pipeline(PASS, source):  # type: ignore[arg-type]  # the mistake
+            pass
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, at most five seconds."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the condition never held")
+
+
+async def test_leaving_the_loop_ends_the_session(core: CoreServer) -> None:
+    closed = asyncio.Event()
+
+    async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
+        try:
+            while True:
+                yield "src", tone()
+                await asyncio.sleep(0)
+        finally:
+            closed.set()
+
+    async with RemoteMediaClient(core.address) as client:
+        async for chunk in client.stream_pipeline(PASS, source()):
+            if chunk.sequence == 3:
+                break
+        await asyncio.wait_for(closed.wait(), 5)
+        await until(lambda: core.streaming.running == 0)
+
+
+async def test_cancelling_the_task_ends_the_session(core: CoreServer) -> None:
+    closed = asyncio.Event()
+    started = asyncio.Event()
+
+    async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
+        try:
+            yield "src", tone()
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    async with RemoteMediaClient(core.address) as client:
+
+        async def consume() -> None:
+            async for _ in client.stream_pipeline(PASS, source()):
+                started.set()
+
+        task = asyncio.create_task(consume())
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert closed.is_set()
+        await until(lambda: core.streaming.running == 0)
+
+
+async def test_nothing_is_left_behind(client: RemoteMediaClient) -> None:
+    for _ in range(3):
+        await client.get_version()
+        await client.execute_pipeline(PASS, {"src": tone()})
+        async for _ in client.stream_pipeline(PASS, chunks(3)):
+            pass
+    gc.collect()
+    await asyncio.sleep(0)
+    # The servers of this test have tasks of their own in the same loop.
+    ours = [task for task in asyncio.all_tasks() if "_Call" in repr(task)]
+    assert ours == []
+
+
+async def test_a_source_that_is_always_ready_leaves_the_loop_to_others(
+    client: RemoteMediaClient,
+) -> None:
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def source() -> Iterator[tuple[str, AudioBuffer]]:
+        for _ in range(200):
+            yield "src", tone(16)
+
+    ticking = asyncio.create_task(tick())
+    async for _ in client.stream_pipeline(PASS, source()):
+        pass
+    ticking.cancel()
+    assert turns > 20

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from remotemedia.errors import RemoteMediaError
+from remotemedia.testing.limits import MemoryMeter, check_samples, in_force
+from remotemedia.v1 import AudioBuffer, ErrorType, ResourceLimits
+
+NONE = ResourceLimits()
+
+
+def test_the_contract_s_defaults() -> None:
+    assert in_force(NONE, NONE) == ResourceLimits(100_000_000, 5_000, 10_000_000)
+
+
+def test_the_client_is_asked_first_then_the_service() -> None:
+    service = ResourceLimits(max_memory_bytes=7, max_timeout_ms=8)
+    asked = ResourceLimits(max_timeout_ms=5)
+    assert in_force(asked, service) == ResourceLimits(7, 5, 10_000_000)
+
+
+def test_the_contract_s_caps() -> None:
+    much = ResourceLimits(2**40, 2**40, 2**40)
+    capped = ResourceLimits(1_000_000_000, 30_000, 2**40)
+    assert in_force(much, NONE) == capped
+    assert in_force(NONE, much) == capped
+
+
+def test_samples_over_the_limit_are_refused() -> None:
+    limits = ResourceLimits(max_audio_samples=10)
+    check_samples(10, limits, "n")
+    with pytest.raises(RemoteMediaError, match=r"11 samples.*10.*'n'") as caught:
+        check_samples(11, limits, "n")
+    assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+    assert caught.value.failing_node_id == "n"
+
+
+def test_memory_is_what_is_held_together() -> None:
+    meter = MemoryMeter(ResourceLimits(max_memory_bytes=10))
+    first, second = AudioBuffer(samples=bytes(6)), AudioBuffer(samples=bytes(5))
+    meter.add(first, "a")
+    meter.add(first, "b")  # passed on as it is
+    meter.clear()
+    meter.add(second, "a")
+    assert meter.peak_bytes == 6
+    with pytest.raises(RemoteMediaError, match=r"11 bytes.*10.*'b'") as caught:
+        meter.add(first, "b")
+    assert caught.value.error_type is ErrorType.RESOURCE_LIMIT

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+from types import ModuleType
+
+import grpc
+import pytest
+import trustme
+
+from remotemedia.testing import LocalService
+from tests.testing.core_client import CoreClient, connect
+from tests.testing.manifests import chain, node
+
+PASS = chain(node("src", "PassThrough"))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_it_listens_on_a_free_port_while_it_runs(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    async with LocalService() as service:
+        host, port = service.address.split(":")
+        assert host == "127.0.0.1"
+        async with connect(core_modules, service.address) as client:
+            assert (await client.version()).compatible
+    assert is_free(int(port))
+
+
+async def test_the_same_port_again(core_modules: dict[str, ModuleType]) -> None:
+    async with LocalService() as first:
+        port = int(first.address.rpartition(":")[2])
+        async with connect(core_modules, first.address) as client:
+            await client.version()
+    second = LocalService(port=port)
+    for _ in range(2):
+        async with second, connect(core_modules, second.address) as client:
+            assert second.address == first.address
+            assert (await client.version()).compatible
+
+
+async def test_two_services_in_one_process(core_modules: dict[str, ModuleType]) -> None:
+    async with LocalService(nodes={"One": id}) as one, LocalService() as two:
+        types = []
+        for service in (one, two):
+            async with connect(core_modules, service.address) as client:
+                info = (await client.version()).version_info
+                types.append("One" in info.supported_node_types)
+    assert types == [True, False]
+
+
+async def test_a_unix_socket(
+    tmp_path: Path, core_modules: dict[str, ModuleType]
+) -> None:
+    path = tmp_path / "service.sock"
+    async with LocalService(path=path) as service:
+        assert service.address == f"unix:{path}"
+        async with connect(core_modules, service.address) as client:
+            assert (await client.version()).compatible
+    assert not path.exists()
+
+
+async def test_ipv6(core_modules: dict[str, ModuleType]) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    async with LocalService(host="::1") as service:
+        assert service.address.startswith("[::1]:")
+        async with connect(core_modules, service.address) as client:
+            assert (await client.version()).compatible
+
+
+async def test_tls(core_modules: dict[str, ModuleType]) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+    async with LocalService(ssl=context) as service:
+        address = service.address.replace("127.0.0.1", "localhost")
+        async with grpc.aio.secure_channel(address, credentials) as channel:
+            assert (await CoreClient(core_modules, channel).version()).compatible
+
+
+@pytest.mark.parametrize(
+    ("shown", "admitted"),
+    [
+        ("Bearer s3cret", True),
+        ("Bearer s3cre", False),
+        ("bearer s3cret", False),
+        ("s3cret", False),
+        (None, False),
+    ],
+)
+async def test_the_token(
+    core_modules: dict[str, ModuleType], shown: str | None, admitted: bool
+) -> None:
+    metadata = [("authorization", shown)] if shown else []
+    async with (
+        LocalService(token="s3cret") as service,
+        connect(core_modules, service.address) as client,
+    ):
+        stream = client.open(metadata=metadata)
+        if admitted:
+            assert (await client.version(metadata=metadata)).compatible
+            await stream.init(PASS)
+            await stream.read("ready")
+            stream.call.cancel()
+            return
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.version(metadata=metadata)
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        details = caught.value.details() or ""
+        assert ("wrong" if shown else "missing") in details
+        assert "s3cre" not in details
+        assert await stream.call.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_before_it_starts_there_is_no_address() -> None:
+    with pytest.raises(RuntimeError, match="before it starts"):
+        _ = LocalService().address
+
+
+async def test_it_starts_once(local: LocalService) -> None:
+    with pytest.raises(RuntimeError, match="runs already"):
+        await local.start()
+
+
+async def test_stopping_twice_is_no_error(local: LocalService) -> None:
+    await local.stop()
+    await local.stop()
+
+
+async def test_a_taken_port_leaves_nothing_behind(local: LocalService) -> None:
+    before = asyncio.all_tasks()
+    port = int(local.address.rpartition(":")[2])
+    with pytest.raises(OSError, match=r"in use"):
+        await LocalService(port=port).start()
+    assert asyncio.all_tasks() == before

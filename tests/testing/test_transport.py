@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from types import ModuleType
+from typing import Any
+from unittest.mock import Mock
+
+import grpc
+import pytest
+import trustme
+from grpclib.protocol import Connection, H2Protocol
+from grpclib.server import Server
+from h2.connection import H2Connection
+
+from remotemedia.testing import LocalService, NodeCall
+from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.v1 import ExecuteRequest
+from tests.pipelines import tone
+from tests.testing.core_client import CoreClient, connect
+from tests.testing.manifests import chain, node
+
+PASS = chain(node("src", "PassThrough"))
+
+
+def padded(size: int) -> ExecuteRequest:
+    """A request of exactly so many bytes."""
+    request = ExecuteRequest(chain(node("src", "PassThrough")))
+    description = "x" * (size - 100)
+    request.manifest.metadata.description = description
+    missing = size - len(bytes(request))
+    request.manifest.metadata.description = description + "x" * missing
+    assert len(bytes(request)) == size
+    return request
+
+
+async def test_a_request_may_have_4_mib_and_no_more(core_client: CoreClient) -> None:
+    await core_client.execute(padded(MAX_REQUEST_BYTES))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await core_client.execute(padded(MAX_REQUEST_BYTES + 1))
+    assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
+    assert "4194305 bytes" in (caught.value.details() or "")
+
+
+async def test_a_message_of_a_stream_may_not_either(core_client: CoreClient) -> None:
+    stream = core_client.open()
+    await stream.init(PASS)
+    await stream.read("ready")
+    await stream.chunk("src", tone(MAX_REQUEST_BYTES // 4), 0)
+    assert await stream.call.code() is grpc.StatusCode.OUT_OF_RANGE
+
+
+async def test_bytes_that_are_no_request(
+    local: LocalService, core_modules: dict[str, ModuleType]
+) -> None:
+    async with grpc.aio.insecure_channel(local.address) as channel:
+        call: Any = channel.unary_unary(
+            "/remotemedia.v1.PipelineExecutionService/ExecutePipeline"
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(b"\xff")
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert "not a ExecuteRequest" in (caught.value.details() or "")
+
+
+async def test_one_connection_takes_many_sessions_at_once(
+    core_client: CoreClient,
+) -> None:
+    streams = [core_client.open() for _ in range(300)]
+    await asyncio.gather(*(stream.init(PASS) for stream in streams))
+    await asyncio.gather(*(stream.read("ready") for stream in streams))
+    for stream in streams:
+        stream.call.cancel()
+
+
+async def test_a_slow_session_does_not_stop_the_others(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    async def stall(call: NodeCall) -> None:
+        await asyncio.Event().wait()
+
+    async with (
+        LocalService(nodes={"Stall": stall}) as service,
+        connect(core_modules, service.address) as client,
+    ):
+        slow = client.open()
+        await slow.init(chain(node("n", "Stall")))
+        await slow.read("ready")
+
+        audio = tone(250_000)
+
+        async def flood() -> None:
+            # More than grpclib's window is by default, for the whole connection.
+            for sequence in range(8):
+                await slow.chunk("n", audio, sequence)
+
+        flooding = asyncio.create_task(flood())
+        for _ in range(50):
+            assert (await client.version(timeout=5)).compatible
+        flooding.cancel()
+        slow.call.cancel()
+
+
+async def test_small_answers_are_sent_at_once(
+    local: LocalService, core_client: CoreClient
+) -> None:
+    await core_client.version()
+    server = local._server
+    assert server is not None
+    (connection,) = server.connections
+    found = connection.transport.get_extra_info("socket")
+    assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_stopping_ends_the_calls_in_flight(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(call: NodeCall) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    before = asyncio.all_tasks()
+    service = LocalService(nodes={"Work": work})
+    await service.start()
+    async with connect(core_modules, service.address) as client:
+        in_flight = asyncio.create_task(
+            client.execute(ExecuteRequest(chain(node("n", "Work"))))
+        )
+        await began.wait()
+        await service.stop()
+        assert ended.is_set()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await in_flight
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert asyncio.all_tasks() == before
+
+
+async def test_stopping_says_goodbye(local: LocalService) -> None:
+    host, port = local.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    received = await reader.read(1)
+    await local.stop()
+    received += await reader.read()
+    writer.close()
+    # A GOAWAY frame at the end: length, type, and after that what it is about.
+    assert received[-17:-13] == b"\0\0\x08\x07"
+
+
+async def test_stopping_does_not_wait_for_a_client_that_does_not_read(
+    local: LocalService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_SECONDS", 0.05)
+    host, port = local.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    await reader.read(1)
+    server = local._server
+    assert server is not None
+    (connection,) = server.connections
+    # More than the kernel's buffers hold: a service that waits waits for ever.
+    connection.transport.write(bytes(64 * 2**20))
+    await asyncio.wait_for(local.stop(), 5)
+    assert not server.connections
+    writer.close()
+
+
+async def test_stopping_does_not_wait_for_a_tls_handshake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_SECONDS", 0.05)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    async with LocalService(ssl=context) as service:
+        host, port = service.address.split(":")
+        _, silent = await asyncio.open_connection(host, int(port))
+        await asyncio.wait_for(service.stop(), 5)
+    silent.close()
+
+
+async def test_a_connection_that_was_accepted_as_it_stopped_is_dropped(
+    local: LocalService,
+) -> None:
+    server = local._server
+    assert server is not None
+    connection = server._protocol_factory()
+    await local.stop()
+    transport = Mock(asyncio.Transport)
+    connection.connection_made(transport)
+    transport.abort.assert_called_once()
+    connection.connection_lost(None)
+
+
+def test_what_is_private_to_grpclib_is_there() -> None:
+    assert callable(Server._protocol_factory)
+    assert "_server" in Server.__init__.__code__.co_names
+    assert "connection" in H2Protocol.__annotations__
+    assert "_connection" in Connection.__init__.__code__.co_names
+    assert callable(H2Connection.update_settings)
