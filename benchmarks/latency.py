@@ -1,0 +1,107 @@
+"""Latency of a call and of a chunk, against the targets the service is held to.
+
+    python benchmarks/latency.py [ADDRESS]
+
+Without an address it starts the embedded service in a process of its own. Prints
+percentiles in milliseconds beside the targets; it asserts nothing, since machines
+are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from remotemedia import AudioBuffer, RemoteMediaClient
+
+CALLS = 500
+CHUNKS = 500
+MANIFEST = {
+    "version": "v1",
+    "metadata": {"name": "latency"},
+    "nodes": [{"id": "src", "node_type": "PassThrough"}],
+}
+
+
+@contextmanager
+def embedded() -> Iterator[str]:
+    """Run the embedded service, and give its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "remotemedia.testing", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def row(name: str, seconds: list[float], target_ms: float) -> str:
+    """A row of the table: percentiles of some durations, and the target."""
+    ms = [value * 1000 for value in seconds]
+    p50, p99 = statistics.median(ms), statistics.quantiles(ms, n=100)[98]
+    return f"| {name} | {p50:.2f} | {p99:.2f} | {max(ms):.2f} | {target_ms:g} |"
+
+
+async def measure(address: str) -> None:
+    """Time both calls, one after the other, and chunks, one at a time."""
+    buffer = AudioBuffer.from_numpy(np.zeros(1600, np.float32), 16_000)
+    version, execute, chunk = [], [], []
+    async with RemoteMediaClient(address) as client:
+        for _ in range(CALLS):
+            started = time.perf_counter()
+            await client.get_version()
+            version.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            await client.execute_pipeline(MANIFEST, {"src": buffer})
+            execute.append(time.perf_counter() - started)
+
+        answered = asyncio.Event()
+        started = 0.0
+
+        async def one_at_a_time() -> AsyncIterator[tuple[str, AudioBuffer]]:
+            for _ in range(CHUNKS):
+                answered.clear()
+                nonlocal started
+                started = time.perf_counter()
+                yield "src", buffer
+                await answered.wait()
+
+        async for _ in client.stream_pipeline(MANIFEST, one_at_a_time()):
+            chunk.append(time.perf_counter() - started)
+            answered.set()
+    print("| call | p50 ms | p99 ms | worst ms | target ms |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    print(row("get_version", version, 5))
+    print(row("execute_pipeline, 6,400 bytes", execute, 5))
+    print(row("a chunk on a stream, 6,400 bytes", chunk, 50))
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("address", nargs="?", help="a running service")
+    address = parser.parse_args().address
+    if address:
+        asyncio.run(measure(address))
+        return
+    with embedded() as address:
+        asyncio.run(measure(address))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Ask a service for its version, and let it calculate.
+
+    python examples/simple_execution.py [--address HOST:PORT]
+
+Without an address it starts the embedded reference service.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+
+from remotemedia import RemoteMediaClient, RemoteMediaError
+from remotemedia.testing import LocalService
+
+
+async def run(address: str | None) -> None:
+    """Run every example call against the service at `address`."""
+    async with AsyncExitStack() as stack:
+        if address is None:
+            service = await stack.enter_async_context(LocalService())
+            address = service.address
+        client = await stack.enter_async_context(RemoteMediaClient(address))
+        await show_version(client, address)
+        for operation, sign in [
+            ("add", "+"),
+            ("subtract", "-"),
+            ("multiply", "x"),
+            ("divide", "/"),
+        ]:
+            await calculate(client, operation, sign)
+
+
+async def show_version(client: RemoteMediaClient, address: str) -> None:
+    """Print what the service says of itself."""
+    version = await client.get_version()
+    print(f"Service at {address}")
+    print(f"  protocol {version.protocol_version}, runtime {version.runtime_version}")
+    print(f"  nodes: {', '.join(version.supported_node_types)}")
+    print()
+
+
+async def calculate(client: RemoteMediaClient, operation: str, sign: str) -> None:
+    """Run a pipeline of one calculator node, and print result and metrics."""
+    manifest = {
+        "version": "v1",
+        "metadata": {"name": f"calculator-{operation}"},
+        "nodes": [
+            {
+                "id": "calc",
+                "node_type": "CalculatorNode",
+                "params": {"operation": operation, "operand": 4},
+            }
+        ],
+    }
+    result = await client.execute_pipeline(manifest, data_inputs={"calc": 10})
+    metrics = result.metrics
+    print(
+        f"10 {sign} 4 = {result.json('calc')!s:<5}"
+        f"{metrics.wall_time_ms:8.3f} ms in the pipeline,"
+        f"{metrics.node_metrics['calc'].execution_time_ms:8.3f} ms in the node"
+    )
+
+
+def main() -> int:
+    """Parse the command line and run; 1 where something failed."""
+    parser = argparse.ArgumentParser(description="Calculate on a RemoteMedia service.")
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="the service; left out, the embedded one is started",
+    )
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(run(arguments.address))
+    except (RemoteMediaError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Guards against drift: exports, version, floors, and what a wheel carries."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import remotemedia
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = REPOSITORY / "remotemedia"
+
+# Each module imports only from floors below its own.
+FLOORS = [
+    {"audio", "bounded", "outputs", "status", "wire"},
+    {"inbox", "native"},
+    {"call", "protojson"},
+    {"proto", "rpc"},
+    {"wkt"},
+    {"v1"},
+    {"errors"},
+    {"channel", "manifest", "outbox", "session"},
+    {"stream", "testing"},
+    {"client"},
+]
+
+
+def test_all_is_what_is_exported() -> None:
+    public = {
+        name
+        for name, value in vars(remotemedia).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public | {"__version__"} == set(remotemedia.__all__)
+    assert remotemedia.__all__ == sorted(remotemedia.__all__)
+
+
+def test_the_package_gives_what_the_generated_code_gives() -> None:
+    from remotemedia import v1
+
+    for name in set(remotemedia.__all__) & set(v1.__all__):
+        assert getattr(remotemedia, name) is getattr(v1, name)
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    text = (REPOSITORY / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## (\d+\.\d+\.\d+)", text, re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == remotemedia.__version__
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of this package that a file imports, at run time or lazily."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        node
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
+        for node in ast.walk(test)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    parts = {name.split(".")[1] for name in names if name.startswith("remotemedia.")}
+    return {
+        part
+        for part in parts
+        if (PACKAGE / part).is_dir() or (PACKAGE / f"{part}.py").exists()
+    }
+
+
+@pytest.mark.parametrize("floor", range(len(FLOORS)))
+def test_a_module_imports_only_from_below(floor: int) -> None:
+    below = set().union(*FLOORS[:floor])
+    for module in FLOORS[floor]:
+        files = [PACKAGE / f"{module}.py", *(PACKAGE / module).rglob("*.py")]
+        for path in files:
+            if path.exists():
+                beyond = imported(path) - below - {module}
+                assert not beyond, f"{path} imports {beyond}"
+
+
+def test_every_module_has_a_floor() -> None:
+    there = {
+        path.stem
+        for path in PACKAGE.iterdir()
+        if path.stem != "__init__"
+        and (path.suffix == ".py" or (path / "__init__.py").exists())
+    }
+    assert there == set().union(*FLOORS)
+
+
+def test_nothing_imports_the_generator() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert "import codegen" not in path.read_text()
+        assert "from codegen" not in path.read_text()
+
+
+def test_importing_does_not_need_the_extras() -> None:
+    """Not even where they are installed: they load when they are used."""
+    program = (
+        "import sys, remotemedia, remotemedia.testing;"
+        "extras = {'soundfile', 'soxr', 'matplotlib', 'tqdm', 'grpc', 'uvloop'};"
+        "sys.exit(len(extras & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_wheel_carries_what_is_needed(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    sources = {
+        path.relative_to(REPOSITORY).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.suffix == ".py" or path.name == "py.typed"
+    }
+    carried = {name for name in names if ".dist-info/" not in name}
+    assert carried == sources
+    licences = {Path(name).name for name in names if "/licenses/" in name}
+    assert licences == {"LICENSE-MIT", "LICENSE-APACHE"}
