@@ -21,7 +21,6 @@ from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
 from remotemedia.channel import Address, Channel
-from remotemedia.inbox import Inbox
 from remotemedia.rpc import CallError, ServiceStub
 from remotemedia.v1 import (
     AudioChunk,
@@ -591,50 +590,6 @@ async def test_one_unread_stream_leaves_the_others_alone() -> None:
             assert answer.compatible
         channel.close()
         await asyncio.sleep(0)
-
-
-# -- the inbox by itself
-
-
-class Acknowledged:
-    """An inbox, fed by hand, and what it acknowledged."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.inbox = Inbox(10**9, lambda error: None)
-        self.inbox.acknowledge = self.take
-
-    def take(self, size: int) -> None:
-        self.total += size
-
-
-def framed(body: bytes) -> bytes:
-    return b"\0" + len(body).to_bytes(4, "big") + body
-
-
-async def test_unread_messages_are_not_acknowledged() -> None:
-    fed = Acknowledged()
-    for _ in range(10):
-        data = framed(bytes(20_000))
-        fed.inbox.add(data, len(data))
-    assert fed.total == 0
-    for _ in range(10):
-        await fed.inbox.read()
-    assert fed.total + fed.inbox.unacked_size() == 10 * 20_005
-    assert fed.total >= 9 * 20_005
-
-
-async def test_a_message_larger_than_the_window_comes_through() -> None:
-    """While the reader waits, parts of a message are acknowledged as they come."""
-    fed = Acknowledged()
-    reading = asyncio.create_task(fed.inbox.read())
-    await asyncio.sleep(0)
-    data = framed(bytes(200_000))
-    for start in range(0, len(data), 16_384):
-        part = data[start : start + 16_384]
-        fed.inbox.add(part, len(part))
-        assert start + len(part) - fed.total <= 65_535
-    assert await reading == bytes(200_000)
 
 
 # -- what of grpclib is used that is not public

@@ -1,0 +1,115 @@
+"""The inbox: frames of any cut become messages, and what is acknowledged when."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from grpclib.const import Status
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remotemedia.inbox import Inbox
+from remotemedia.status import CallError
+
+
+class Acknowledged:
+    """An inbox, fed by hand, and what it acknowledged."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.inbox = Inbox(10**9, lambda error: None)
+        self.inbox.acknowledge = self.take
+
+    def take(self, size: int) -> None:
+        self.total += size
+
+
+def framed(body: bytes) -> bytes:
+    return b"\0" + len(body).to_bytes(4, "big") + body
+
+
+async def test_unread_messages_are_not_acknowledged() -> None:
+    fed = Acknowledged()
+    for _ in range(10):
+        data = framed(bytes(20_000))
+        fed.inbox.add(data, len(data))
+    assert fed.total == 0
+    for _ in range(10):
+        await fed.inbox.read()
+    assert fed.total + fed.inbox.unacked_size() == 10 * 20_005
+    assert fed.total >= 9 * 20_005
+
+
+async def test_a_message_larger_than_the_window_comes_through() -> None:
+    """While the reader waits, parts of a message are acknowledged as they come."""
+    fed = Acknowledged()
+    reading = asyncio.create_task(fed.inbox.read())
+    await asyncio.sleep(0)
+    data = framed(bytes(200_000))
+    for start in range(0, len(data), 16_384):
+        part = data[start : start + 16_384]
+        fed.inbox.add(part, len(part))
+        assert start + len(part) - fed.total <= 65_535
+    assert await reading == bytes(200_000)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.data())
+def test_messages_come_through_any_cut(
+    bodies: list[bytes], data: st.DataObject
+) -> None:
+    fed = Acknowledged()
+    stream = b"".join(map(framed, bodies))
+    while stream:
+        cut = data.draw(st.integers(0, len(stream)))
+        fed.inbox.add(stream[:cut], cut)
+        stream = stream[cut:]
+    assert not fed.inbox.is_partial
+    fed.inbox.eof()
+
+    async def read() -> list[bytes | None]:
+        return [await fed.inbox.read() for _ in range(len(bodies) + 2)]
+
+    assert asyncio.run(read()) == [*bodies, None, None]
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_cut_message_is_partial(cut: int) -> None:
+    fed = Acknowledged()
+    fed.inbox.add(framed(b"body")[:cut], cut)
+    assert fed.inbox.is_partial
+
+
+def test_bad_prefixes_are_refused_before_the_body() -> None:
+    errors: list[CallError] = []
+    inbox = Inbox(10, errors.append)
+    inbox.add(framed(bytes(11))[:5], 5)
+    inbox = Inbox(10, errors.append)
+    inbox.add(b"\1" + framed(b"zip")[1:], 8)
+    assert [error.status for error in errors] == [
+        Status.RESOURCE_EXHAUSTED,
+        Status.UNIMPLEMENTED,
+    ]
+
+
+async def test_a_cancelled_read_loses_nothing() -> None:
+    fed = Acknowledged()
+    for arrives_first in (False, True):
+        reading = asyncio.create_task(fed.inbox.read())
+        await asyncio.sleep(0)
+        if arrives_first:
+            fed.inbox.add(framed(b"one"), 8)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert await fed.inbox.read() == b"one"
+
+
+async def test_one_reader_at_a_time() -> None:
+    fed = Acknowledged()
+    reading = asyncio.create_task(fed.inbox.read())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="another task is reading"):
+        await fed.inbox.read()
+    fed.inbox.add(framed(b"one"), 8)
+    assert await reading == b"one"
