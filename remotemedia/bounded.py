@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def bounded(work: Coroutine[Any, Any, T], timeout: float | None) -> T:
+async def bounded(work: Awaitable[T], timeout: float | None) -> T:
     """Wait for work, but not longer than so many seconds; None for no bound.
 
     Up to Python 3.11 ``asyncio.wait_for`` loses a cancellation that comes in the turn

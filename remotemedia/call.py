@@ -40,7 +40,7 @@ from grpclib.const import Cardinality, Status
 from grpclib.exceptions import ProtocolError, StreamTerminatedError
 from grpclib.utils import Wrapper
 from h2.errors import ErrorCodes
-from h2.exceptions import H2Error
+from h2.exceptions import H2Error, NoAvailableStreamIDError
 
 from remotemedia.inbox import PREFIX, Inbox
 from remotemedia.status import (
@@ -80,11 +80,18 @@ class Message(Protocol):
 
 
 @runtime_checkable
-class Suspicious(Protocol):
-    """A channel that wants to know when a peer may be dead."""
+class Replacing(Protocol):
+    """A channel that replaces its connection where that is of no more use."""
+
+    def retire(self) -> None:
+        """Make no new call over the present connection."""
+        ...
 
     def suspect(self, since: float) -> None:
-        """Take note that a call timed out that began then, on the loop's clock."""
+        """Retire the connection if the peer was silent since then, on the loop's clock.
+
+        Told when a call has timed out.
+        """
         ...
 
 
@@ -126,7 +133,7 @@ class Call(Generic[RequestT, ResponseT]):
         self._timeout = timeout
         self._idle_timeout = idle_timeout
         self._max_send_bytes = max_send_bytes
-        self._inbox = Inbox(max_receive_bytes, self._on_bad_data)
+        self._inbox = Inbox(max_receive_bytes, self._on_bad_data, self._on_end)
         self._is_open = False
         self._is_stopped = False
         self._headers_checked = False
@@ -135,15 +142,15 @@ class Call(Generic[RequestT, ResponseT]):
 
     def start(self) -> None:
         """Start the writer and the clock."""
-        self._loop = asyncio.get_running_loop()
-        self._started = self._last_progress = self._loop.time()
-        self._writer = self._loop.create_task(self._write())
+        self.loop = asyncio.get_running_loop()
+        self._last_progress = self.loop.time()
+        self._writer = self.loop.create_task(self._write())
         if self._timeout is not None:
-            self._timers["deadline"] = self._loop.call_later(
+            self._timers["deadline"] = self.loop.call_later(
                 self._timeout, self._on_deadline
             )
         if self._idle_timeout is not None:
-            self._timers["idle"] = self._loop.call_later(
+            self._timers["idle"] = self.loop.call_later(
                 self._idle_timeout, self._on_idle, self._idle_timeout
             )
 
@@ -180,7 +187,7 @@ class Call(Generic[RequestT, ResponseT]):
                 raise self._error
             self._check_status()
             return None
-        self._last_progress = self._loop.time()
+        self._last_progress = self.loop.time()
         try:
             return self._response_type.FromString(data)
         except ValueError as error:
@@ -222,6 +229,14 @@ class Call(Generic[RequestT, ResponseT]):
         stream._wrapper = _Termination(self._on_terminated)
         try:
             await stream.send_request()
+        except NoAvailableStreamIDError as error:
+            if isinstance(stream._channel, Replacing):
+                stream._channel.retire()
+            raise CallError(
+                Status.UNAVAILABLE,
+                "the connection has carried as many calls as it can",
+                is_refused=True,
+            ) from error
         except (OSError, H2Error, ProtocolError) as error:
             raise not_connected(error) from error
         except StreamTerminatedError as error:
@@ -232,6 +247,7 @@ class Call(Generic[RequestT, ResponseT]):
         self._inbox.acknowledge = transport.buffer._ack_callback
         transport.buffer = self._inbox  # type: ignore[assignment]  # takes its place
         self._transport = transport
+        self._opened = self.loop.time()
         self._is_open = True
         if not stream._channel._connected or transport.connection.is_closing():
             # The connection ended before grpclib knew of the stream.
@@ -290,7 +306,7 @@ class Call(Generic[RequestT, ResponseT]):
         except _WRITE_ERRORS:
             self._check_open()
             raise
-        self._last_progress = self._loop.time()
+        self._last_progress = self.loop.time()
 
     async def _half_close(self) -> None:
         try:
@@ -313,8 +329,11 @@ class Call(Generic[RequestT, ResponseT]):
         return self._is_open and not self._transport.closable
 
     def _on_deadline(self) -> None:
-        if self._is_open and isinstance(self._stream._channel, Suspicious):
-            self._stream._channel.suspect(self._started)
+        if self._is_open and isinstance(self._stream._channel, Replacing):
+            # What a peer sends as the connection opens may come a little later, and
+            # says nothing of whether it lives.
+            waited = self.loop.time() - self._opened
+            self._stream._channel.suspect(self._opened + min(waited / 10, 1.0))
         self._fail(
             CallError(
                 Status.DEADLINE_EXCEEDED,
@@ -324,7 +343,7 @@ class Call(Generic[RequestT, ResponseT]):
         )
 
     def _on_idle(self, idle_timeout: float) -> None:
-        idle = self._loop.time() - self._last_progress
+        idle = self.loop.time() - self._last_progress
         # The clock may read a little less than the timer waited.
         if idle > idle_timeout - 0.001:
             self._fail(
@@ -334,9 +353,13 @@ class Call(Generic[RequestT, ResponseT]):
                 )
             )
         else:
-            self._timers["idle"] = self._loop.call_later(
+            self._timers["idle"] = self.loop.call_later(
                 idle_timeout - idle, self._on_idle, idle_timeout
             )
+
+    def _on_end(self) -> None:
+        # Also where nobody reads: what the peer has ended must not hold a stream.
+        self._halt()
 
     def _on_bad_data(self, error: CallError) -> None:
         # What is no gRPC answer at all says so in its headers.
@@ -359,7 +382,8 @@ class Call(Generic[RequestT, ResponseT]):
             timer.cancel()
         if self._is_open and self._transport.closable:
             self._transport.reset_nowait(ErrorCodes.CANCEL)
-        if self._writer is not asyncio.current_task():
+            self._transport.connection.stream_close_waiter.set()
+        if self._writer is not asyncio.current_task(self.loop):
             self._writer.cancel()
 
     def _check_headers(self) -> None:
@@ -437,5 +461,8 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
         raise typ
 
     def __del__(self) -> None:
+        # Garbage may be collected anywhere; a call is stopped in its own loop.
         if self._is_started and not self._is_closed:
-            self._call.stop()
+            loop = self._call.loop
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._call.stop)

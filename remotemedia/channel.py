@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import re
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from ssl import SSLContext, create_default_context
+from ssl import SSLContext, SSLObject, create_default_context
 from typing import TYPE_CHECKING, cast
 
 from grpclib.client import Channel as GrpclibChannel
@@ -21,7 +22,15 @@ from grpclib.protocol import (
     H2Protocol,
     Stream,
 )
-from h2.events import ConnectionTerminated, Event, RemoteSettingsChanged
+from grpclib.utils import Wrapper
+from h2.connection import H2Connection
+from h2.events import (
+    ConnectionTerminated,
+    Event,
+    RemoteSettingsChanged,
+    StreamEnded,
+    StreamReset,
+)
 from hyperframe.frame import Frame, GoAwayFrame
 
 from remotemedia.bounded import bounded
@@ -35,9 +44,10 @@ if TYPE_CHECKING:
 _CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024
 _STREAM_WINDOW_BYTES = 1024 * 1024
 # After a failed attempt to connect, calls fail at once for this long; doubled with
-# every further failure, up to the longest.
+# every further failure, so often at the most.
 _FIRST_BACKOFF_S = 0.1
-_LONGEST_BACKOFF_S = 5.0
+_MAX_DOUBLINGS = 6
+_DISCONNECTED = "the client was disconnected"
 _SETTINGS = b"\x04"
 """Type of a SETTINGS frame."""
 
@@ -114,6 +124,11 @@ _HOST_PORT = re.compile(
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
+def _here() -> tuple[int, asyncio.AbstractEventLoop]:
+    # A fork shares the socket, so the process counts as well.
+    return os.getpid(), asyncio.get_running_loop()
+
+
 class Channel(GrpclibChannel):
     """A connection to a service; made when it is first needed, and made again.
 
@@ -153,37 +168,60 @@ class Channel(GrpclibChannel):
         self._connect_timeout = connect_timeout
         self._protocols: weakref.WeakSet[_Protocol] = weakref.WeakSet()
         self._is_closed = False
+        self._home = _here()
+        self._connecting: asyncio.Future[H2Protocol] | None = None
         self._failures = 0
         self._last_failure: Exception | None = None
         self._next_attempt = 0.0
 
     async def __connect__(self) -> H2Protocol:
         """The connection that a new call goes over."""
-        if self._is_closed:
-            raise ConnectionError("the client was disconnected")
+        if not self.is_at_home:
+            raise ConnectionError(
+                "the connection belongs to another event loop or process: make one "
+                "for each"
+            )
         return await super().__connect__()
 
     def close(self) -> None:
         """Close for good. Calls under way fail, and no new one can be made."""
         self._is_closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
         for protocol in list(self._protocols):
-            protocol.processor.close("the client was disconnected")
+            protocol.processor.close(_DISCONNECTED)
         self._protocol = None
 
-    def suspect(self, since: float) -> None:
-        """Trust the connection no more, if the peer was silent since then.
+    @property
+    def is_at_home(self) -> bool:
+        """Whether this is the process and the event loop that it was made in."""
+        return self._home == _here()
 
-        Args:
-            since: when the call began that timed out, on the loop's clock.
+    def abandon(self) -> None:
+        """Forget the connection, and leave its socket to whom it belongs."""
+        self._is_closed = True
+        self._protocol = None
+
+    def retire(self) -> None:
+        """Make no new call over the present connection."""
+        if isinstance(self._protocol, _Protocol):
+            self._protocol.retirable.retire()
+
+    def suspect(self, since: float) -> None:
+        """Retire the connection if the peer was silent since then, on the loop's clock.
+
+        Told when a call has timed out.
         """
         protocol = self._protocol
         if isinstance(protocol, _Protocol) and protocol.last_received < since:
-            protocol.retirable.retire()
+            self.retire()
 
     def _protocol_factory(self) -> H2Protocol:
         return _Protocol(Handler(), self._config, self._h2_config)
 
     async def _create_connection(self) -> H2Protocol:
+        if self._is_closed:
+            raise ConnectionError(_DISCONNECTED)
         if self._last_failure is not None and self._loop.time() < self._next_attempt:
             raise ConnectionError(
                 f"the last attempt failed, and it is too early for another: "
@@ -192,22 +230,33 @@ class Channel(GrpclibChannel):
         try:
             protocol = await self._connect_in_time()
         except OSError as error:
-            backoff = min(_FIRST_BACKOFF_S * 2**self._failures, _LONGEST_BACKOFF_S)
-            self._failures += 1
-            self._last_failure = error
-            self._next_attempt = self._loop.time() + backoff
+            if not self._is_closed:
+                self._back_off(error)
             raise
         self._failures, self._last_failure = 0, None
         return protocol
 
+    def _back_off(self, error: OSError) -> None:
+        backoff = _FIRST_BACKOFF_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
+        self._failures += 1
+        self._last_failure = error
+        self._next_attempt = self._loop.time() + backoff
+
     async def _connect_in_time(self) -> H2Protocol:
+        self._connecting = asyncio.ensure_future(self._connect())
         try:
-            return await bounded(self._connect(), self._connect_timeout)
+            return await bounded(self._connecting, self._connect_timeout)
         except asyncio.TimeoutError:
             raise ConnectionError(
                 f"the peer did not greet within {self._connect_timeout:g} s: is it a "
                 "gRPC service, and is TLS on at both ends or at neither?"
             ) from None
+        except asyncio.CancelledError:
+            if self._is_closed:
+                raise ConnectionError(_DISCONNECTED) from None
+            raise
+        finally:
+            self._connecting = None
 
     async def _connect(self) -> H2Protocol:
         protocol: _Protocol | None = None
@@ -215,9 +264,7 @@ class Channel(GrpclibChannel):
             protocol = cast("_Protocol", await super()._create_connection())
             self._protocols.add(protocol)
             if problem := protocol.alpn_problem() or await protocol.greeted:
-                raise ConnectionError(problem)
-            if self._is_closed:
-                raise ConnectionError("the client was disconnected")
+                raise ConnectionError(_DISCONNECTED if self._is_closed else problem)
         except BaseException:
             if protocol is not None:
                 protocol.processor.close()
@@ -247,6 +294,12 @@ class _Protocol(H2Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._tls: SSLObject | None = transport.get_extra_info("ssl_object")
+        self.connection = _Connection(
+            self.connection._connection,
+            cast("asyncio.Transport", transport),
+            config=self.config,
+        )
         self.retirable = _Processor(self.handler, self.connection, self.greeted)
         self.processor = self.retirable
         # h2 itself would drop the streams that the peer still means to finish.
@@ -276,8 +329,7 @@ class _Protocol(H2Protocol):
 
     def alpn_problem(self) -> str:
         """What is wrong with the protocol that TLS agreed on, or ""."""
-        tls = self.connection._transport.get_extra_info("ssl_object")
-        if tls is None or tls.selected_alpn_protocol() == "h2":
+        if self._tls is None or self._tls.selected_alpn_protocol() == "h2":
             return ""
         return (
             "the peer's TLS did not agree to HTTP/2 (ALPN): is it a gRPC service, or a "
@@ -291,16 +343,38 @@ class _Protocol(H2Protocol):
         return [], [event]
 
 
+class _Connection(Connection):
+    """grpclib's connection, which knows the calls that wait to be sent over it."""
+
+    def __init__(
+        self,
+        connection: H2Connection,
+        transport: asyncio.Transport,
+        *,
+        config: Configuration,
+    ) -> None:
+        super().__init__(connection, transport, config=config)
+        self.opening: weakref.WeakSet[Wrapper] = weakref.WeakSet()
+
+    def create_stream(
+        self, *, stream_id: int | None = None, wrapper: Wrapper | None = None
+    ) -> Stream:
+        if wrapper is not None:
+            self.opening.add(wrapper)
+        return super().create_stream(stream_id=stream_id, wrapper=wrapper)
+
+
 class _Processor(EventsProcessor):
     """grpclib's processor of a connection that may be retired."""
 
     def __init__(
         self,
         handler: AbstractHandler,
-        connection: Connection,
+        connection: _Connection,
         greeted: asyncio.Future[str],
     ) -> None:
         super().__init__(handler, connection)
+        self._own_connection = connection
         self._greeted = greeted
         self._is_retired = False
 
@@ -311,8 +385,18 @@ class _Processor(EventsProcessor):
 
     def process_remote_settings_changed(self, event: RemoteSettingsChanged) -> None:
         super().process_remote_settings_changed(event)
+        # The peer may have raised its limit of streams.
+        self.connection.stream_close_waiter.set()
         if not self._greeted.done():
             self._greeted.set_result("")
+
+    def process_stream_ended(self, event: StreamEnded) -> None:
+        super().process_stream_ended(event)
+        self.connection.stream_close_waiter.set()
+
+    def process_stream_reset(self, event: StreamReset) -> None:
+        super().process_stream_reset(event)
+        self.connection.stream_close_waiter.set()
 
     def process_connection_terminated(self, event: ConnectionTerminated) -> None:
         last = event.last_stream_id or 0
@@ -332,12 +416,13 @@ class _Processor(EventsProcessor):
         self._is_retired = True
         # The channel connects anew where its handler says so.
         self.handler.close()
-        # Calls that wait for a free stream here need not wait longer.
-        self.connection.stream_close_waiter.set()
+        self._refuse_waiting()
         self._close_if_done()
 
     def register(self, stream: Stream) -> Callable[[], None]:
         release_stream = super().register(stream)
+        if stream.wrapper is not None:
+            self._own_connection.opening.discard(stream.wrapper)
 
         def release() -> None:
             release_stream()
@@ -347,8 +432,14 @@ class _Processor(EventsProcessor):
 
     def close(self, reason: str = "Connection closed") -> None:
         super().close(reason)
-        self.connection.stream_close_waiter.set()
-        self.connection.write_ready.set()
+        self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        """End the calls that wait to be sent over this connection."""
+        for wrapper in list(self._own_connection.opening):
+            wrapper.cancel(
+                RefusedError("the peer ended the connection before the call")
+            )
 
     def _close_if_done(self) -> None:
         if self._is_retired and not self.streams:

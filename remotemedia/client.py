@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import AsyncGenerator, Mapping
 from ssl import SSLContext
 from types import EllipsisType
@@ -115,7 +114,7 @@ class RemoteMediaClient:
         self._max_send_bytes = max_send_bytes
         self._max_receive_bytes = max_receive_bytes
         self._channel: Channel | None = None
-        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._connecting = asyncio.Lock()
 
     def __repr__(self) -> str:
         state = "connected" if self._channel else "not connected"
@@ -144,36 +143,43 @@ class RemoteMediaClient:
             RemoteMediaError: AUTHENTICATION, if it refused the token;
                 VERSION_MISMATCH, if it does not speak protocol ``v1``.
         """
-        if self._channel is not None:
-            return
-        self._channel = Channel(
-            self._address, ssl=self._ssl, connect_timeout=self._connect_timeout
-        )
-        self._home = _here()
-        try:
-            answer = await self._version("connect", self._timeout)
-            if not answer.compatible:
-                raise RemoteMediaError(
-                    answer.compatibility_message
-                    or f"the service does not speak protocol {PROTOCOL_VERSION}",
-                    error_type=ErrorType.VERSION_MISMATCH,
-                    operation="connect",
-                    address=str(self._address),
-                )
-        except BaseException:
-            await self.disconnect()
-            raise
+        async with self._connecting:
+            if self._channel is not None:
+                if self._channel.is_at_home:
+                    return
+                self._channel.abandon()
+            self._channel = Channel(
+                self._address, ssl=self._ssl, connect_timeout=self._connect_timeout
+            )
+            try:
+                answer = await self._version("connect", self._timeout)
+                if not answer.compatible:
+                    raise RemoteMediaError(
+                        answer.compatibility_message
+                        or f"the service does not speak protocol {PROTOCOL_VERSION}",
+                        error_type=ErrorType.VERSION_MISMATCH,
+                        operation="connect",
+                        address=str(self._address),
+                    )
+            except BaseException:
+                await self.disconnect()
+                raise
 
     async def disconnect(self) -> None:
         """Close the connection; calls that are under way fail.
 
-        Nothing happens if the client is not connected.
+        Nothing happens if the client is not connected. In another event loop or
+        process than it was connected in, the connection is forgotten, not closed.
         """
         channel, self._channel = self._channel, None
-        if channel is not None:
+        if channel is None:
+            return
+        if channel.is_at_home:
             channel.close()
             # The transport closes its socket in the loop's next turn.
             await asyncio.sleep(0)
+        else:
+            channel.abandon()
 
     async def get_version(
         self,
@@ -402,7 +408,7 @@ class RemoteMediaClient:
                 "the client is not connected: use it as `async with "
                 "RemoteMediaClient(…) as client`, or await connect() first"
             )
-        if self._home != _here():
+        if not self._channel.is_at_home:
             raise RemoteMediaConnectionError(
                 "the client was connected in another event loop or process: make one "
                 "client for each"
@@ -413,11 +419,6 @@ class RemoteMediaClient:
             max_send_bytes=self._max_send_bytes,
             max_receive_bytes=self._max_receive_bytes,
         )
-
-
-def _here() -> tuple[int, asyncio.AbstractEventLoop]:
-    """What a connection belongs to: a process, since a fork would share its socket."""
-    return os.getpid(), asyncio.get_running_loop()
 
 
 def _audio_inputs(

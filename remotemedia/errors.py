@@ -237,6 +237,11 @@ class Operation:
         name: the method that the user called.
         address: where the call goes.
         is_idempotent: whether it may be repeated even if the service processed it.
+
+    Attributes:
+        request_id: the client's name for the call.
+        callers_error: what the caller's own iterable raised. It passes unchanged,
+            even if it looks like a failure of this call.
     """
 
     def __init__(self, name: str, address: str, *, is_idempotent: bool = False) -> None:
@@ -244,6 +249,7 @@ class Operation:
         self.address = address
         self.is_idempotent = is_idempotent
         self.request_id: str = uuid.uuid4().hex
+        self.callers_error: BaseException | None = None
         self._started = time.monotonic()
 
     def __enter__(self) -> None:
@@ -255,6 +261,8 @@ class Operation:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if exc is self.callers_error:
+            return
         if isinstance(exc, CallError):
             error = from_call_error(exc)
             error.retryable |= (

@@ -32,11 +32,15 @@ class Inbox:
     """
 
     def __init__(
-        self, max_message_bytes: int, on_bad_data: Callable[[CallError], None]
+        self,
+        max_message_bytes: int,
+        on_bad_data: Callable[[CallError], None],
+        on_end: Callable[[], None],
     ) -> None:
         self.acknowledge: Callable[[int], None] | None = None
         self._max_message_bytes = max_message_bytes
         self._on_bad_data = on_bad_data
+        self._on_end = on_end
         self._messages: deque[bytes] = deque()
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
@@ -84,8 +88,10 @@ class Inbox:
 
     def eof(self) -> None:
         """Nothing more will come."""
-        self._ended = True
-        self._wake()
+        if not self._ended:
+            self._ended = True
+            self._wake()
+            self._on_end()
 
     def unacked_size(self) -> int:
         """Bytes still to be acknowledged, as the stream is given up."""

@@ -103,8 +103,8 @@ class PipelineStream:
         self._open_timeout = open_timeout
         self._timeout = timeout
         self._metadata = metadata
-        self._outbox = Outbox(max_buffered_chunks)
-        self._source: AudioChunkSource = self._outbox if source is None else source
+        self._callers_source = source
+        self._max_buffered_chunks = max_buffered_chunks
         self._command = StreamControlCommand.COMMAND_CLOSE
         self._samples_ms: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
@@ -115,6 +115,7 @@ class PipelineStream:
 
     def _begin(self) -> None:
         self._session = Session()
+        self._outbox = Outbox(self._max_buffered_chunks)
         self._is_open = asyncio.Event()
         self._is_over = False
         self._responses: ResponseStream[StreamResponse] = self._stub.stream_pipeline(
@@ -260,19 +261,20 @@ class PipelineStream:
                 return self._unread.popleft()
 
     async def _open(self) -> None:
-        for delay in retry_delays():
+        delays = retry_delays()
+        while True:
             try:
                 await self._receive()
+                break
             except CallError as error:
                 # Only the init was sent, and the service did not take the call.
-                if not error.is_refused:
+                delay = next(delays, None)
+                if delay is None or not error.is_refused:
                     raise
-                self._failure = None
-                await self._responses.aclose()
-                await asyncio.sleep(delay)
-                self._begin()
-                continue
-            break
+            await self._responses.aclose()
+            await asyncio.sleep(delay)
+            self._failure = None
+            self._begin()
         if self.ready is None:
             raise RemoteMediaError(
                 "the service ended the call before the session was open"
@@ -367,7 +369,7 @@ class PipelineStream:
             yield init
             # The caller's audio stays untouched until the service is ready.
             await self._is_open.wait()
-            async with aclosing(_iterate(self._source)) as chunks:
+            async with aclosing(self._source_chunks()) as chunks:
                 async for chunk in chunks:
                     # The service may have ended the session meanwhile.
                     if self._session.state is not State.OPEN:
@@ -380,9 +382,33 @@ class PipelineStream:
         finally:
             self._outbox.end()
 
+    async def _source_chunks(self) -> AsyncGenerator[AudioChunkLike, None]:
+        """Iterate over a source of either kind, and close it at the end."""
+        source = self._outbox if self._callers_source is None else self._callers_source
+        try:
+            if isinstance(source, AsyncIterable):
+                chunks = source.__aiter__()
+                try:
+                    async for chunk in chunks:
+                        yield chunk
+                finally:
+                    if isinstance(chunks, AsyncGenerator):
+                        await chunks.aclose()
+            else:
+                plain = iter(source)
+                try:
+                    for chunk in plain:
+                        yield chunk
+                finally:
+                    if isinstance(plain, Generator):
+                        plain.close()
+        except BaseException as error:
+            self._operation.callers_error = error
+            raise
+
     def _chunk(self, chunk: AudioChunkLike) -> StreamRequest:
         number = self._session.chunks
-        if self._source is not self._outbox:
+        if self._callers_source is not None:
             if not isinstance(chunk, tuple) or len(chunk) not in (2, 3):
                 raise TypeError(
                     "audio_chunks must yield (node_id, buffer) or (node_id, buffer, "
@@ -415,23 +441,3 @@ def _check(node_id: str, buffer: AudioBuffer, number: str = "the chunk ") -> Non
         buffer.validate()
     except ValueError as error:
         raise ValueError(f"{number}for node {node_id!r}: {error}") from None
-
-
-async def _iterate(source: AudioChunkSource) -> AsyncGenerator[AudioChunkLike, None]:
-    """Iterate over a source of either kind, and close it at the end."""
-    if isinstance(source, AsyncIterable):
-        iterator = source.__aiter__()
-        try:
-            async for chunk in iterator:
-                yield chunk
-        finally:
-            if isinstance(iterator, AsyncGenerator):
-                await iterator.aclose()
-    else:
-        chunks = iter(source)
-        try:
-            for chunk in chunks:
-                yield chunk
-        finally:
-            if isinstance(chunks, Generator):
-                chunks.close()

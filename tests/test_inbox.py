@@ -18,7 +18,7 @@ class Acknowledged:
 
     def __init__(self) -> None:
         self.total = 0
-        self.inbox = Inbox(10**9, lambda error: None)
+        self.inbox = Inbox(10**9, lambda error: None, lambda: None)
         self.inbox.acknowledge = self.take
 
     def take(self, size: int) -> None:
@@ -82,9 +82,9 @@ def test_a_cut_message_is_partial(cut: int) -> None:
 
 def test_bad_prefixes_are_refused_before_the_body() -> None:
     errors: list[CallError] = []
-    inbox = Inbox(10, errors.append)
+    inbox = Inbox(10, errors.append, lambda: None)
     inbox.add(framed(bytes(11))[:5], 5)
-    inbox = Inbox(10, errors.append)
+    inbox = Inbox(10, errors.append, lambda: None)
     inbox.add(b"\1" + framed(b"zip")[1:], 8)
     assert [error.status for error in errors] == [
         Status.RESOURCE_EXHAUSTED,

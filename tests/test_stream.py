@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from h2.errors import ErrorCodes
 
 from remotemedia import (
     ErrorType,
@@ -15,7 +16,11 @@ from remotemedia import (
     RemoteMediaTimeoutError,
 )
 from remotemedia.testing import LocalService
-from remotemedia.v1 import VersionResponse
+from remotemedia.v1 import (
+    StreamReady,
+    StreamResponse,
+    VersionResponse,
+)
 from tests.core_server import CoreServer
 from tests.peers import Exchange, h2_peer
 from tests.pipelines import PASS, pipeline, tone
@@ -182,3 +187,59 @@ async def test_opening_is_bounded() -> None:
         with pytest.raises(RemoteMediaTimeoutError, match=r"open within 0\.2 s"):
             async with client.open_stream(PASS):
                 raise AssertionError("the session was open")
+
+
+async def test_a_session_that_is_refused_is_opened_again() -> None:
+    """As by a service whose streams are all taken, or that is about to restart."""
+    tries: list[str] = []
+
+    def script(exchange: Exchange) -> None:
+        if exchange.path.endswith("GetVersion"):
+            exchange.headers()
+            exchange.message(bytes(VersionResponse(compatible=True)))
+            exchange.trailers()
+            return
+        tries.append(exchange.path)
+        if len(tries) == 1:
+            exchange.reset(ErrorCodes.REFUSED_STREAM)
+            return
+        exchange.headers()
+        exchange.message(bytes(StreamResponse(ready=StreamReady(session_id="s"))))
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        await stream.send("src", tone())
+        await until(lambda: stream.chunks_sent == 1)
+    assert len(tries) == 2
+
+
+async def test_try_send_raises_or_drops_where_there_is_no_room(
+    client: RemoteMediaClient,
+) -> None:
+    async with client.open_stream(PASS, max_buffered_chunks=2) as stream:
+        # Nothing leaves before this task lets the loop turn.
+        for _ in range(2):
+            stream.try_send("src", tone())
+        with pytest.raises(RemoteMediaError, match="service is behind") as caught:
+            stream.try_send("src", tone())
+        assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+        assert caught.value.retryable
+        stream.try_send("src", tone(), when_full="drop_oldest")
+        await stream.close()
+        assert await drain(stream) == [0, 1]
+        assert (stream.chunks_sent, stream.chunks_acknowledged) == (2, 2)
+        assert stream.chunks_dropped == 1
+
+
+async def test_waiting_for_a_result_can_be_cancelled_and_repeated(
+    client: RemoteMediaClient,
+) -> None:
+    async with client.open_stream(PASS) as stream:
+        for number in range(3):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.01)
+            await stream.send("src", tone())
+            assert (await anext(stream)).sequence == number
