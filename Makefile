@@ -3,16 +3,17 @@
 
 PYTHON ?= python3
 VENV := .venv
+FUZZ_SECONDS := 60
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gen lint types clean
+.PHONY: help demo test gen lint types bench conformance fuzz clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One stamp a set of extras: the second run of a target skips its set-up.
-$(VENV)/.examples $(VENV)/.test: $(VENV)/.%: pyproject.toml
+$(VENV)/.examples $(VENV)/.test $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
 	@echo "== set-up: $(VENV) with the extra '$*'"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
@@ -49,6 +50,15 @@ test: $(VENV)/.test ## Check generation, style and types, and run the tests
 	@$(MAKE) --no-print-directory lint types
 	@echo "== pytest"
 	@$(BIN)/python -m pytest
+
+bench: $(VENV)/.test ## Measure side by side with grpc.aio and stock betterproto
+	@$(BIN)/python -m benchmarks.compare
+
+conformance: $(VENV)/.test ## Run the official protobuf conformance suite
+	@$(BIN)/python -m conformance
+
+fuzz: $(VENV)/.fuzz ## Feed the decoder a fuzzer's bytes, for FUZZ_SECONDS
+	@$(BIN)/python -m fuzz.fuzz_decode -max_total_time=$(FUZZ_SECONDS) -max_len=600
 
 clean: ## Remove the set-up and everything that tools left
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What the library costs: run one of the programs."""

