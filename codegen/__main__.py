@@ -34,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         files = generate(options.protos, options.out)
-    except (protoc.ProtocError, build.UnsupportedError) as error:
+        changes = tree.changes(options.out, files)
+    except (protoc.ProtocError, build.UnsupportedError, tree.HandWrittenError) as error:
         print(error, file=sys.stderr)
         return 1
-    changes = tree.changes(options.out, files)
     for change in changes:
         if options.check:
             sys.stdout.write(change.diff())

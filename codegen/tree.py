@@ -18,6 +18,10 @@ SHARED_NAMESPACES = {"google"}
 them for one alone."""
 
 
+class HandWrittenError(Exception):
+    """A file of the user's is in the way."""
+
+
 @dataclass(frozen=True)
 class Change:
     """A file that is not what generation gives; `None` stands for no file."""
@@ -52,11 +56,21 @@ def changes(out: Path, files: dict[str, str]) -> list[Change]:
     A generated file that generation no longer gives is stale, if it lies in a
     top-level package that generation writes to. Files without the header are never
     touched.
+
+    Raises:
+        HandWrittenError: One of them is where a file is to be generated.
     """
     wanted: dict[Path, str | None] = {out / path: text for path, text in files.items()}
+    for path in wanted:
+        if not (_read(path) or HEADER).startswith(HEADER):
+            raise HandWrittenError(
+                f"{path} is not a generated file, and is not overwritten; "
+                "move it away, or give the proto another package"
+            )
     # A package is marked where it is not one yet; what is there stays as it is.
-    for path, text in _package_markers(out, files).items():
-        wanted[path] = _read(path) or text
+    for marker, text in _package_markers(out, files).items():
+        before = _read(marker)
+        wanted[marker] = text if before is None else before
     for path in _neighbours(out, files):
         if path not in wanted and (_read(path) or "").startswith(HEADER):
             wanted[path] = None

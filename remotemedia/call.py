@@ -142,7 +142,7 @@ class Call(Generic[RequestT, ResponseT]):
 
     def start(self) -> None:
         """Start the writer and the clock."""
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._last_progress = self.loop.time()
         self._writer = self.loop.create_task(self._write())
         if self._timeout is not None:

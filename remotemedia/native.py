@@ -55,7 +55,8 @@ class ExactDatetime(datetime):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = datetime.__hash__
+    def __hash__(self) -> int:
+        return super().__hash__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.parts is None:
@@ -91,7 +92,8 @@ class ExactTimedelta(timedelta):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = timedelta.__hash__
+    def __hash__(self) -> int:
+        return super().__hash__()
 
     def __reduce__(self) -> Any:
         if self.parts is None:

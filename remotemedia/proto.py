@@ -1,10 +1,14 @@
 """What every generated message and enum shares, on top of betterproto.
 
-A message keeps the fields that are set in its ``__dict__``, and nothing else. A field
-that is not set reads as its default: from the class, or made on first access if the
-default is a list, a dict or a message. A message that was only made by reading it is
-not set until something in it is. Of several members of a oneof given to a
-constructor the last in field order is taken, as protobuf takes the last one set.
+A message keeps the fields that are set in its ``__dict__``, where the generated
+encoder and decoder work. A field that is not set reads as its default: from the class,
+or made on first access if the default is a list, a dict or a message. A message that
+was only made by reading it waits in ``_read`` and is not set until something in it is.
+Unknown fields are in ``_unknown``, as they came.
+
+Constructors check bytes-like values; what else is wrong with a value is found when it
+is encoded. Of several members of a oneof given to a constructor the last in field
+order is taken, as protobuf takes the last one set.
 """
 
 from __future__ import annotations
@@ -178,7 +182,9 @@ class Message(betterproto.Message):
         self._encode(out)
         return b"".join(out)
 
-    SerializeToString = __bytes__
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        """Encode the message, as `bytes` does."""
+        return self.__bytes__()
 
     def __len__(self) -> int:
         """Size of the encoded message, in bytes."""
@@ -272,7 +278,9 @@ class Message(betterproto.Message):
         read = values.get("_read", {})
         for name, child in list(read.items()):
             if child._serialized_on_wire or child or child._unknown_fields:
-                values.setdefault(name, read.pop(name))
+                # In this order another thread that encodes finds it in either place.
+                values.setdefault(name, child)
+                read.pop(name, None)
 
     def _set_fields(self) -> dict[str, Any]:
         self._settle()
@@ -356,7 +364,7 @@ class Message(betterproto.Message):
     def _copied(self, copied: Callable[[object], object]) -> Self:
         new = object.__new__(type(self))
         self._settle()
-        for name, value in self._values.items():
+        for name, value in list(self._values.items()):
             if name == "_unknown":
                 new._values[name] = value[:]
             elif name != "_read":

@@ -44,7 +44,7 @@ class DecodeError(ValueError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.message = ""
+        self.message: str = ""
         self.path: tuple[str, ...] = ()
         self.reason = reason
 
@@ -72,7 +72,6 @@ FAULTS = (DecodeError, IndexError, UnicodeDecodeError, struct.error)
 
 TRUNCATED = "the data ends in the middle of it"
 TOO_DEEP = f"messages and groups are nested more than {MAX_DEPTH} deep"
-NO_GROUP = "a group ends that did not begin"
 
 ZERO_FLOAT = bytes(4)
 ZERO_DOUBLE = bytes(8)
@@ -97,7 +96,10 @@ def varint(value: int) -> bytes:
     if value < 0x80:
         return _SHORT[value]
     if value < 0x4000:
-        return (value & 0x7F | 0x80 | value >> 7 << 8).to_bytes(2, "little")
+        return (0x80 | value & 0x7F | value >> 7 << 8).to_bytes(2, "little")
+    if value < 0x20_0000:
+        low = 0x8080 | value & 0x7F | (value & 0x3F80) << 1
+        return (low | value >> 14 << 16).to_bytes(3, "little")
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)
@@ -157,18 +159,6 @@ def int64(value: int, where: str) -> bytes:
     return varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
-def sint32(value: int, where: str) -> bytes:
-    """Encode a sint32, in zigzag."""
-    value = _integer(value, -0x8000_0000, 0x7FFF_FFFF, where)
-    return varint(value << 1 ^ value >> 31)
-
-
-def sint64(value: int, where: str) -> bytes:
-    """Encode a sint64, in zigzag."""
-    value = _integer(value, -0x8000_0000_0000_0000, 0x7FFF_FFFF_FFFF_FFFF, where)
-    return varint(value << 1 ^ value >> 63)
-
-
 def bool_(value: int, where: str) -> bytes:
     """Encode a bool."""
     if not isinstance(value, int):
@@ -176,32 +166,28 @@ def bool_(value: int, where: str) -> bytes:
     return b"\x01" if value else b"\x00"
 
 
-_FIXED32 = struct.Struct("<I").pack
-_FIXED64 = struct.Struct("<Q").pack
+def _ranged(
+    low: int, high: int, encode: Callable[[int], bytes]
+) -> Callable[[int, str], bytes]:
+    def encoder(value: int, where: str) -> bytes:
+        return encode(_integer(value, low, high, where))
+
+    return encoder
+
+
+_Encoder: TypeAlias = "Callable[[int, str], bytes]"
+_INT32 = (-0x8000_0000, 0x7FFF_FFFF)
+_INT64 = (-0x8000_0000_0000_0000, 0x7FFF_FFFF_FFFF_FFFF)
+
+sint32: _Encoder = _ranged(*_INT32, lambda value: varint(value << 1 ^ value >> 31))
+sint64: _Encoder = _ranged(*_INT64, lambda value: varint(value << 1 ^ value >> 63))
+fixed32: _Encoder = _ranged(0, 0xFFFF_FFFF, struct.Struct("<I").pack)
+fixed64: _Encoder = _ranged(0, 0xFFFF_FFFF_FFFF_FFFF, struct.Struct("<Q").pack)
+sfixed32: _Encoder = _ranged(*_INT32, struct.Struct("<i").pack)
+sfixed64: _Encoder = _ranged(*_INT64, struct.Struct("<q").pack)
+
 _FLOAT = struct.Struct("<f").pack
 _DOUBLE = struct.Struct("<d").pack
-
-
-def fixed32(value: int, where: str) -> bytes:
-    """Encode a fixed32."""
-    return _FIXED32(_integer(value, 0, 0xFFFF_FFFF, where))
-
-
-def fixed64(value: int, where: str) -> bytes:
-    """Encode a fixed64."""
-    return _FIXED64(_integer(value, 0, 0xFFFF_FFFF_FFFF_FFFF, where))
-
-
-def sfixed32(value: int, where: str) -> bytes:
-    """Encode an sfixed32."""
-    value = _integer(value, -0x8000_0000, 0x7FFF_FFFF, where)
-    return _FIXED32(value & 0xFFFF_FFFF)
-
-
-def sfixed64(value: int, where: str) -> bytes:
-    """Encode an sfixed64."""
-    value = _integer(value, -0x8000_0000_0000_0000, 0x7FFF_FFFF_FFFF_FFFF, where)
-    return _FIXED64(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def float_(value: float, where: str) -> bytes:
@@ -384,12 +370,14 @@ def zigzag64(value: int) -> int:
     return value >> 1 ^ -(value & 1)
 
 
-read_fixed32 = struct.Struct("<I").unpack_from
-read_fixed64 = struct.Struct("<Q").unpack_from
-read_sfixed32 = struct.Struct("<i").unpack_from
-read_sfixed64 = struct.Struct("<q").unpack_from
-read_float = struct.Struct("<f").unpack_from
-read_double = struct.Struct("<d").unpack_from
+_Reader: TypeAlias = "Callable[[bytes, int], tuple[Any, ...]]"
+
+read_fixed32: _Reader = struct.Struct("<I").unpack_from
+read_fixed64: _Reader = struct.Struct("<Q").unpack_from
+read_sfixed32: _Reader = struct.Struct("<i").unpack_from
+read_sfixed64: _Reader = struct.Struct("<q").unpack_from
+read_float: _Reader = struct.Struct("<f").unpack_from
+read_double: _Reader = struct.Struct("<d").unpack_from
 
 
 def packed_varints(data: bytes, pos: int, stop: int) -> Iterable[int]:
@@ -457,26 +445,24 @@ def keep(
 ) -> int:
     """Put an unknown field away as it is, and those behind it; return where they end.
 
-    Args:
-        values: The message that the field is in.
-        data: Where it is.
-        start: Where its tag begins.
-        end: Where the message ends.
-        depth: How much deeper groups may be nested.
-        known: The tags of the fields that are not unknown.
+    It starts at `start`, in a message that ends at `end`, and whose fields have the
+    tags `known`. Groups may be nested `depth` more deep.
     """
+    groups: list[int] = []
     pos = start
-    while pos < end:
+    while pos < end or groups:
         here = pos
         tag = data[pos]
         pos += 1
         if tag > 0x7F:
             tag, pos = read_uint32(data, here)
-        if tag in known:
-            pos = here
-            break
-        if tag < 8:
-            raise DecodeError("a field has the number 0")
+        if not groups:
+            if tag in known:
+                pos = here
+                break
+            # Inside of groups numbers have no meaning, and upb does not look at them.
+            if tag < 8:
+                raise DecodeError("a field has the number 0")
         kind = tag & 7
         if kind == 0:
             if data[pos] > 0x7F:
@@ -490,17 +476,20 @@ def keep(
                 size, pos = read_uint32(data, pos - 1)
             pos += size
         elif kind == 3:
-            pos = _skip_group(tag >> 3, data, pos, end, depth)
+            groups.append(tag >> 3)
+            if len(groups) > depth:
+                raise DecodeError(TOO_DEEP)
+        elif kind == 4:
+            if not groups or groups.pop() != tag >> 3:
+                raise DecodeError("a group ends that did not begin")
         elif kind == 5:
             pos += 4
         elif kind == 1:
             pos += 8
-        elif kind == 4:
-            raise DecodeError(NO_GROUP)
         else:
             raise DecodeError(f"there is no wire type {kind}")
-    if pos > end:
-        raise DecodeError(TRUNCATED)
+        if pos > end:
+            raise DecodeError(TRUNCATED)
     put_away(values, data, start, pos)
     return pos
 
@@ -508,35 +497,3 @@ def keep(
 def put_away(values: Values, data: bytes, start: int, stop: int) -> None:
     """Keep the bytes between two places, to be sent again behind the known fields."""
     values.setdefault("_unknown", bytearray()).extend(data[start:stop])
-
-
-def _skip_group(number: int, data: bytes, pos: int, end: int, depth: int) -> int:
-    """Return where the group ends whose fields start at `pos`.
-
-    Field numbers have no meaning in it: like upb, it takes 0 as one.
-    """
-    groups = [number]
-    while groups:
-        if len(groups) > depth:
-            raise DecodeError(TOO_DEEP)
-        tag, pos = read_uint32(data, pos)
-        kind = tag & 7
-        if kind == 0:
-            _, pos = read_varint(data, pos)
-        elif kind == 1:
-            pos += 8
-        elif kind == 2:
-            size, pos = read_uint32(data, pos)
-            pos += size
-        elif kind == 3:
-            groups.append(tag >> 3)
-        elif kind == 4:
-            if groups.pop() != tag >> 3:
-                raise DecodeError(NO_GROUP)
-        elif kind == 5:
-            pos += 4
-        else:
-            raise DecodeError(f"there is no wire type {kind}")
-        if pos > end:
-            raise DecodeError(TRUNCATED)
-    return pos

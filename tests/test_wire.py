@@ -35,8 +35,8 @@ def test_signed_numbers_read_back(value: int) -> None:
     ]:
         raw, _ = wire.read_varint(encode(number, "M.f"), 0)
         assert decode(raw) == number
-    assert wire.read_sfixed64(wire.sfixed64(value, "M.f"))[0] == value
-    assert wire.read_sfixed32(wire.sfixed32(low, "M.f"))[0] == low
+    assert wire.read_sfixed64(wire.sfixed64(value, "M.f"), 0)[0] == value
+    assert wire.read_sfixed32(wire.sfixed32(low, "M.f"), 0)[0] == low
 
 
 RANGES = {

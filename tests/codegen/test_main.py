@@ -72,11 +72,11 @@ def test_a_second_run_changes_nothing(
 def test_the_output_depends_on_the_protos_alone(project: Path) -> None:
     run(project)
     elsewhere = project / "a" / "place" / "elsewhere"
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path.cwd())}
     (elsewhere / "ruff.toml").parent.mkdir(parents=True)
     (elsewhere / "ruff.toml").write_text("line-length = 40\n")
     (project / "protos").rename(elsewhere / "other")
     command = [sys.executable, "-m", "codegen", "--protos", "other", "--out", "."]
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
     environment["PYTHONPATH"] = str(oracle.REPOSITORY)
     subprocess.run(command, cwd=elsewhere, env=environment, check=True)
     assert tree(elsewhere) == tree(project / "out")
@@ -136,12 +136,27 @@ def test_what_a_removed_proto_left_is_removed_and_nothing_else(project: Path) ->
     ]
 
 
-def test_a_hand_written_package_is_left_alone(project: Path) -> None:
+@pytest.mark.parametrize("text", ["import os\n", ""])
+def test_a_hand_written_package_is_left_alone(project: Path, text: str) -> None:
     package = project / "out" / "some" / "__init__.py"
     package.parent.mkdir(parents=True)
-    package.write_text("import os\n")
-    run(project)
-    assert package.read_text() == "import os\n"
+    package.write_text(text)
+    assert run(project) == 0
+    assert package.read_text() == text
+    assert run(project, "--check") == 0
+
+
+@pytest.mark.parametrize("name", ["thing.py", "__init__.py"])
+def test_a_hand_written_file_is_not_overwritten(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    mine = project / "out" / "some" / "where" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("x = 1\n")
+    before = tree(project)
+    assert run(project) == 1
+    assert f"{name} is not a generated file" in capsys.readouterr().err
+    assert tree(project) == before
 
 
 def test_a_namespace_of_others_is_not_made_a_package(project: Path) -> None:
