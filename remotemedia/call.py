@@ -139,20 +139,18 @@ class Call(Generic[RequestT, ResponseT]):
         self._headers_checked = False
         self._error: BaseException | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._sent = 0
 
     def start(self) -> None:
         """Start the writer and the clock."""
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self._last_progress = self.loop.time()
         self._writer = self.loop.create_task(self._write())
         if self._timeout is not None:
             self._timers["deadline"] = self.loop.call_later(
                 self._timeout, self._on_deadline
             )
         if self._idle_timeout is not None:
-            self._timers["idle"] = self.loop.call_later(
-                self._idle_timeout, self._on_idle, self._idle_timeout
-            )
+            self._watch_idle(self._idle_timeout, 0)
 
     def stop(self) -> None:
         """End everything: the peer sees a reset, unless the call was over."""
@@ -187,7 +185,6 @@ class Call(Generic[RequestT, ResponseT]):
                 raise self._error
             self._check_status()
             return None
-        self._last_progress = self.loop.time()
         try:
             return self._response_type.FromString(data)
         except ValueError as error:
@@ -306,7 +303,7 @@ class Call(Generic[RequestT, ResponseT]):
         except _WRITE_ERRORS:
             self._check_open()
             raise
-        self._last_progress = self.loop.time()
+        self._sent += 1
 
     async def _half_close(self) -> None:
         try:
@@ -342,10 +339,10 @@ class Call(Generic[RequestT, ResponseT]):
             )
         )
 
-    def _on_idle(self, idle_timeout: float) -> None:
-        idle = self.loop.time() - self._last_progress
-        # The clock may read a little less than the timer waited.
-        if idle > idle_timeout - 0.001:
+    def _on_idle(self, idle_timeout: float, seen: int) -> None:
+        moves = self._sent + self._inbox.received
+        # A peer need not move while it waits for the reader.
+        if moves == seen and not self._inbox.has_unread:
             self._fail(
                 CallError(
                     Status.DEADLINE_EXCEEDED,
@@ -353,9 +350,12 @@ class Call(Generic[RequestT, ResponseT]):
                 )
             )
         else:
-            self._timers["idle"] = self.loop.call_later(
-                idle_timeout - idle, self._on_idle, idle_timeout
-            )
+            self._watch_idle(idle_timeout, moves)
+
+    def _watch_idle(self, idle_timeout: float, moves: int) -> None:
+        self._timers["idle"] = self.loop.call_later(
+            idle_timeout, self._on_idle, idle_timeout, moves
+        )
 
     def _on_end(self) -> None:
         # Also where nobody reads: what the peer has ended must not hold a stream.
@@ -369,7 +369,11 @@ class Call(Generic[RequestT, ResponseT]):
         if self._has_status():
             self._inbox.eof()
         else:
-            self._fail(terminated(error))
+            failure = terminated(error)
+            if self._is_open and self._transport.headers is not None:
+                # It took the call, whatever it says.
+                failure.unprocessed = failure.is_refused = False
+            self._fail(failure)
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None and not self._is_stopped:
@@ -427,6 +431,11 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
             self._is_started = True
             self._call.start()
         return await self._call.read()
+
+    def stop(self) -> None:
+        """End the call at once; ``aclose`` also waits for the caller's iterable."""
+        if self._is_started:
+            self._call.stop()
 
     async def aclose(self) -> None:
         """End the call, and close the caller's iterable."""

@@ -8,6 +8,7 @@ import os
 import re
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from ssl import SSLContext, SSLObject, create_default_context
 from typing import TYPE_CHECKING, cast
@@ -26,11 +27,13 @@ from grpclib.utils import Wrapper
 from h2.connection import H2Connection
 from h2.events import (
     ConnectionTerminated,
+    DataReceived,
     Event,
     RemoteSettingsChanged,
     StreamEnded,
     StreamReset,
 )
+from h2.exceptions import ProtocolError
 from hyperframe.frame import Frame, GoAwayFrame
 
 from remotemedia.bounded import bounded
@@ -39,8 +42,8 @@ from remotemedia.status import NOT_HTTP2, RefusedError
 if TYPE_CHECKING:
     from h2.config import H2Configuration
 
-# The connection's window is the sum of many streams', so that one stream that
-# nobody reads does not stop the others.
+# The connection's window is that of many streams, and is opened again as bytes
+# arrive; a stream's, as they are read.
 _CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024
 _STREAM_WINDOW_BYTES = 1024 * 1024
 # After a failed attempt to connect, calls fail at once for this long; doubled with
@@ -165,6 +168,8 @@ class Channel(GrpclibChannel):
                 ssl_target_name_override="localhost" if address.path else None,
             ),
         )
+        # Marks `authorization` as never to be indexed, and so never to be logged.
+        self._h2_config.normalize_outbound_headers = True
         self._connect_timeout = connect_timeout
         self._protocols: weakref.WeakSet[_Protocol] = weakref.WeakSet()
         self._is_closed = False
@@ -320,12 +325,14 @@ class _Protocol(H2Protocol):
             self.processor.close(NOT_HTTP2)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        reason = f": {exc}" if exc else ""
         if not self.greeted.done():
+            hint = "does it ask for a certificate" if self._tls else "does it want TLS"
             self.greeted.set_result(
-                "the peer closed the connection without a greeting: is it a gRPC "
-                "service, and is TLS on at both ends or at neither?"
+                f"the peer closed the connection without a greeting{reason}: is it a "
+                f"gRPC service, and {hint}?"
             )
-        super().connection_lost(exc)
+        self.processor.close(f"Connection lost{reason}")
 
     def alpn_problem(self) -> str:
         """What is wrong with the protocol that TLS agreed on, or ""."""
@@ -355,6 +362,26 @@ class _Connection(Connection):
     ) -> None:
         super().__init__(connection, transport, config=config)
         self.opening: weakref.WeakSet[Wrapper] = weakref.WeakSet()
+        self._arrived = 0
+
+    def ack(self, stream_id: int, size: int) -> None:
+        """Let the peer send so much more on a stream.
+
+        On the stream only: for the connection that was done as the bytes arrived, so
+        that streams nobody reads take nothing from the others.
+        """
+        if size:
+            # The stream may be closed, or forgotten, meanwhile.
+            with suppress(ProtocolError, KeyError):
+                self._connection.increment_flow_control_window(size, stream_id)
+                self.flush()
+
+    def arrived(self, size: int) -> None:
+        """Let the peer send so much more on the connection, from time to time."""
+        self._arrived += size
+        if self._arrived >= _STREAM_WINDOW_BYTES:
+            self._connection.increment_flow_control_window(self._arrived)
+            self._arrived = 0
 
     def create_stream(
         self, *, stream_id: int | None = None, wrapper: Wrapper | None = None
@@ -389,6 +416,10 @@ class _Processor(EventsProcessor):
         self.connection.stream_close_waiter.set()
         if not self._greeted.done():
             self._greeted.set_result("")
+
+    def process_data_received(self, event: DataReceived) -> None:
+        super().process_data_received(event)
+        self._own_connection.arrived(event.flow_controlled_length or 0)
 
     def process_stream_ended(self, event: StreamEnded) -> None:
         super().process_stream_ended(event)

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from remotemedia.rpc import MetadataLike
 
 PROTOCOL_VERSION = "v1"
+REQUEST_ID = "x-request-id"
+"""The metadata that a call's name travels as."""
 
 StubT = TypeVar("StubT", bound=ServiceStub)
 
@@ -236,7 +238,7 @@ class RemoteMediaClient:
             )
             if resource_limits is not None:
                 request.resource_limits = resource_limits
-            stub = self._stub(PipelineExecutionServiceStub, operation)
+            stub = self._stub(PipelineExecutionServiceStub, operation, metadata)
             response = await stub.execute_pipeline(
                 request, timeout=self._seconds(timeout), metadata=metadata
             )
@@ -371,7 +373,7 @@ class RemoteMediaClient:
             if resource_limits is not None:
                 init.resource_limits = resource_limits
             return PipelineStream(
-                self._stub(StreamingPipelineServiceStub, operation),
+                self._stub(StreamingPipelineServiceStub, operation, metadata),
                 init,
                 operation=operation,
                 open_timeout=self._timeout,
@@ -389,7 +391,7 @@ class RemoteMediaClient:
     ) -> VersionResponse:
         operation = Operation(name, str(self._address), is_idempotent=True)
         with operation:
-            stub = self._stub(PipelineExecutionServiceStub, operation)
+            stub = self._stub(PipelineExecutionServiceStub, operation, metadata)
             return await stub.get_version(
                 VersionRequest(client_version=PROTOCOL_VERSION),
                 timeout=self._seconds(timeout),
@@ -401,8 +403,10 @@ class RemoteMediaClient:
         seconds = self._timeout if timeout is ... else timeout
         return math.inf if seconds is None else seconds
 
-    def _stub(self, cls: type[StubT], operation: Operation) -> StubT:
-        """A stub on the open connection, with all that goes with every call."""
+    def _stub(
+        self, cls: type[StubT], operation: Operation, metadata: MetadataLike | None
+    ) -> StubT:
+        """A stub for one call on the open connection, with all that goes with it."""
         if self._channel is None:
             raise RemoteMediaConnectionError(
                 "the client is not connected: use it as `async with "
@@ -413,9 +417,15 @@ class RemoteMediaClient:
                 "the client was connected in another event loop or process: make one "
                 "client for each"
             )
+        pairs = {**dict(self._metadata), **dict(metadata_pairs(metadata))}
+        # A caller may have a name of their own for the call.
+        operation.request_id = str(pairs.get(REQUEST_ID, operation.request_id))
         return cls(
             self._channel,
-            metadata=[*self._metadata, ("x-request-id", operation.request_id)],
+            metadata=[
+                *(pair for pair in self._metadata if pair[0] != REQUEST_ID),
+                (REQUEST_ID, operation.request_id),
+            ],
             max_send_bytes=self._max_send_bytes,
             max_receive_bytes=self._max_receive_bytes,
         )

@@ -38,6 +38,7 @@ class Inbox:
         on_end: Callable[[], None],
     ) -> None:
         self.acknowledge: Callable[[int], None] | None = None
+        self.received = 0
         self._max_message_bytes = max_message_bytes
         self._on_bad_data = on_bad_data
         self._on_end = on_end
@@ -55,12 +56,18 @@ class Inbox:
         self._unread = 0
 
     @property
+    def has_unread(self) -> bool:
+        """Whether a message waits for the reader."""
+        return bool(self._messages)
+
+    @property
     def is_partial(self) -> bool:
         """Whether a message has begun and not ended."""
         return self._in_body or self._size > 0
 
     def add(self, data: bytes, ack_size: int) -> None:
         """Take the payload of a DATA frame."""
+        self.received += 1
         self._unacknowledged += ack_size
         if self._ended or not data:
             return

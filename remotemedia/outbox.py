@@ -72,6 +72,7 @@ class Outbox:
         self.is_over = True
         self.dropped += len(self._chunks)
         self._chunks.clear()
+        self._has_news.set()
         self._has_room.set()
 
     def __aiter__(self) -> Self:
@@ -79,7 +80,7 @@ class Outbox:
 
     async def __anext__(self) -> tuple[str, AudioBuffer]:
         while not self._chunks:
-            if self.is_finished:
+            if self.is_finished or self.is_over:
                 raise StopAsyncIteration
             self._has_news.clear()
             await self._has_news.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 from collections.abc import (
     AsyncIterable,
     Collection,
@@ -29,6 +30,9 @@ MetadataLike: TypeAlias = (
     "Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]"
 )
 
+# https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Custom-Metadata
+_KEY = re.compile(r"[0-9a-z_.-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
 # How often a call is made that the peer refuses: for about five seconds.
 _MAX_ATTEMPTS = 12
 
@@ -46,7 +50,8 @@ class ServiceStub:
             the timeout given with the call, and by ``idle_timeout``.
         deadline: a point in time that bounds every call.
         metadata: sent with every call; a call's own is merged into it.
-        idle_timeout: seconds that a stream may go without a message either way.
+        idle_timeout: seconds that a stream may go without a byte from the peer or a
+            message to it; noticed after twice as long at the latest.
         max_send_bytes: the largest request; None for no limit.
         max_receive_bytes: the largest response. It is refused by its length,
             before it is received.
@@ -207,12 +212,8 @@ class ServiceStub:
         self, timeout: float | None, deadline: Deadline | None
     ) -> Deadline | None:
         """The earliest of all that bounds a call, or None."""
-        bounds = [bound for bound in (self.deadline, deadline) if bound is not None]
-        if timeout is not None and timeout != math.inf:
-            if not timeout > 0:
-                raise ValueError(f"timeout must be positive, got {timeout!r}")
-            bounds.append(Deadline.from_timeout(timeout))
-        return min(bounds, default=None)
+        bounds = (self.deadline, deadline, deadline_after(timeout))
+        return min((bound for bound in bounds if bound is not None), default=None)
 
 
 def retry_delays() -> Iterator[float]:
@@ -221,11 +222,42 @@ def retry_delays() -> Iterator[float]:
         yield min(0.01 * 2**attempt, 1.0) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
 
+def deadline_after(timeout: float | None) -> Deadline | None:
+    """The point in time so many seconds from now; None for None and infinity.
+
+    Raises:
+        ValueError: the timeout is not positive.
+    """
+    if timeout is None or timeout == math.inf:
+        return None
+    if not timeout > 0:
+        raise ValueError(f"timeout must be positive, got {timeout!r}")
+    return Deadline.from_timeout(timeout)
+
+
 def metadata_pairs(metadata: MetadataLike | None) -> list[tuple[str, str | bytes]]:
-    """Metadata in one of its forms as a list of pairs."""
+    """Metadata in one of its forms as a list of pairs.
+
+    Raises:
+        ValueError: a key or a value is none that a header can carry. The text does
+            not show the value, which may be a secret.
+    """
     if isinstance(metadata, Mapping):
-        return list(cast("Mapping[str, str | bytes]", metadata).items())
-    return list(metadata or ())
+        pairs = list(cast("Mapping[str, str | bytes]", metadata).items())
+    else:
+        pairs = list(metadata or ())
+    for key, value in pairs:
+        if not _KEY.fullmatch(key) or key.startswith("grpc-"):
+            raise ValueError(
+                f"metadata {key!r}: a key has lower-case letters, digits, '_', '-' and "
+                "'.', and does not begin with 'grpc-'"
+            )
+        if key.endswith("-bin"):
+            if not isinstance(value, bytes):
+                raise ValueError(f"metadata {key!r}: the value must be bytes")
+        elif not (isinstance(value, str) and _VALUE.fullmatch(value)):
+            raise ValueError(f"metadata {key!r}: the value must be printable ASCII")
+    return pairs
 
 
 def _merged(

@@ -10,10 +10,11 @@ control reaches through to the caller.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from remotemedia.bounded import bounded
@@ -24,7 +25,12 @@ from remotemedia.errors import (
     from_response,
 )
 from remotemedia.outbox import Outbox
-from remotemedia.rpc import CallError, ResponseStream, retry_delays
+from remotemedia.rpc import (
+    CallError,
+    ResponseStream,
+    deadline_after,
+    retry_delays,
+)
 from remotemedia.session import Event, Session, State
 from remotemedia.v1 import (
     AudioBuffer,
@@ -53,6 +59,9 @@ AudioChunkLike: TypeAlias = "tuple[str, AudioBuffer] | tuple[str, AudioBuffer, i
 """A node's id and audio for it, and optionally the chunk's sequence number."""
 
 AudioChunkSource: TypeAlias = "AsyncIterable[AudioChunkLike] | Iterable[AudioChunkLike]"
+
+# How long a service may take to end a call after it said that it would.
+_GOODBYE_S = 1.0
 
 
 class PipelineStream:
@@ -101,7 +110,7 @@ class PipelineStream:
         self._init = init
         self._operation = operation
         self._open_timeout = open_timeout
-        self._timeout = timeout
+        self._deadline = deadline_after(timeout)
         self._metadata = metadata
         self._callers_source = source
         self._max_buffered_chunks = max_buffered_chunks
@@ -119,7 +128,7 @@ class PipelineStream:
         self._is_open = asyncio.Event()
         self._is_over = False
         self._responses: ResponseStream[StreamResponse] = self._stub.stream_pipeline(
-            self._requests(), timeout=self._timeout, metadata=self._metadata
+            self._requests(), deadline=self._deadline, metadata=self._metadata
         )
 
     @property
@@ -160,6 +169,10 @@ class PipelineStream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self.closed is not None and exc is None:
+            # The service said goodbye, and is about to end the call by itself.
+            with suppress(CallError, asyncio.TimeoutError):
+                await bounded(self._responses.read(), _GOODBYE_S)
         await self._responses.aclose()
 
     async def send(self, node_id: str, buffer: AudioBuffer) -> None:
@@ -176,7 +189,11 @@ class PipelineStream:
         with self._operation:
             _check(node_id, buffer)
             await self._outbox.wait_for_room()
-            await self._check_takes_chunks()
+            self._check_is_open()
+            if self._outbox.is_over:
+                # Why is what the service said last.
+                await self._read_to_the_end()
+            self._check_takes_chunks()
             self._outbox.put(node_id, buffer)
 
     def try_send(
@@ -202,9 +219,7 @@ class PipelineStream:
         """
         with self._operation:
             _check(node_id, buffer)
-            self._check_is_open()
-            if self._outbox.is_over:
-                raise self._over()
+            self._check_takes_chunks()
             if self._outbox.is_full:
                 if when_full == "raise":
                     raise RemoteMediaError(
@@ -268,8 +283,11 @@ class PipelineStream:
                 break
             except CallError as error:
                 # Only the init was sent, and the service did not take the call.
-                delay = next(delays, None)
-                if delay is None or not error.is_refused:
+                delay = next(delays, math.inf)
+                left = math.inf
+                if self._deadline is not None:
+                    left = self._deadline.time_remaining()
+                if not error.is_refused or not delay < left:
                     raise
             await self._responses.aclose()
             await asyncio.sleep(delay)
@@ -282,7 +300,7 @@ class PipelineStream:
 
     async def _finish(self, command: StreamControlCommand) -> StreamClosed | None:
         with self._operation:
-            await self._check_takes_chunks()
+            self._check_is_open()
             self._command = command
             self._outbox.finish(
                 is_flushed=command is StreamControlCommand.COMMAND_CLOSE
@@ -307,16 +325,13 @@ class PipelineStream:
                 error_type=ErrorType.VALIDATION,
             )
 
-    async def _check_takes_chunks(self) -> None:
-        """Raise the reason where the session takes nothing more."""
+    def _check_takes_chunks(self) -> None:
         self._check_is_open()
+        if self._failure is not None:
+            raise self._failure
         if self._outbox.is_over:
-            await self._read_to_the_end()
-            raise self._over()
-
-    def _over(self) -> RemoteMediaError:
-        reason = self.closed.reason if self.closed else ""
-        return RemoteMediaError("the session is over" + (reason and f": {reason}"))
+            reason = self.closed.reason if self.closed else ""
+            raise RemoteMediaError("the session is over" + (reason and f": {reason}"))
 
     async def _read_to_the_end(self) -> None:
         """Read what comes until the session is over; results are kept."""
@@ -342,6 +357,8 @@ class PipelineStream:
         except BaseException as error:
             self._failure = error
             self._is_over = True
+            self._responses.stop()
+            self._outbox.end()
             raise
         if event is Event.RESULT:
             self._note(response.result)
@@ -351,6 +368,8 @@ class PipelineStream:
             self.metrics = response.metrics
         elif event is Event.CLOSED:
             self.closed = response.closed
+            self._is_over = True
+            self._outbox.end()
 
     def _note(self, result: ChunkResult) -> None:
         # A service may pass chunks over.

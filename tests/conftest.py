@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from types import ModuleType
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -12,6 +13,14 @@ from remotemedia import RemoteMediaClient
 from remotemedia.testing import LocalService
 from tests import core_server
 from tests.oracle import grpc_modules
+
+# No test fails for being slow: machines are noisy.
+hypothesis.settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -27,15 +27,9 @@ def mypy_lines(program: Path) -> set[int]:
 
 
 def pyright_lines(program: Path) -> set[int]:
+    command = ["-m", "basedpyright", "--pythonpath", sys.executable]
     run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "basedpyright",
-            "--level=error",
-            "--outputjson",
-            program,
-        ],
+        [sys.executable, *command, "--level=error", "--outputjson", program],
         capture_output=True,
         text=True,
         check=False,
