@@ -340,6 +340,9 @@ class AudioBufferMixin:
 
     def _checked_field(self, field: str) -> int:
         value = getattr(self, field)
+        # Every chunk on a stream comes by here.
+        if type(value) is int and 0 < value <= _MAX_UINT32:
+            return value
         return _checked_int(f"AudioBuffer.{field}", value, 1, _MAX_UINT32)
 
 

@@ -30,8 +30,11 @@ from remotemedia.v1 import (
     StreamResponse,
 )
 
+# Members are strings too, since hashing those costs no Python code: every message of
+# every session is looked up by its state and its event.
 
-class State(enum.Enum):
+
+class State(str, enum.Enum):
     """Where a session stands."""
 
     NEW = "new"
@@ -43,7 +46,7 @@ class State(enum.Enum):
     FAILED = "failed"
 
 
-class Event(enum.Enum):
+class Event(str, enum.Enum):
     """What moves a session: the messages that either side sends."""
 
     INIT = "init"
@@ -117,11 +120,21 @@ class Session:
             event = _EVENT_OF_COMMAND.get(message.control.command, Event.NOTHING)
         else:
             event = _EVENT_OF_FIELD.get(field, Event.NOTHING)
+        return self.client_sends(
+            event, message.audio_chunk.sequence if event is Event.CHUNK else 0
+        )
+
+    def client_sends(self, event: Event, sequence: int = 0) -> Event:
+        """Take a message of the client's whose kind is known; as ``request``.
+
+        Args:
+            event: what the message is.
+            sequence: the number of a chunk.
+        """
         after = TRANSITIONS.get((self.state, event))
         if after is None:
             raise self._refusal("client", event)
         if event is Event.CHUNK:
-            sequence = message.audio_chunk.sequence
             if sequence != self.chunks:
                 raise self._refusal(
                     "client",

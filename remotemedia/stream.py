@@ -115,7 +115,7 @@ class PipelineStream:
         self._callers_source = source
         self._max_buffered_chunks = max_buffered_chunks
         self._command = StreamControlCommand.COMMAND_CLOSE
-        self._samples_ms: dict[str, float] = {}
+        self._sent_ms: dict[str, float] = {}
         self._sent_at: deque[float] = deque()
         self._unread: deque[ChunkResult] = deque()
         self._reading = asyncio.Lock()
@@ -383,9 +383,8 @@ class PipelineStream:
     async def _requests(self) -> AsyncGenerator[StreamRequest, None]:
         """What the call sends, in order."""
         try:
-            init = StreamRequest(init=self._init)
-            self._session.request(init)
-            yield init
+            self._session.client_sends(Event.INIT)
+            yield StreamRequest(init=self._init)
             # The caller's audio stays untouched until the service is ready.
             await self._is_open.wait()
             async with aclosing(self._source_chunks()) as chunks:
@@ -435,19 +434,15 @@ class PipelineStream:
                 )
             _check(chunk[0], chunk[1], f"chunk {number} ")
         node_id, buffer = chunk[:2]
-        start_ms = self._samples_ms.get(node_id, 0.0)
-        request = StreamRequest(
-            audio_chunk=AudioChunk(
-                node_id=node_id,
-                buffer=buffer,
-                sequence=chunk[2] if len(chunk) == 3 else number,
-                timestamp_ms=int(start_ms),
-            )
-        )
-        self._session.request(request)
-        self._samples_ms[node_id] = start_ms + buffer.duration * 1000
+        if len(chunk) == 3:
+            number = chunk[2]
+        self._session.client_sends(Event.CHUNK, number)
+        start_ms = self._sent_ms.get(node_id, 0.0)
+        self._sent_ms[node_id] = start_ms + buffer.duration * 1000
         self._sent_at.append(time.monotonic())
-        return request
+        return StreamRequest(
+            audio_chunk=AudioChunk(node_id, buffer, number, int(start_ms))
+        )
 
 
 def _check(node_id: str, buffer: AudioBuffer, number: str = "the chunk ") -> None:
