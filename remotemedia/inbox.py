@@ -38,7 +38,7 @@ class Inbox:
         on_end: Callable[[], None],
     ) -> None:
         self.acknowledge: Callable[[int], None] | None = None
-        self.received = 0
+        self.received: int = 0
         self._max_message_bytes = max_message_bytes
         self._on_bad_data = on_bad_data
         self._on_end = on_end

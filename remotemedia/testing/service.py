@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from grpclib.exceptions import GRPCError
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.execution import ExecutionService
 from remotemedia.testing.nodes import REFERENCE_NODES
+from remotemedia.testing.script import FaultScript
 from remotemedia.testing.streaming import StreamingService
 from remotemedia.testing.transport import SocketServer, Stopwatch, serialization
 from remotemedia.v1 import ResourceLimits
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from grpclib._typing import IServable
     from typing_extensions import Self
 
+    from remotemedia.testing.faults import Fault
     from remotemedia.testing.node import NodeType
 
 IDLE_TIMEOUT = 300.0
@@ -62,6 +64,7 @@ class LocalService:
         nodes: Mapping[str, NodeType] | None = None,
         limits: ResourceLimits | None = None,
         idle_timeout: float = IDLE_TIMEOUT,
+        faults: Iterable[Fault] = (),
     ) -> None:
         """Configure the service; it starts with :meth:`start` or ``async with``.
 
@@ -77,6 +80,7 @@ class LocalService:
                 contract's: 100 MB, 5 s, 10,000,000 samples a buffer. The contract's
                 caps, 1 GB and 30 s, always hold.
             idle_timeout: seconds without a message after which a session is dropped.
+            faults: what is to go wrong; see ``Fault``.
         """
         self._host = host
         self._port = port
@@ -91,6 +95,7 @@ class LocalService:
             ExecutionService(node_types, limits),
             StreamingService(node_types, limits, idle_timeout),
         ]
+        self._faults = FaultScript(faults)
         self._server: SocketServer | None = None
         self._address = ""
 
@@ -107,6 +112,10 @@ class LocalService:
             )
         return self._address
 
+    def add_fault(self, fault: Fault) -> None:
+        """Have one more thing go wrong, in calls that begin from now on."""
+        self._faults.add(fault)
+
     async def start(self) -> None:
         """Listen for calls.
 
@@ -118,6 +127,7 @@ class LocalService:
             raise RuntimeError("the service runs already")
         server = SocketServer(self._services)
         listen(server, RecvRequest, self._admit)
+        listen(server, RecvRequest, self._faults.on_request)
         if self._path is not None:
             await server.start(path=str(self._path), ssl=self._ssl)
             self._address = f"unix:{self._path.absolute()}"

@@ -2,7 +2,7 @@
 
 That is a limit on the size of a message, more than 100 calls at once on one
 connection, the port that was chosen, and an end that does not wait for the clients to
-hang up. What is private to grpclib is used here only.
+hang up. What is private to grpclib is used here, and in ``effects``.
 """
 
 from __future__ import annotations
