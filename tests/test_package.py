@@ -20,7 +20,7 @@ PACKAGE = REPOSITORY / "remotemedia"
 # Each module imports only from floors below its own.
 FLOORS = [
     {"audio", "bounded", "outputs", "status", "wire"},
-    {"inbox", "native"},
+    {"connection", "inbox", "native"},
     {"call", "protojson"},
     {"proto", "rpc"},
     {"wkt"},
