@@ -16,7 +16,7 @@ import h2.config
 import h2.connection
 import h2.events
 from h2.errors import ErrorCodes
-from h2.exceptions import StreamClosedError
+from h2.exceptions import StreamClosedError, StreamIDTooLowError
 from h2.settings import SettingCodes
 from hyperframe.frame import Frame, GoAwayFrame
 
@@ -127,7 +127,7 @@ class Peer(asyncio.Protocol):
         for event in self.connection.receive_data(data):
             self.log.append(event)
             # The client may have reset the stream in the same breath.
-            with suppress(StreamClosedError):
+            with suppress(StreamClosedError, StreamIDTooLowError):
                 self.answer(event)
         self.transport.write(self.connection.data_to_send())
 

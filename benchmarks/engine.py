@@ -1,0 +1,273 @@
+"""What the call engine adds to a chunk, in the client's processor time.
+
+    python -m benchmarks.engine [--quick] [--profile]
+
+Streams the same ready-made bytes to the same server process twice: through
+grpclib's own client, the least that any call over it costs, and through the call
+engine under the generated stubs. No message is encoded or decoded on either side.
+Rounds alternate, so that both meet the same machine; the table gives medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+
+import grpclib.client
+import grpclib.server
+from grpclib.config import Configuration
+from grpclib.const import Cardinality, Handler
+from grpclib.encoding.base import CodecBase
+
+from remotemedia.channel import Address, Channel
+from remotemedia.rpc import ServiceStub
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+CHUNK = bytes(6_400)
+ROUTE = "/benchmark.Echo/Echo"
+# The windows of the engine's channel, for both.
+WINDOWS = Configuration(
+    http2_connection_window_size=64 * 1024 * 1024,
+    http2_stream_window_size=1024 * 1024,
+)
+TARGET_US = 10.0
+
+
+class Raw:
+    """A message that is its own encoding."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+        """Nothing to do."""
+        return self.data
+
+    @classmethod
+    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name
+        """Nothing to do."""
+        return cls(data)
+
+
+class RawCodec(CodecBase):
+    """The same for grpclib."""
+
+    __content_subtype__ = "proto"  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] - as grpclib's own codecs have it
+
+    def encode(self, message: Raw, message_type: type[Raw]) -> bytes:
+        """Nothing to do."""
+        return message.data
+
+    def decode(self, data: bytes, message_type: type[Raw]) -> Raw:
+        """Nothing to do."""
+        return Raw(data)
+
+
+class Echo:
+    """A service that sends back what it gets."""
+
+    async def echo(self, stream: grpclib.server.Stream[Raw, Raw]) -> None:
+        """Answer every message with itself."""
+        async for message in stream:
+            await stream.send_message(message)
+
+    def __mapping__(self) -> dict[str, Handler]:
+        """Where it is found."""
+        return {ROUTE: Handler(self.echo, Cardinality.STREAM_STREAM, Raw, Raw)}
+
+
+async def serve() -> None:
+    """Serve on a free port, and print it."""
+    server = grpclib.server.Server([Echo()], codec=RawCodec(), config=WINDOWS)
+    await server.start("127.0.0.1", 0)
+    listener = cast("asyncio.Server", server._server)
+    print(listener.sockets[0].getsockname()[1], flush=True)
+    await server.wait_closed()
+
+
+@contextmanager
+def echo_process() -> Iterator[int]:
+    """The service in a process of its own; the value is its port."""
+    with subprocess.Popen(
+        [sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+async def grpclib_flood(channel: grpclib.client.Channel, chunks: int) -> None:
+    """Send as fast as the windows allow, and read along: grpclib's client."""
+    message = Raw(CHUNK)
+    stream: grpclib.client.Stream[Raw, Raw]
+    async with channel.request(ROUTE, Cardinality.STREAM_STREAM, Raw, Raw) as stream:
+        await stream.send_request()
+
+        async def send() -> None:
+            for number in range(chunks):
+                await stream.send_message(message)
+                if number % 8 == 7:
+                    await asyncio.sleep(0)
+            await stream.end()
+
+        sending = asyncio.create_task(send())
+        received = 0
+        async for _ in stream:
+            received += 1
+        await sending
+    assert received == chunks
+
+
+async def grpclib_turns(channel: grpclib.client.Channel, chunks: int) -> None:
+    """Send a chunk, and await its answer, one after the other: grpclib's client."""
+    message = Raw(CHUNK)
+    stream: grpclib.client.Stream[Raw, Raw]
+    async with channel.request(ROUTE, Cardinality.STREAM_STREAM, Raw, Raw) as stream:
+        await stream.send_request()
+        asked = asyncio.Event()
+
+        async def send() -> None:
+            for _ in range(chunks):
+                await asked.wait()
+                asked.clear()
+                await stream.send_message(message)
+            await stream.end()
+
+        sending = asyncio.create_task(send())
+        asked.set()
+        async for _ in stream:
+            asked.set()
+        await sending
+
+
+def _stream(
+    channel: grpclib.client.Channel, requests: AsyncIterator[Raw]
+) -> AsyncIterator[Raw]:
+    return ServiceStub(channel)._stream_stream(ROUTE, requests, Raw, Raw)
+
+
+async def engine_flood(channel: grpclib.client.Channel, chunks: int) -> None:
+    """The same, through the engine."""
+    message = Raw(CHUNK)
+
+    async def requests() -> AsyncIterator[Raw]:
+        for _ in range(chunks):
+            yield message
+
+    received = 0
+    async for _ in _stream(channel, requests()):
+        received += 1
+    assert received == chunks
+
+
+async def engine_turns(channel: grpclib.client.Channel, chunks: int) -> None:
+    """The same, through the engine."""
+    message = Raw(CHUNK)
+    asked = asyncio.Event()
+
+    async def requests() -> AsyncIterator[Raw]:
+        for _ in range(chunks):
+            await asked.wait()
+            asked.clear()
+            yield message
+
+    asked.set()
+    async for _ in _stream(channel, requests()):
+        asked.set()
+
+
+Run = Callable[[grpclib.client.Channel, int], Awaitable[None]]
+
+PATTERNS: dict[str, tuple[Run, Run]] = {
+    "as fast as it goes": (grpclib_flood, engine_flood),
+    "one at a time": (grpclib_turns, engine_turns),
+}
+
+
+async def cost_us(run: Run, channel: grpclib.client.Channel, chunks: int) -> float:
+    """Processor time of this process for a chunk, in microseconds."""
+    started = time.process_time()
+    await run(channel, chunks)
+    return (time.process_time() - started) / chunks * 1e6
+
+
+async def measure(port: int, rounds: int, chunks: int) -> None:
+    """Run all, alternating, and print the table."""
+    plain = grpclib.client.Channel("127.0.0.1", port, codec=RawCodec(), config=WINDOWS)
+    ours = Channel(Address("127.0.0.1", port))
+    try:
+        print(f"{chunks} chunks of {len(CHUNK)} bytes each way, {rounds} rounds, µs")
+        print()
+        print("| pattern | grpclib | engine | added (median of rounds) | target |")
+        print("| --- | ---: | ---: | ---: | ---: |")
+        for name, (baseline, engine) in PATTERNS.items():
+            for run, channel in ((baseline, plain), (engine, ours)):
+                await run(channel, 50)
+            costs: list[tuple[float, float]] = []
+            for number in range(rounds):
+                # Neither always goes first.
+                if number % 2:
+                    second = await cost_us(engine, ours, chunks)
+                    first = await cost_us(baseline, plain, chunks)
+                else:
+                    first = await cost_us(baseline, plain, chunks)
+                    second = await cost_us(engine, ours, chunks)
+                costs.append((first, second))
+            added = statistics.median(second - first for first, second in costs)
+            medians = [statistics.median(column) for column in zip(*costs, strict=True)]
+            print(
+                f"| {name} | {medians[0]:.1f} | {medians[1]:.1f} | {added:+.1f} "
+                f"| ≤ {TARGET_US:g} |"
+            )
+    finally:
+        plain.close()
+        ours.close()
+        await asyncio.sleep(0)
+
+
+async def profile(port: int, chunks: int) -> None:
+    """Print where the engine's time goes."""
+    channel = Channel(Address("127.0.0.1", port))
+    await engine_flood(channel, 50)
+    profiler = cProfile.Profile()
+    profiler.enable()
+    await engine_flood(channel, chunks)
+    profiler.disable()
+    channel.close()
+    await asyncio.sleep(0)
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true", help="few rounds, for CI")
+    parser.add_argument("--profile", action="store_true", help="where the time goes")
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(serve())
+        return
+    rounds, chunks = (3, 300) if options.quick else (9, 2_000)
+    with echo_process() as port:
+        if options.profile:
+            asyncio.run(profile(port, chunks))
+        else:
+            asyncio.run(measure(port, rounds, chunks))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Faults of peers, networks and callers: nothing may hang, leak or lie."""

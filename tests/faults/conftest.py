@@ -1,0 +1,97 @@
+"""Every test here runs on each event loop, and must leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib.util
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.faults.tools import OPEN_FILES
+
+# Far above what a test takes.
+_GUARD_S = 15.0
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The standard loop, and uvloop where it is installed."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.new_event_loop
+    }
+    if importlib.util.find_spec("uvloop"):
+        factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
+    return factories
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settled_heap() -> Iterator[None]:
+    """What was imported stays: collecting after every test need not look at it."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """No task, no socket, and nothing reported to a loop or to nobody."""
+    reported: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: reported.append(context))
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    before = _sockets()
+
+    def hung() -> None:
+        reported.append("the test hung")
+        for task in asyncio.all_tasks():
+            task.cancel()
+
+    # A signal, as pytest-timeout sends it, does not end uvloop's waiting.
+    guard = loop.call_later(_GUARD_S, hung)
+    yield
+    guard.cancel()
+    gc.collect()
+    for _ in range(100):
+        if not _tasks() and _sockets() <= before:
+            break
+        # Peers and servers close their ends in the loop's next turns.
+        await asyncio.sleep(0.01)
+    assert _tasks() == set()
+    assert _sockets() - before == set()
+    assert reported == []
+
+
+def _tasks() -> set[asyncio.Task[Any]]:
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+def _sockets() -> set[str]:
+    """The open sockets of this process that lead somewhere; on Linux only."""
+    found = set()
+    for entry in OPEN_FILES.iterdir() if OPEN_FILES.is_dir() else ():
+        with suppress(OSError):  # closed since it was listed
+            name = str(entry.readlink())
+            if name.startswith("socket:") and _leads_somewhere(int(entry.name)):
+                found.add(name)
+    return found
+
+
+def _leads_somewhere(number: int) -> bool:
+    """Whether it is other than a loop's own pair, which has no names."""
+    with socket.socket(fileno=os.dup(number)) as copy:
+        if copy.family != socket.AF_UNIX:
+            return True
+        try:
+            return bool(copy.getsockname() or copy.getpeername())
+        except OSError:
+            return False

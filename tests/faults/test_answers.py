@@ -1,0 +1,374 @@
+"""What a peer can answer: every end of a call, and everything that is not gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from grpclib.const import Status
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from hyperframe.frame import (
+    RstStreamFrame,
+)
+
+from remotemedia import (
+    RemoteMediaClient,
+    RemoteMediaConnectionError,
+    RemoteMediaError,
+    RemoteMediaTimeoutError,
+)
+from remotemedia.rpc import CallError
+from remotemedia.v1 import (
+    PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
+    StreamRequest,
+    VersionRequest,
+)
+from tests.faults.tools import (
+    GUARD_S,
+    READY,
+    drained,
+    endless,
+    is_version,
+    no_audio,
+    no_input,
+    result,
+    stub,
+    until,
+)
+from tests.peers import Exchange, Script, h2_peer
+from tests.pipelines import PASS, tone
+
+# -- results first, then the error
+
+
+def _bad_sequence(exchange: Exchange) -> None:
+    exchange.message(result(7))
+
+
+ENDS: dict[str, Script] = {
+    "status": lambda e: e.trailers(13, ("grpc-message", "Node n: broke")),
+    "no status": lambda e: e.data(b"", end=True),
+    "reset": lambda e: e.reset(ErrorCodes.INTERNAL_ERROR),
+    "cancel": lambda e: e.reset(ErrorCodes.CANCEL),
+    "goaway": lambda e: (e.announce_end(e.stream_id), e.hang_up()),  # type: ignore[dict-item,func-returns-value]  # two steps
+    "goaway, refused": lambda e: e.announce_end(0),
+    "goaway, error": lambda e: (e.go_away(ErrorCodes.PROTOCOL_ERROR), e.hang_up()),  # type: ignore[dict-item,func-returns-value]  # two steps
+    "lost": lambda e: e.hang_up(),
+    "abort": lambda e: (e.flush(), e.transport.abort()),  # type: ignore[dict-item,func-returns-value]  # two steps
+    "junk": lambda e: e.data(b"\1\0\0\0\0"),
+    "no message": lambda e: e.message(b"\xff"),
+    "too large": lambda e: e.data(b"\0\xff\xff\xff\xff"),
+    "truncated": lambda e: e.data(b"\0\0\0\0\7abc", end=True),
+    "bad trailers": lambda e: e.trailers("nine"),
+    "bad sequence": _bad_sequence,
+    "no response": lambda e: e.message(b""),
+    "ready again": lambda e: e.message(READY),
+    # A PING may not be on a stream.
+    "bad frame": lambda e: e.transport.write(b"\0\0\x08\6\0\0\0\0\1" + bytes(8)),
+}
+ends = pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+
+
+@ends
+@pytest.mark.parametrize("reading", ["at once", "later"])
+async def test_results_before_an_error_are_delivered(end: Script, reading: str) -> None:
+    exchanges: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            exchange.headers()
+            exchange.message(READY)
+            exchanges.append(exchange)
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        for _ in range(5):
+            await stream.send("src", tone(160))
+        await until(lambda: stream.chunks_sent == 5)
+        exchanges[0].message(*[result(number) for number in range(5)])
+        exchanges[0].flush()
+        # h2 drops what comes in one piece with a broken frame.
+        await asyncio.sleep(0.01)
+        end(exchanges[0])
+        if not exchanges[0].transport.is_closing():
+            exchanges[0].flush()
+        if reading == "later":
+            await asyncio.sleep(0.02)
+        received: list[int] = []
+        with pytest.raises(RemoteMediaError) as caught:
+            await drained(stream, received)
+        assert received == list(range(5))
+        # The same again, and the same for whoever would send.
+        for _ in range(2):
+            with pytest.raises(RemoteMediaError) as again:
+                await asyncio.wait_for(anext(stream), GUARD_S)
+            assert str(again.value) == str(caught.value)
+        with pytest.raises(RemoteMediaError) as sending:
+            await asyncio.wait_for(stream.send("src", tone(160)), GUARD_S)
+        assert str(sending.value) == str(caught.value)
+        assert (caught.value.operation, caught.value.address) == (
+            "open_stream",
+            f"127.0.0.1:{port}",
+        )
+        assert caught.value.request_id
+        assert not caught.value.retryable
+
+
+async def test_the_end_of_a_session_by_the_service_wakes_a_sender() -> None:
+    """Who waits for room is told the true reason."""
+    exchanges: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            exchange.headers()
+            exchange.message(READY)
+            exchanges.append(exchange)
+
+    async with (
+        h2_peer(script, takes_data=False) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        client.open_stream(PASS, max_buffered_chunks=2) as stream,
+    ):
+
+        async def send_on() -> None:
+            while True:
+                await stream.send("src", tone(16_000))
+
+        senders = [asyncio.create_task(send_on()) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        exchanges[0].trailers(8, ("grpc-message", "no more of it"))
+        exchanges[0].flush()
+        for error in await asyncio.wait_for(
+            asyncio.gather(*senders, return_exceptions=True), GUARD_S
+        ):
+            assert isinstance(error, RemoteMediaError)
+            assert str(error) == "no more of it"
+
+
+async def test_a_deadline_leaves_what_had_come() -> None:
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            exchange.headers()
+            exchange.message(READY)
+            asyncio.get_running_loop().call_later(0.02, answer, exchange)
+
+    def answer(exchange: Exchange) -> None:
+        exchange.message(*[result(number) for number in range(3)])
+        exchange.flush()
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        received: list[int] = []
+        results = client.stream_pipeline(PASS, endless(), timeout=0.1)
+        with pytest.raises(RemoteMediaTimeoutError):
+            await drained(results, received, pause=0.05)
+        assert received == [0, 1, 2]
+
+
+@pytest.mark.parametrize("bound", ["deadline", "idle"])
+async def test_a_call_that_ended_well_is_not_failed_by_a_slow_reader(
+    bound: str,
+) -> None:
+    """What the peer had finished in time is no time-out, however late it is read."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY, READY)
+        exchange.trailers()
+
+    options = {"idle_timeout": 0.2} if bound == "idle" else {}
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port, **options) as service,
+    ):
+        received = 0
+        async for _ in service.stream_pipeline(
+            no_input(), timeout=0.2 if bound == "deadline" else None
+        ):
+            received += 1
+            await asyncio.sleep(0.15)
+        assert received == 2
+
+
+async def test_an_idle_bound_does_not_count_the_readers_own_time() -> None:
+    """The peer made progress; only the reader was slow."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        asyncio.get_running_loop().create_task(answer(exchange))
+
+    async def answer(exchange: Exchange) -> None:
+        for _ in range(6):
+            exchange.message(READY)
+            exchange.flush()
+            await asyncio.sleep(0.03)
+        exchange.trailers()
+        exchange.flush()
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port, idle_timeout=0.1) as service,
+    ):
+        received = 0
+        async for _ in service.stream_pipeline(no_input()):
+            received += 1
+            if received == 1:
+                await asyncio.sleep(0.2)
+        assert received == 6
+
+
+# -- resets and statuses
+
+
+@pytest.mark.parametrize("code", [*ErrorCodes, 0x2A, 0xFFFFFFFF])
+async def test_a_reset_of_every_kind(code: int) -> None:
+    def script(exchange: Exchange) -> None:
+        if exchange.stream_id == 1:
+            exchange.frame(RstStreamFrame(exchange.stream_id, error_code=code))
+        else:
+            is_version(exchange)
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        if code == ErrorCodes.REFUSED_STREAM:
+            # Surely not processed: made again.
+            assert (await service.get_version(VersionRequest())).compatible
+            return
+        with pytest.raises(CallError) as caught:
+            await service.get_version(VersionRequest())
+        assert not caught.value.unprocessed
+        assert str(int(code)) in str(caught.value.message)
+        assert (await service.get_version(VersionRequest())).compatible
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.value])
+async def test_every_status_reaches_the_user(status: Status) -> None:
+    def script(exchange: Exchange) -> None:
+        if exchange.stream_id == 1:
+            is_version(exchange)
+            return
+        exchange.headers()
+        exchange.trailers(
+            status.value,
+            ("grpc-message", "why %E2%82%AC"),
+            ("grpc-status-details-bin", "3q2+7w"),
+        )
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        with pytest.raises(RemoteMediaError, match="why €") as caught:
+            await client.execute_pipeline(PASS, {"src": tone()})
+        error = caught.value
+        assert (error.status, error.details) == (status, b"\xde\xad\xbe\xef")
+        # The service may have processed it.
+        assert not error.retryable
+        assert isinstance(error, TimeoutError) == (status is Status.DEADLINE_EXCEEDED)
+        assert isinstance(error, ConnectionError) == (status is Status.UNAVAILABLE)
+
+
+async def test_a_failure_that_pretends_to_be_of_the_clients_making() -> None:
+    """Text from the peer does not decide whether a repeat is safe."""
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            exchange.headers()
+            exchange.trailers(14, ("grpc-message", "no connection: refused"))
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        with pytest.raises(RemoteMediaConnectionError) as caught:
+            await client.execute_pipeline(PASS, {"src": tone()})
+        assert not caught.value.retryable
+
+
+# -- races
+
+
+@pytest.mark.parametrize("end", ["answer", "reset", "lost"])
+async def test_the_deadline_together_with_the_end(end: str) -> None:
+    """One of two outcomes, cleanly: the answer or error, or the time-out."""
+
+    def script(exchange: Exchange) -> None:
+        if exchange.stream_id == 1 and not warm:
+            warm.append(True)
+            is_version(exchange)
+            return
+        asyncio.get_running_loop().call_later(0.01, finish, exchange)
+
+    def finish(exchange: Exchange) -> None:
+        try:
+            if end == "answer":
+                is_version(exchange)
+            elif end == "reset":
+                exchange.reset(ErrorCodes.INTERNAL_ERROR)
+            else:
+                exchange.hang_up()
+            exchange.flush()
+        except (ProtocolError, KeyError, RuntimeError):
+            # The client has left the stream, or the connection is closed.
+            pass
+
+    warm: list[bool] = []
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        await service.get_version(VersionRequest())
+        for number in range(20):
+            timeout = 0.009 + number * 0.0001
+            try:
+                answer = await service.get_version(VersionRequest(), timeout=timeout)
+            except CallError as error:
+                assert error.status in (  # noqa: PT017 - either outcome is right
+                    Status.DEADLINE_EXCEEDED,
+                    Status.INTERNAL,
+                    Status.UNAVAILABLE,
+                )
+            else:
+                assert answer.compatible
+
+
+async def test_an_idle_stream_fails_where_neither_side_moves() -> None:
+    async def silent() -> AsyncIterator[StreamRequest]:
+        await asyncio.Event().wait()
+        yield StreamRequest()
+
+    async with (
+        h2_peer(lambda exchange: exchange.headers()) as port,
+        stub(StreamingPipelineServiceStub, port, idle_timeout=0.05) as service,
+        aclosing(service.stream_pipeline(silent())) as responses,
+    ):
+        with pytest.raises(CallError, match="no progress"):
+            await asyncio.wait_for(anext(responses), GUARD_S)
+
+
+async def test_a_session_whose_source_idles_is_left_alone_by_its_deadline() -> None:
+    """A time-out of the whole session bounds it; opening is bounded by the client's."""
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            exchange.headers()
+            exchange.message(READY)
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}", timeout=0.05) as client,
+    ):
+        results = client.stream_pipeline(PASS, no_audio(), timeout=0.2)
+        with pytest.raises(RemoteMediaTimeoutError, match=r"within 0\.2 s"):
+            await anext(results)

@@ -1,0 +1,454 @@
+"""Connections that do not come about, break, freeze or come back."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from grpclib.const import Status
+
+from remotemedia import (
+    RemoteMediaClient,
+    RemoteMediaConnectionError,
+    RemoteMediaTimeoutError,
+)
+from remotemedia.channel import Address, Channel
+from remotemedia.rpc import CallError
+from remotemedia.testing import LocalService
+from remotemedia.v1 import (
+    PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
+    VersionRequest,
+)
+from tests.faults.tools import (
+    GUARD_S,
+    black_hole,
+    endless,
+    free_port,
+    is_version,
+    no_input,
+    service_process,
+    sockets_to,
+    stub,
+    turns,
+    until,
+)
+from tests.peers import Exchange, h2_peer, tcp_peer
+from tests.pipelines import PASS, tone
+
+# -- nobody there
+
+
+async def test_a_black_hole_is_bounded_by_the_call() -> None:
+    with black_hole() as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}", timeout=0.05)
+        with pytest.raises(RemoteMediaTimeoutError) as caught:
+            await client.connect()
+        # Nothing was sent.
+        assert caught.value.retryable
+
+
+async def test_a_black_hole_is_bounded_by_connecting() -> None:
+    with black_hole() as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=0.05)
+        with pytest.raises(RemoteMediaConnectionError, match=r"within 0\.05 s"):
+            await client.connect()
+
+
+async def test_disconnecting_ends_an_attempt_to_connect() -> None:
+    """At once, not when the time to connect is over."""
+    with black_hole() as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=5)
+        connecting = asyncio.create_task(client.connect())
+        await asyncio.sleep(0.02)
+        await client.disconnect()
+        with pytest.raises(RemoteMediaConnectionError, match="was disconnected"):
+            await asyncio.wait_for(connecting, 1.0)
+
+
+async def test_disconnecting_while_the_peer_does_not_greet() -> None:
+    async with tcp_peer() as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=5)
+        connecting = asyncio.create_task(client.connect())
+        await asyncio.sleep(0.02)
+        await client.disconnect()
+        # It was not the peer that closed.
+        with pytest.raises(RemoteMediaConnectionError, match="was disconnected"):
+            await asyncio.wait_for(connecting, 1.0)
+
+
+async def test_a_peer_that_never_greets() -> None:
+    async with tcp_peer() as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=0.05)
+        with pytest.raises(RemoteMediaConnectionError, match="did not greet") as caught:
+            await client.connect()
+    assert caught.value.retryable
+
+
+async def test_a_peer_that_greets_with_half_a_frame() -> None:
+    async with tcp_peer(b"\0\0\6\4") as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=0.05)
+        with pytest.raises(RemoteMediaConnectionError, match="did not greet"):
+            await client.connect()
+
+
+async def test_a_dead_service_is_not_hammered() -> None:
+    """After a refusal calls fail at once for a while, without trying."""
+    attempts = 0
+
+    class Counting(Channel):
+        async def _connect(self):  # type: ignore[no-untyped-def]  # private
+            nonlocal attempts
+            attempts += 1
+            return await super()._connect()
+
+    channel = Counting(Address("127.0.0.1", free_port()))
+    service = PipelineExecutionServiceStub(channel)
+    for _ in range(200):
+        with pytest.raises(CallError, match="no connection") as caught:
+            await service.get_version(VersionRequest())
+        assert caught.value.unprocessed
+    assert attempts <= 5
+    channel.close()
+
+
+async def test_a_service_that_was_dead_for_long() -> None:
+    """However often an attempt failed, the next one is made, and may succeed."""
+    port = free_port()
+    channel = Channel(Address("127.0.0.1", port))
+    service = PipelineExecutionServiceStub(channel)
+    for failures in (1, 100, 1_000, 2_000, 100_000):
+        channel._failures, channel._next_attempt = failures, 0.0
+        with pytest.raises(CallError, match="is the service running"):
+            await service.get_version(VersionRequest())
+    channel._next_attempt = 0.0
+    async with LocalService(port=port):
+        assert (await service.get_version(VersionRequest())).compatible
+        channel.close()
+        await turns(2)
+
+
+async def test_a_service_comes_back_on_the_same_port() -> None:
+    port = free_port()
+    async with LocalService(port=port):
+        client = RemoteMediaClient(f"127.0.0.1:{port}")
+        await client.connect()
+    with pytest.raises(RemoteMediaConnectionError):
+        await client.get_version()
+    async with LocalService(port=port):
+
+        async def try_on() -> None:
+            while True:
+                try:
+                    await client.get_version()
+                except RemoteMediaConnectionError:  # noqa: PERF203 - try on
+                    await asyncio.sleep(0.01)
+                else:
+                    return
+
+        await asyncio.wait_for(try_on(), GUARD_S)
+        await client.disconnect()
+
+
+# -- a service process that dies or freezes
+
+
+async def test_a_killed_service() -> None:
+    with service_process() as (process, address):
+        client = RemoteMediaClient(address)
+        await client.connect()
+        async with client.open_stream(PASS) as stream:
+            await stream.send("src", tone())
+            await anext(stream)
+            process.kill()
+            with pytest.raises(RemoteMediaConnectionError, match="lost") as caught:
+                await asyncio.wait_for(anext(stream), GUARD_S)
+            # The service may have done the work.
+            assert not caught.value.retryable
+            with pytest.raises(RemoteMediaConnectionError, match="lost"):
+                await asyncio.wait_for(stream.send("src", tone()), GUARD_S)
+        with pytest.raises(RemoteMediaConnectionError) as caught:
+            await client.get_version()
+        assert caught.value.retryable
+        await client.disconnect()
+
+
+async def test_a_frozen_service() -> None:
+    """Deadlines hold, its connection is used no more, and its sockets are let go."""
+    with service_process() as (process, address):
+        client = RemoteMediaClient(address)
+        await client.connect()
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(RemoteMediaTimeoutError):
+            await client.get_version(timeout=0.05)
+        process.send_signal(signal.SIGCONT)
+        assert (await client.get_version()).protocol_version == "v1"
+        await client.disconnect()
+
+
+async def test_a_frozen_service_with_unsent_bytes() -> None:
+    """Disconnecting does not wait for a peer that reads nothing."""
+    with service_process() as (process, address):
+        host, _, port = address.partition(":")
+        channel = Channel(Address(host, int(port)))
+        service = PipelineExecutionServiceStub(channel, max_send_bytes=None)
+        await service.get_version(VersionRequest())
+        process.send_signal(signal.SIGSTOP)
+        big = VersionRequest(client_version="v" * 32_000_000)
+        calls = [
+            asyncio.create_task(service.get_version(big, timeout=0.2)) for _ in range(2)
+        ]
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(error) for error in errors] == [CallError, CallError]
+        channel.close()
+        # While the service is frozen: its end would close the socket anyway.
+        await until(lambda: not sockets_to(int(port)))
+
+
+async def test_a_silent_connection_is_not_used_again() -> None:
+    """A call timed out on it without a byte from the peer: the next gets a new one."""
+    connections: list[object] = []
+
+    def script(exchange: Exchange) -> None:
+        if exchange.transport not in connections:
+            connections.append(exchange.transport)
+        if len(connections) > 1:
+            is_version(exchange)
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError) as caught:
+            await service.get_version(VersionRequest(), timeout=0.1)
+        assert caught.value.status is Status.DEADLINE_EXCEEDED
+        assert (await service.get_version(VersionRequest(), timeout=1.0)).compatible
+    assert len(connections) == 2
+
+
+async def test_a_slow_call_leaves_a_good_connection_alone() -> None:
+    """A call timed out, but the peer was heard meanwhile."""
+    connections: set[object] = set()
+
+    def script(exchange: Exchange) -> None:
+        connections.add(exchange.transport)
+        if exchange.stream_id > 1:
+            is_version(exchange)
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        slow = asyncio.create_task(service.get_version(VersionRequest(), timeout=0.1))
+        await asyncio.sleep(0.02)
+        await service.get_version(VersionRequest())
+        with pytest.raises(CallError):
+            await slow
+        await service.get_version(VersionRequest())
+    assert len(connections) == 1
+
+
+# -- an end by the client
+
+
+async def test_disconnecting_ends_calls_in_flight() -> None:
+    def script(exchange: Exchange) -> None:
+        if exchange.stream_id == 1:
+            is_version(exchange)
+        elif "Streaming" in exchange.path:
+            exchange.headers()
+
+    async with h2_peer(script) as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}")
+        await client.connect()
+
+        async def session() -> None:
+            async with client.open_stream(PASS):
+                pass
+
+        async def results() -> None:
+            async for _ in client.stream_pipeline(PASS, endless()):
+                pass
+
+        calls = [
+            asyncio.create_task(call) for call in (client.get_version(), session())
+        ] + [asyncio.create_task(results())]
+        await asyncio.sleep(0.02)
+        await client.disconnect()
+        for error in await asyncio.wait_for(
+            asyncio.gather(*calls, return_exceptions=True), GUARD_S
+        ):
+            assert isinstance(error, RemoteMediaConnectionError)
+            assert "the client was disconnected" in str(error)
+
+
+async def test_a_closed_channel_stays_closed() -> None:
+    async with LocalService() as local:
+        host, _, port = local.address.partition(":")
+        channel = Channel(Address(host, int(port)))
+        service = PipelineExecutionServiceStub(channel)
+        await service.get_version(VersionRequest())
+        channel.close()
+        with pytest.raises(CallError, match="was disconnected") as caught:
+            await service.get_version(VersionRequest())
+        assert caught.value.status is Status.UNAVAILABLE
+        streaming = StreamingPipelineServiceStub(channel)
+        with pytest.raises(CallError, match="was disconnected"):
+            await anext(streaming.stream_pipeline(no_input()))
+
+
+async def test_two_tasks_connect_at_once(local: LocalService) -> None:
+    """Both find the client connected when they go on."""
+    client = RemoteMediaClient(local.address)
+
+    async def work() -> None:
+        await client.connect()
+        await client.get_version()
+
+    await asyncio.gather(*[work() for _ in range(5)])
+    await client.disconnect()
+
+
+async def test_two_tasks_connect_to_nobody() -> None:
+    """Neither is told that it is connected."""
+    client = RemoteMediaClient(f"127.0.0.1:{free_port()}")
+    errors = await asyncio.gather(
+        *[client.connect() for _ in range(3)], return_exceptions=True
+    )
+    assert [type(error) for error in errors] == [RemoteMediaConnectionError] * 3
+
+
+# -- another loop, another process
+
+
+@pytest.mark.parametrize("used_before", [True, False])
+async def test_a_bare_channel_in_a_second_loop(
+    local: LocalService, used_before: bool
+) -> None:
+    host, _, port = local.address.partition(":")
+    channel = Channel(Address(host, int(port)))
+    service = PipelineExecutionServiceStub(channel, timeout=1.0)
+    if used_before:
+        await service.get_version(VersionRequest())
+
+    async def call() -> None:
+        with pytest.raises(CallError, match="another event loop"):
+            await service.get_version(VersionRequest())
+
+    await asyncio.to_thread(asyncio.run, call())
+    assert (await service.get_version(VersionRequest())).compatible
+    channel.close()
+    await turns(2)
+
+
+TWO_LOOPS = """
+    import asyncio, sys
+    from remotemedia import RemoteMediaClient, RemoteMediaConnectionError
+
+    client = RemoteMediaClient(sys.argv[1], timeout=2)
+    asyncio.run(client.connect())
+
+    async def second():
+        try:
+            await client.get_version()
+        except RemoteMediaConnectionError as error:
+            print("another event loop" in str(error))
+        await client.disconnect()
+        async with client:
+            print((await client.get_version()).protocol_version)
+
+    asyncio.run(second())
+"""
+
+
+def test_a_client_of_a_loop_that_is_over(local_process: str) -> None:
+    """A script that runs two loops gets a clear error, and can begin anew."""
+    assert _script(TWO_LOOPS, local_process) == "True\nv1\n"
+
+
+FORKING = """
+    import asyncio, os, sys
+    from remotemedia import RemoteMediaClient, RemoteMediaConnectionError
+
+    async def in_child(client):
+        try:
+            await client.get_version()
+        except RemoteMediaConnectionError as error:
+            assert "process" in str(error), error
+        else:
+            raise AssertionError("the child used its parent's connection")
+        await client.disconnect()
+
+    async def main():
+        async with RemoteMediaClient(sys.argv[1], timeout=2) as client:
+            if (child := os.fork()) == 0:
+                code = 1
+                try:
+                    asyncio.run(in_child(client))
+                    code = 0
+                finally:
+                    os._exit(code)
+            _, status = await asyncio.to_thread(os.waitpid, child, 0)
+            assert status == 0, status
+            await client.get_version()
+            print("parent goes on")
+
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def local_process() -> object:
+    with service_process() as (_, address):
+        yield address
+
+
+def test_a_fork_leaves_the_parents_connection_alone(local_process: str) -> None:
+    assert _script(FORKING, local_process) == "parent goes on\n"
+
+
+FORGOTTEN = """
+    import asyncio, sys
+    from remotemedia.channel import Address, Channel
+    from remotemedia.v1 import *
+
+    async def requests():
+        yield StreamRequest(init=StreamInit(client_version="v1"))
+        await asyncio.Event().wait()
+
+    kept = []
+
+    async def main():
+        host, _, port = sys.argv[1].partition(":")
+        channel = Channel(Address(host, int(port)))
+        responses = StreamingPipelineServiceStub(channel).stream_pipeline(requests())
+        await anext(responses)
+        kept.append(responses)
+        channel.close()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    kept.clear()
+    print("over")
+"""
+
+
+def test_a_stream_that_outlives_its_loop(local_process: str) -> None:
+    assert _script(FORGOTTEN, local_process, "-Werror") == "over\n"
+
+
+def _script(text: str, address: str, *options: str) -> str:
+    """What a program prints that must end well, and complain of nothing."""
+    run = subprocess.run(
+        [sys.executable, *options, "-c", textwrap.dedent(text), address],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    return run.stdout

@@ -1,0 +1,286 @@
+"""Streams' slots on a connection: waiting for one, GOAWAY, and what may be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import h2.events
+import pytest
+from grpclib.const import Status
+from h2.settings import SettingCodes
+
+from remotemedia import (
+    RemoteMediaClient,
+    RemoteMediaConnectionError,
+    RemoteMediaError,
+)
+from remotemedia.channel import Address, Channel
+from remotemedia.rpc import CallError
+from remotemedia.v1 import (
+    PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
+    StreamRequest,
+    VersionRequest,
+)
+from tests.faults.tools import (
+    GUARD_S,
+    is_version,
+    stub,
+    turns,
+    until,
+)
+from tests.peers import Exchange, h2_peer
+from tests.pipelines import PASS, tone
+
+
+async def test_a_connection_that_ran_out_of_stream_ids() -> None:
+    """After 2**30 calls a connection has no more; the next call gets a new one."""
+    connections: set[object] = set()
+
+    def script(exchange: Exchange) -> None:
+        connections.add(exchange.transport)
+        is_version(exchange)
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        await service.get_version(VersionRequest())
+        protocol = service.channel._protocol
+        assert protocol is not None
+        protocol.connection._connection.highest_outbound_stream_id = 2**31 - 3
+        for _ in range(3):
+            assert (await service.get_version(VersionRequest())).compatible
+    assert len(connections) == 2
+
+
+async def test_many_calls_where_one_may_run() -> None:
+    def script(exchange: Exchange) -> None:
+        asyncio.get_running_loop().call_soon(answer, exchange)
+
+    def answer(exchange: Exchange) -> None:
+        is_version(exchange)
+        exchange.flush()
+
+    async with (
+        h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        calls = [service.get_version(VersionRequest()) for _ in range(200)]
+        answers = await asyncio.wait_for(asyncio.gather(*calls), GUARD_S)
+        assert all(answer.compatible for answer in answers)
+
+
+async def test_waiting_for_a_slot_is_under_the_deadline() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+
+    async with (
+        h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        blocking = asyncio.create_task(service.get_version(VersionRequest()))
+        await asyncio.sleep(0.02)
+        with pytest.raises(CallError) as caught:
+            await service.get_version(VersionRequest(), timeout=0.05)
+        assert caught.value.status is Status.DEADLINE_EXCEEDED
+        assert caught.value.unprocessed
+        blocking.cancel()
+        await asyncio.wait({blocking})
+
+
+async def test_a_slot_is_free_when_the_peer_raises_its_limit() -> None:
+    held: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if held:
+            is_version(exchange)
+        else:
+            held.append(exchange)
+
+    async with (
+        h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
+        stub(PipelineExecutionServiceStub, port, timeout=2.0) as service,
+    ):
+        first = asyncio.create_task(service.get_version(VersionRequest(), timeout=9))
+        await until(lambda: held)
+        second = asyncio.create_task(service.get_version(VersionRequest()))
+        await turns(10)
+        held[0].settings({SettingCodes.MAX_CONCURRENT_STREAMS: 10})
+        held[0].flush()
+        assert (await second).compatible
+        is_version(held[0])
+        held[0].flush()
+        await first
+
+
+@pytest.mark.parametrize("end", ["status", "deadline", "reset"])
+async def test_a_call_that_is_over_gives_its_slot_free_unread(end: str) -> None:
+    """That nobody has read its end yet holds up no other call."""
+
+    def script(exchange: Exchange) -> None:
+        if "Streaming" not in exchange.path:
+            is_version(exchange)
+        elif end == "status":
+            exchange.headers()
+            exchange.trailers()
+        elif end == "reset":
+            exchange.reset(8)
+
+    async def brief() -> AsyncIterator[StreamRequest]:
+        return
+        yield
+
+    async with h2_peer(
+        script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}
+    ) as port:
+        channel = Channel(Address("127.0.0.1", port))
+        streaming = StreamingPipelineServiceStub(channel)
+        responses = streaming.stream_pipeline(
+            brief(), timeout=0.1 if end == "deadline" else None
+        )
+        # One try to read begins the call; then nobody reads on.
+        reading = asyncio.ensure_future(responses.read())
+        await turns(3)
+        reading.cancel()
+        await asyncio.wait({reading})
+        service = PipelineExecutionServiceStub(channel, timeout=1.0)
+        waiting = asyncio.create_task(service.get_version(VersionRequest()))
+        assert (await waiting).compatible
+        await responses.aclose()
+        channel.close()
+        await turns(2)
+
+
+# -- GOAWAY
+
+
+async def test_a_call_that_waits_for_a_slot_does_not_wait_past_a_goaway() -> None:
+    """The connection is retired with a call on it: whoever waits gets a new one."""
+    held: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if held:
+            is_version(exchange)
+        else:
+            held.append(exchange)
+
+    async with (
+        h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
+        stub(PipelineExecutionServiceStub, port, timeout=2.0) as service,
+    ):
+        first = asyncio.create_task(service.get_version(VersionRequest(), timeout=9))
+        await until(lambda: held)
+        waiting = [
+            asyncio.create_task(service.get_version(VersionRequest())) for _ in range(5)
+        ]
+        await turns(10)
+        held[0].announce_end(held[0].stream_id)
+        for answer in await asyncio.gather(*waiting):
+            assert answer.compatible
+        is_version(held[0])
+        held[0].flush()
+        assert (await first).compatible
+
+
+@pytest.mark.parametrize("end", ["goaway", "disconnect", "lost"])
+async def test_calls_that_wait_for_a_slot_as_the_connection_ends(end: str) -> None:
+    """A new connection serves them, or the error says what happened."""
+    held: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if held:
+            is_version(exchange)
+        else:
+            held.append(exchange)
+
+    async with (
+        h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        calls = [
+            asyncio.create_task(service.get_version(VersionRequest())) for _ in range(5)
+        ]
+        await until(lambda: held)
+        await turns(10)
+        if end == "goaway":
+            held[0].announce_end(held[0].stream_id)
+            is_version(held[0])
+            held[0].flush()
+        elif end == "lost":
+            held[0].hang_up()
+        else:
+            service.channel.close()
+        answers = await asyncio.wait_for(
+            asyncio.gather(*calls, return_exceptions=True), GUARD_S
+        )
+    if end == "goaway":
+        assert not [answer for answer in answers if isinstance(answer, Exception)]
+    elif end == "lost":
+        # The first may have been processed; the others surely were not.
+        assert isinstance(answers[0], CallError)
+        assert not [answer for answer in answers[1:] if isinstance(answer, Exception)]
+    else:
+        assert all("was disconnected" in str(answer) for answer in answers), answers
+
+
+async def test_a_goaway_in_two_steps() -> None:
+    """As servers shut down gracefully: first everything, then up to the last."""
+    held: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        held.append(exchange)
+        if len(held) == 2:
+            held[0].announce_end(2**31 - 1)
+            held[0].announce_end(held[0].stream_id)
+            is_version(held[0])
+        elif len(held) > 2:
+            is_version(exchange)
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port, timeout=2.0) as service,
+    ):
+        answers = await asyncio.gather(
+            *[service.get_version(VersionRequest()) for _ in range(2)]
+        )
+        assert all(answer.compatible for answer in answers)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 11, 0xDEAD])
+async def test_a_goaway_says_whether_a_call_may_be_repeated(code: int) -> None:
+    """A call that the peer had taken and did not finish: it may have been processed."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.announce_end(exchange.stream_id)
+        exchange.hang_up()
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError) as caught:
+            await service.get_version(VersionRequest())
+    assert caught.value.status is Status.UNAVAILABLE
+    assert not caught.value.unprocessed
+
+
+async def test_retryable_is_told_only_where_a_repeat_is_safe() -> None:
+    log: list[h2.events.Event] = []
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            exchange.hang_up()
+
+    async with h2_peer(script, log) as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}")
+        await client.connect()
+        with pytest.raises(RemoteMediaConnectionError) as caught:
+            await client.execute_pipeline(PASS, {"src": tone()})
+        assert not caught.value.retryable
+        with pytest.raises(RemoteMediaError) as other:
+            async with client.open_stream(PASS):
+                pass
+        assert not other.value.retryable
+        await client.disconnect()
