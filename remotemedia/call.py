@@ -26,6 +26,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Callable,
+    Generator,
     Iterable,
 )
 from typing import (
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
 _MESSAGES_BETWEEN_YIELDS = 8
 # What writing to a closed stream raises; uvloop has a RuntimeError of its own.
 _WRITE_ERRORS = (H2Error, OSError, RuntimeError)
+# A call that is given up after this long without a word makes its peer suspect.
+_LONG_WAIT_S = 1.0
 # How long the caller's iterable may take to end after it was told to.
 _CLOSE_GRACE_S = 5.0
 
@@ -156,6 +159,8 @@ class Call(Generic[RequestT, ResponseT]):
         """End everything: the peer sees a reset, unless the call was over."""
         if not self._is_stopped:
             if not self._has_status():
+                if self._has_waited_in_vain():
+                    self._suspect()
                 self._fail(CallError(Status.CANCELLED, "the call was left"))
             self._is_stopped = True
             self._halt()
@@ -209,7 +214,11 @@ class Call(Generic[RequestT, ResponseT]):
 
     async def _write(self) -> None:
         try:
-            await self._open()
+            try:
+                await self._open()
+            except BaseException:
+                await _close(self._requests)
+                raise
             if isinstance(self._requests, AsyncIterable):
                 await self._send_async(self._requests)
             else:
@@ -264,9 +273,7 @@ class Call(Generic[RequestT, ResponseT]):
                 if sent % _MESSAGES_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
         finally:
-            close = getattr(iterator, "aclose", None)
-            if close is not None:
-                await close()
+            await _close(iterator)
         await self._half_close()
 
     async def _send_plain(self, requests: Iterable[RequestT]) -> None:
@@ -281,9 +288,7 @@ class Call(Generic[RequestT, ResponseT]):
                 if sent % _MESSAGES_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
         finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
+            await _close(iterator)
         await self._half_close()
 
     async def _send(self, request: RequestT, *, end: bool = False) -> None:
@@ -325,12 +330,24 @@ class Call(Generic[RequestT, ResponseT]):
     def _has_ended(self) -> bool:
         return self._is_open and not self._transport.closable
 
-    def _on_deadline(self) -> None:
+    def _has_waited_in_vain(self) -> bool:
+        # The caller's own time-out, most likely.
+        return (
+            self._is_open
+            and self._transport.headers is None
+            and self.loop.time() - self._opened > _LONG_WAIT_S
+        )
+
+    def _suspect(self) -> None:
+        """Have the channel look at a connection on which an answer did not come."""
         if self._is_open and isinstance(self._stream._channel, Replacing):
             # What a peer sends as the connection opens may come a little later, and
             # says nothing of whether it lives.
             waited = self.loop.time() - self._opened
             self._stream._channel.suspect(self._opened + min(waited / 10, 1.0))
+
+    def _on_deadline(self) -> None:
+        self._suspect()
         self._fail(
             CallError(
                 Status.DEADLINE_EXCEEDED,
@@ -402,6 +419,14 @@ class Call(Generic[RequestT, ResponseT]):
             )
         if error := status_error(last_headers(self._transport)):
             raise error
+
+
+async def _close(iterable: object) -> None:
+    """Close a generator of either kind; there is nothing to do for others."""
+    if isinstance(iterable, AsyncGenerator):
+        await iterable.aclose()
+    elif isinstance(iterable, Generator):
+        iterable.close()
 
 
 class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
