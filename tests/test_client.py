@@ -102,9 +102,7 @@ def test_another_event_loop() -> None:
         return service
 
     async def call() -> None:
-        with pytest.raises(
-            RemoteMediaConnectionError, match="another event loop"
-        ):
+        with pytest.raises(RemoteMediaConnectionError, match="another event loop"):
             await client.get_version()
 
     async def finish(service: LocalService) -> None:
