@@ -59,7 +59,7 @@ class Protocol(H2Protocol):
         super().__init__(handler, config, h2_config)
         self._loop = asyncio.get_running_loop()
         self._first_bytes = b""
-        self.last_received = self._loop.time()
+        self.last_received: float = self._loop.time()
         self.greeted: asyncio.Future[str] = self._loop.create_future()
         """Done when the peer has greeted; the text is what went wrong, or ""."""
 
@@ -67,14 +67,13 @@ class Protocol(H2Protocol):
         """Put our parts where grpclib's would be."""
         super().connection_made(transport)
         self._tls: SSLObject | None = transport.get_extra_info("ssl_object")
-        self.connection = Connection(
-            self.connection._connection,
-            cast("asyncio.Transport", transport),
-            config=self.config,
-        )
-        self.retirable = Processor(self.handler, self.connection, self.greeted)
-        self.processor = self.retirable
         h2_connection = self.connection._connection
+        connection = Connection(
+            h2_connection, cast("asyncio.Transport", transport), config=self.config
+        )
+        self.connection: GrpclibConnection = connection
+        self.retirable: Processor = Processor(self.handler, connection, self.greeted)
+        self.processor: EventsProcessor = self.retirable
         h2_connection.incoming_buffer = _FrameBuffer()
         handlers = h2_connection._frame_dispatch_table
         handlers[_QuietDataFrame] = handlers[DataFrame]

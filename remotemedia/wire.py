@@ -415,6 +415,9 @@ def embedded(
     """Read an embedded message, into the one that is there if there is one."""
     if into is None:
         into = object.__new__(cls)
+        # An empty one is done, as in hostile data by the hundred thousand.
+        if pos == stop and depth > 0:
+            return into
     elif "_read" in into._values:
         into._settle()
     into._decode(data, pos, stop, depth - 1)
