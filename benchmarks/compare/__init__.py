@@ -1,0 +1,1 @@
+"""Our client beside grpc.aio and stock betterproto, against one server."""

@@ -1,0 +1,18 @@
+"""The event loops that can be measured here: asyncio's own, and uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+EventLoops = dict[str, Callable[[], asyncio.AbstractEventLoop]]
+
+EVENT_LOOPS: EventLoops = {"asyncio": asyncio.new_event_loop}
+try:
+    import uvloop
+except ImportError:
+    pass
+else:
+    EVENT_LOOPS["uvloop"] = uvloop.new_event_loop
+
+FASTEST = EVENT_LOOPS[list(EVENT_LOOPS)[-1]]

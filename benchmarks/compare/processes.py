@@ -1,0 +1,90 @@
+"""The processes of a comparison: two servers, and a worker for every client."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.compare.clients import SOCKET
+from benchmarks.compare.results import Figures
+from tests import oracle
+
+
+class Worker:
+    """A client in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], client: str, event_loop: str):
+        self.client = client
+        self.event_loop = event_loop
+        self._process = process
+
+    def measure(self, scenario: str, count: int) -> Figures:
+        """Do a scenario, and give its figures; none if it failed.
+
+        Raises:
+            RuntimeError: the process has ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(f"{scenario} {count}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            answer = ""
+        else:
+            answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the process of {self.client} has ended: see above")
+        figures: Figures = json.loads(answer)
+        return figures
+
+
+class Processes:
+    """Starts processes of this package that end with the comparison.
+
+    Args:
+        modules: a folder with what plain protoc made of the protos.
+        stack: ends the processes.
+    """
+
+    def __init__(self, modules: Path, stack: ExitStack) -> None:
+        path = os.pathsep.join((str(modules), str(oracle.REPOSITORY)))
+        self.environment = os.environ | {"PYTHONPATH": path}
+        self._stack = stack
+        self._addresses = [self._serve(name) for name in ("server", "echo")]
+
+    @contextmanager
+    def worker(self, client: str, event_loop: str) -> Iterator[Worker]:
+        """Run a client's process."""
+        server, echo = self._addresses
+        address = echo if client == SOCKET else server
+        with self._run("worker", client, event_loop, address) as process:
+            yield Worker(process, client, event_loop)
+
+    def _serve(self, name: str) -> str:
+        process = self._stack.enter_context(self._run(name))
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        if not address:
+            raise RuntimeError(f"{name} did not start: see above")
+        return address
+
+    @contextmanager
+    def _run(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.{name}", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()

@@ -1,0 +1,356 @@
+"""What is measured: each scenario drives a client, and says what that cost."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.compare.clients import (
+    GRPC_AIO,
+    OURS,
+    READY_MADE,
+    SAMPLE_BYTES,
+    SAMPLE_RATE,
+    SOCKET,
+    STOCK,
+    Client,
+)
+from benchmarks.compare.results import Figures, Target
+
+CONNECTIONS = 4
+"""How many connections a client has; most scenarios use the first alone."""
+
+AT_ONCE = 40
+MIB = 1024 * 1024
+
+
+async def cost(work: Awaitable[object], count: int) -> Figures:
+    """Elapsed and processor time of some work, an operation."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    await work
+    return {
+        "processor_us": (time.process_time() - cpu) / count * 1e6,
+        "wall_us": (time.perf_counter() - wall) / count * 1e6,
+    }
+
+
+async def version_in_turn(clients: Sequence[Client], count: int) -> Figures:
+    """Ask for the version, again and again."""
+
+    async def work() -> None:
+        for _ in range(count):
+            await clients[0].version()
+
+    return await cost(work(), count)
+
+
+async def version_at_once(
+    clients: Sequence[Client], count: int, *, connections: int
+) -> Figures:
+    """Ask for the version forty times at once, over so many connections."""
+
+    async def work() -> None:
+        for _ in range(count // AT_ONCE):
+            await asyncio.gather(
+                *(clients[i % connections].version() for i in range(AT_ONCE))
+            )
+
+    return await cost(work(), count // AT_ONCE * AT_ONCE)
+
+
+async def execute(clients: Sequence[Client], count: int, *, size: int) -> Figures:
+    """Send so many bytes of audio through a pipeline, and take them back."""
+    audio = samples(size)
+    await echo(clients[0], audio)
+
+    async def work() -> None:
+        for _ in range(count):
+            await echo(clients[0], audio)
+
+    return await cost(work(), count)
+
+
+async def memory(clients: Sequence[Client], count: int, *, size: int) -> Figures:
+    """What such a call adds to the memory of a fresh process, at the peak."""
+    audio = samples(size)
+    await echo(clients[0], samples(64_000))
+    before = resident_bytes()
+    await echo(clients[0], audio)
+    return {"peak_mib": (peak_bytes() - before) / MIB}
+
+
+async def stream(clients: Sequence[Client], count: int, *, size: int) -> Figures:
+    """Send chunks as fast as they go, in one session."""
+    audio = samples(size)
+    results = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield audio
+
+    def on_result() -> None:
+        nonlocal results
+        results += 1
+
+    figures = await cost(clients[0].stream(chunks(), on_result), count)
+    if results != count:
+        raise RuntimeError(f"{results} results for {count} chunks")
+    return figures
+
+
+async def latency(clients: Sequence[Client], count: int, *, size: int) -> Figures:
+    """Send chunks of one session at the pace of speech."""
+    lives = await live(clients[0], 1, count, size)
+    latencies = lives.latencies_ms
+    return {
+        "p50_ms": statistics.median(latencies),
+        "p99_ms": statistics.quantiles(latencies, n=100)[98],
+    }
+
+
+async def many(
+    clients: Sequence[Client], count: int, *, sessions: int, size: int
+) -> Figures:
+    """Run many sessions at the pace of speech."""
+    lives = await live(clients[0], sessions, count, size)
+    return {
+        "processor_percent": lives.processor_s / lives.wall_s * 100,
+        "worst_ms": max(lives.delays_ms),
+    }
+
+
+@dataclass
+class Live:
+    """What sessions at the pace of speech gave.
+
+    Attributes:
+        latencies_ms: of each chunk, from handing it over to its result.
+        delays_ms: of each chunk, from when it was due to its result. A client that
+            is too busy to take a chunk in time is late, too.
+        processor_s: processor time, without opening and closing the sessions.
+        wall_s: elapsed time.
+    """
+
+    latencies_ms: list[float]
+    delays_ms: list[float]
+    processor_s: float = 0.0
+    wall_s: float = 0.0
+
+
+async def live(client: Client, sessions: int, chunks: int, size: int) -> Live:
+    """Run sessions at the pace of speech, with so many chunks in each."""
+    audio = samples(size)
+    period_s = size / SAMPLE_BYTES / SAMPLE_RATE
+    clock = time.perf_counter
+    found = Live([], [])
+    are_open = asyncio.Event()
+    opened = under_way = began = processor = 0.0
+
+    async def source(
+        number: int, waiting: deque[tuple[float, float]]
+    ) -> AsyncIterator[bytes]:
+        nonlocal opened, under_way, began, processor
+        opened += 1
+        if opened == sessions:
+            began, processor, under_way = clock(), time.process_time(), sessions
+            are_open.set()
+        await are_open.wait()
+        for chunk in range(1, chunks + 1):
+            # Spread over the period, as sources that know nothing of each other.
+            due = began + (chunk + number / sessions) * period_s
+            await asyncio.sleep(max(0.0, due - clock()))
+            waiting.append((due, clock()))
+            yield audio
+        under_way -= 1
+        if not under_way:
+            found.wall_s = clock() - began
+            found.processor_s = time.process_time() - processor
+
+    async def session(number: int) -> None:
+        waiting: deque[tuple[float, float]] = deque()
+
+        def on_result() -> None:
+            due, handed_over = waiting.popleft()
+            now = clock()
+            found.delays_ms.append((now - due) * 1000)
+            found.latencies_ms.append((now - handed_over) * 1000)
+
+        await client.stream(source(number, waiting), on_result)
+
+    await asyncio.gather(*(session(number) for number in range(sessions)))
+    if len(found.delays_ms) != sessions * chunks:
+        raise RuntimeError(f"{len(found.delays_ms)} results of {sessions * chunks}")
+    return found
+
+
+async def echo(client: Client, audio: bytes) -> None:
+    """Execute, and check that the audio came back."""
+    received = await client.execute(audio)
+    if received < len(audio):
+        raise RuntimeError(f"{received} bytes came back of {len(audio)}")
+
+
+def samples(size: int) -> bytes:
+    """Audio of so many bytes."""
+    return bytes(size)
+
+
+def resident_bytes() -> int:
+    """The memory that this process has now; at most what it ever had."""
+    return _from_proc("VmRSS:") or peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most memory that this process ever had.
+
+    Linux hands ``ru_maxrss`` down from the parent process, so /proc is asked first.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024
+    rusage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return _from_proc("VmHWM:") or rusage
+
+
+def _from_proc(name: str) -> int:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    line = next(line for line in status.splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A row of the tables, or two.
+
+    Attributes:
+        title: what is done.
+        measure: does it.
+        count: how many times.
+        quick_count: how many times in a quick run.
+        targets: by the figure's name.
+        rounds: how often at most.
+        clients: who does it.
+        is_fresh: whether each time in a fresh process.
+    """
+
+    title: str
+    measure: Callable[[Sequence[Client], int], Awaitable[Figures]]
+    count: int
+    quick_count: int
+    targets: dict[str, Target]
+    rounds: int = 100
+    clients: tuple[str, ...] = (OURS, GRPC_AIO, STOCK, READY_MADE, SOCKET)
+    is_fresh: bool = False
+
+
+_GRPC_CLIENTS = (OURS, GRPC_AIO, STOCK, READY_MADE)
+SCENARIOS = {
+    "version": Scenario(
+        "get_version, one after the other",
+        version_in_turn,
+        600,
+        60,
+        {"wall_us": Target(1.0)},
+    ),
+    "version_40": Scenario(
+        "get_version, 40 at once",
+        partial(version_at_once, connections=1),
+        1200,
+        80,
+        {"wall_us": Target(1.0, event_loop="uvloop")},
+    ),
+    "version_40_over_4": Scenario(
+        f"get_version, 40 at once over {CONNECTIONS} connections",
+        partial(version_at_once, connections=CONNECTIONS),
+        1200,
+        80,
+        {"wall_us": Target(1.0)},
+    ),
+    "execute_64k": Scenario(
+        "execute_pipeline, 64 kB",
+        partial(execute, size=64_000),
+        300,
+        20,
+        {"wall_us": Target(1.0)},
+    ),
+    "execute_1m": Scenario(
+        "execute_pipeline, 1 MiB",
+        partial(execute, size=MIB),
+        60,
+        4,
+        {"wall_us": Target(1.0)},
+    ),
+    "execute_32m": Scenario(
+        "execute_pipeline, 32 MiB",
+        partial(execute, size=32 * MIB),
+        3,
+        1,
+        {"wall_us": Target(1.0)},
+    ),
+    "stream_320": Scenario(
+        "stream, chunks of 320 bytes",
+        partial(stream, size=320),
+        4000,
+        300,
+        {"processor_us": Target(0.9)},
+    ),
+    "stream_6400": Scenario(
+        "stream, chunks of 6,400 bytes",
+        partial(stream, size=6_400),
+        4000,
+        300,
+        {"processor_us": Target(0.75), "wall_us": Target(0.85)},
+    ),
+    "stream_64k": Scenario(
+        "stream, chunks of 64 kB",
+        partial(stream, size=64_000),
+        1000,
+        60,
+        {},
+    ),
+    "latency": Scenario(
+        "a live stream, 50 chunks of 1,280 bytes a second",
+        partial(latency, size=1_280),
+        150,
+        20,
+        {},
+        rounds=5,
+    ),
+    "live_100": Scenario(
+        "100 live streams, 10 chunks of 6,400 bytes a second each",
+        partial(many, sessions=100, size=6_400),
+        30,
+        5,
+        {},
+        rounds=3,
+        clients=_GRPC_CLIENTS,
+    ),
+    "live_1000": Scenario(
+        "1,000 live streams, 10 chunks of 6,400 bytes a second each",
+        partial(many, sessions=1000, size=6_400),
+        30,
+        3,
+        {"worst_ms": Target(50.0, is_ratio=False)},
+        rounds=3,
+        clients=(OURS, GRPC_AIO, READY_MADE),
+    ),
+    "memory": Scenario(
+        "execute_pipeline, 32 MiB, memory of a fresh process",
+        partial(memory, size=32 * MIB),
+        1,
+        1,
+        {"peak_mib": Target(1.0)},
+        rounds=5,
+        clients=_GRPC_CLIENTS,
+        is_fresh=True,
+    ),
+}

@@ -1,0 +1,69 @@
+"""The process of one client: it does what it is told, and says what that cost.
+
+    python -m benchmarks.compare.worker CLIENT EVENT_LOOP ADDRESS
+
+A line of its input is a scenario's name and a count; its answer is a line of JSON,
+without figures where the scenario failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import traceback
+
+from benchmarks.compare.clients import Client, make
+from benchmarks.compare.loops import EVENT_LOOPS
+from benchmarks.compare.results import Figures
+from benchmarks.compare.scenarios import CONNECTIONS, SCENARIOS
+
+# A guard against hangs, far above what any scenario takes.
+TIMEOUT_S = 120.0
+
+
+async def connect(name: str, address: str) -> list[Client]:
+    """Open the client's connections."""
+    clients = [make(name) for _ in range(CONNECTIONS)]
+    for client in clients:
+        await client.connect(address)
+    return clients
+
+
+async def measure(clients: list[Client], name: str, count: int) -> Figures:
+    """Do what a scenario says, in bounded time."""
+    gc.collect()
+    work = SCENARIOS[name].measure(clients, count)
+    figures: Figures = await asyncio.wait_for(work, TIMEOUT_S)
+    return figures
+
+
+async def close(clients: list[Client]) -> None:
+    """Close the connections."""
+    for client in clients:
+        await client.close()
+    # Transports close in the loop's next turn.
+    await asyncio.sleep(0)
+
+
+def main() -> None:
+    """Serve the orders that come in, until no more come."""
+    name, event_loop, address = sys.argv[1:]
+    loop = EVENT_LOOPS[event_loop]()
+    asyncio.set_event_loop(loop)
+    clients = loop.run_until_complete(connect(name, address))
+    for line in sys.stdin:
+        scenario, count = line.split()
+        figures: Figures = {}
+        try:
+            figures = loop.run_until_complete(measure(clients, scenario, int(count)))
+        except Exception:  # noqa: BLE001 - what others give is still worth having
+            traceback.print_exc()
+        print(json.dumps(figures), flush=True)
+    loop.run_until_complete(close(clients))
+    loop.close()
+
+
+if __name__ == "__main__":
+    main()
