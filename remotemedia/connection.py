@@ -261,7 +261,7 @@ class _QuietDataFrame(DataFrame):
     """A DATA frame that is not spelled out.
 
     h2 spells out every frame it receives, payload and all, for a trace that nobody
-    reads: a fifth of what receiving a large message costs.
+    reads. Without this, ``benchmarks/engine.py --profile`` has it near its top.
     """
 
     def __repr__(self) -> str:
