@@ -1,16 +1,13 @@
-"""The call engine under the generated stubs, without the facade.
+"""Calls with one response, over the bare stubs, and what is used of grpclib and h2.
 
-Peers here are scripts of HTTP/2 frames, so that every way a call can end is
-driven exactly.
+Peers here are scripts of HTTP/2 frames, so that every way a call can end is driven
+exactly.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
 
 import grpclib.client
 import grpclib.protocol
@@ -23,79 +20,14 @@ from h2.errors import ErrorCodes
 from h2.frame_buffer import FrameBuffer
 from hyperframe.frame import DataFrame, GoAwayFrame
 
-from remotemedia.channel import Address, Channel
-from remotemedia.rpc import CallError, ServiceStub
+from remotemedia.rpc import CallError
 from remotemedia.v1 import (
-    AudioChunk,
     PipelineExecutionServiceStub,
-    StreamingPipelineServiceStub,
-    StreamMetrics,
-    StreamReady,
-    StreamRequest,
-    StreamResponse,
     VersionRequest,
     VersionResponse,
 )
-from tests.peers import Exchange, Script, h2_peer, tcp_peer
-
-VERSION = bytes(VersionResponse(compatible=True))
-READY = bytes(StreamResponse(ready=StreamReady(session_id="s")))
-METRICS = bytes(StreamResponse(metrics=StreamMetrics(chunks_processed=7)))
-
-StubT = TypeVar("StubT", bound=ServiceStub)
-
-
-@asynccontextmanager
-async def stub(
-    cls: type[StubT], port: int, timeout: float = 5.0, **limits: int
-) -> AsyncIterator[StubT]:
-    channel = Channel(Address(host="127.0.0.1", port=port))
-    try:
-        yield cls(channel, timeout=timeout, **limits)  # type: ignore[arg-type]  # limits
-    finally:
-        channel.close()
-        await asyncio.sleep(0)
-
-
-async def unary(script: Script, **limits: int) -> VersionResponse:
-    async with (
-        h2_peer(script) as port,
-        stub(PipelineExecutionServiceStub, port, **limits) as service,
-    ):
-        return await service.get_version(VersionRequest())
-
-
-async def failing(script: Script, **limits: int) -> CallError:
-    with pytest.raises(CallError) as caught:
-        await unary(script, **limits)
-    return caught.value
-
-
-async def no_input() -> AsyncIterator[StreamRequest]:
-    """An input that is open and idle, as a microphone's with nothing to hear."""
-    await asyncio.Event().wait()
-    yield StreamRequest()
-
-
-async def stream(
-    script: Script, log: list[h2.events.Event] | None = None
-) -> tuple[list[StreamResponse], CallError | None]:
-    """What a stream with an idle input delivers, and how it ends."""
-    received: list[StreamResponse] = []
-    async with (
-        h2_peer(script, log) as port,
-        stub(StreamingPipelineServiceStub, port) as service,
-        aclosing(service.stream_pipeline(no_input())) as responses,
-    ):
-        try:
-            async for response in responses:
-                received.append(response)  # noqa: PERF401 - kept when it fails
-        except CallError as error:
-            return received, error
-    return received, None
-
-
-# -- a call with one response
+from tests.calls import VERSION, failing, stub, unary
+from tests.peers import Exchange, h2_peer, tcp_peer
 
 
 async def test_a_proper_answer() -> None:
@@ -377,225 +309,6 @@ async def test_cancelling_a_call_resets_it() -> None:
         await asyncio.sleep(0.05)
     resets = [e for e in log if isinstance(e, h2.events.StreamReset)]
     assert [reset.error_code for reset in resets] == [ErrorCodes.CANCEL]
-
-
-# -- streams
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        lambda e: e.reset(ErrorCodes.INTERNAL_ERROR),
-        lambda e: e.trailers(13),
-        lambda e: (e.go_away(), e.hang_up()),
-        lambda e: e.hang_up(),
-        lambda e: e.data(b"\1\0\0\0\0"),
-    ],
-    ids=["reset", "status", "goaway", "lost", "junk"],
-)
-async def test_what_came_before_an_error_is_delivered(end: Script) -> None:
-    def script(exchange: Exchange) -> None:
-        exchange.headers()
-        exchange.message(READY, METRICS, METRICS)
-        end(exchange)
-
-    received, error = await stream(script)
-    assert [bytes(response) for response in received] == [READY, METRICS, METRICS]
-    assert error is not None
-
-
-async def test_a_graceful_goaway_lets_a_call_finish() -> None:
-    connections = 0
-
-    def script(exchange: Exchange) -> None:
-        nonlocal connections
-        connections += exchange.stream_id == 1
-        exchange.headers()
-        exchange.message(READY)
-        exchange.announce_end(last_stream_id=exchange.stream_id)
-        exchange.message(METRICS)
-        exchange.trailers()
-
-    async with (
-        h2_peer(script) as port,
-        stub(StreamingPipelineServiceStub, port) as service,
-    ):
-        for _ in range(3):
-            received = [r async for r in service.stream_pipeline(no_input())]
-            assert [bytes(response) for response in received] == [READY, METRICS]
-    # New calls do not go over a connection that is about to end.
-    assert connections == 3
-
-
-async def test_a_call_that_a_goaway_refuses_is_made_again() -> None:
-    tries = []
-
-    def script(exchange: Exchange) -> None:
-        tries.append(exchange.stream_id)
-        if len(tries) == 1:
-            exchange.announce_end(last_stream_id=0)
-            return
-        exchange.headers()
-        exchange.message(VERSION)
-        exchange.trailers()
-
-    assert (await unary(script)).compatible
-    assert tries == [1, 1]
-
-
-async def test_a_call_that_is_refused_is_made_again() -> None:
-    tries = []
-
-    def script(exchange: Exchange) -> None:
-        tries.append(exchange.stream_id)
-        if len(tries) < 4:
-            exchange.reset(ErrorCodes.REFUSED_STREAM)
-            return
-        exchange.headers()
-        exchange.message(VERSION)
-        exchange.trailers()
-
-    assert (await unary(script)).compatible
-    assert tries == [1, 3, 5, 7]
-
-
-async def test_a_call_is_refused_until_its_deadline() -> None:
-    async with (
-        h2_peer(lambda exchange: exchange.reset(ErrorCodes.REFUSED_STREAM)) as port,
-        stub(PipelineExecutionServiceStub, port) as service,
-    ):
-        with pytest.raises(CallError) as caught:
-            await service.get_version(VersionRequest(), timeout=0.1)
-    assert caught.value.unprocessed
-
-
-async def test_an_early_ok_is_a_clean_end() -> None:
-    log: list[h2.events.Event] = []
-
-    def script(exchange: Exchange) -> None:
-        exchange.headers()
-        exchange.message(READY)
-        exchange.trailers()
-
-    received, error = await stream(script, log)
-    assert (len(received), error) == (1, None)
-
-
-async def test_an_early_ok_and_a_reset_is_a_clean_end() -> None:
-    def script(exchange: Exchange) -> None:
-        exchange.headers()
-        exchange.message(READY)
-        exchange.trailers()
-        exchange.reset(ErrorCodes.NO_ERROR)
-
-    received, error = await stream(script)
-    assert (len(received), error) == (1, None)
-
-
-async def test_a_status_while_the_input_idles_is_raised_at_once() -> None:
-    def script(exchange: Exchange) -> None:
-        exchange.headers()
-        exchange.trailers(7, ("grpc-message", "no"))
-
-    _, error = await asyncio.wait_for(stream(script), 5)
-    assert error is not None
-    assert (error.status, error.message) == (Status.PERMISSION_DENIED, "no")
-
-
-async def test_a_stream_without_progress() -> None:
-    async with h2_peer(lambda exchange: exchange.headers()) as port:
-        channel = grpclib.client.Channel("127.0.0.1", port)
-        service = StreamingPipelineServiceStub(channel, idle_timeout=0.05)
-        with pytest.raises(CallError, match=r"no progress for 0\.05 s"):
-            async for _ in service.stream_pipeline(no_input()):
-                pass
-        channel.close()
-        await asyncio.sleep(0)
-
-
-@pytest.mark.parametrize("is_async", [True, False])
-async def test_the_callers_iterable_is_closed(is_async: bool) -> None:
-    closed = []
-
-    async def asynchronous() -> AsyncIterator[StreamRequest]:
-        try:
-            while True:
-                yield StreamRequest(audio_chunk=AudioChunk())
-        finally:
-            closed.append("async")
-
-    def plain() -> Iterator[StreamRequest]:
-        try:
-            while True:
-                yield StreamRequest(audio_chunk=AudioChunk())
-        finally:
-            closed.append("plain")
-
-    def script(exchange: Exchange) -> None:
-        exchange.headers()
-        exchange.message(READY)
-
-    async with (
-        h2_peer(script) as port,
-        stub(StreamingPipelineServiceStub, port) as service,
-    ):
-        source = asynchronous() if is_async else plain()
-        async with aclosing(service.stream_pipeline(source)) as responses:
-            await anext(responses)
-    assert closed == ["async" if is_async else "plain"]
-
-
-async def test_a_message_that_cannot_be_encoded() -> None:
-    bad = StreamRequest(audio_chunk=AudioChunk(sequence=-1))
-    async with (
-        h2_peer(lambda exchange: exchange.headers()) as port,
-        stub(StreamingPipelineServiceStub, port) as service,
-    ):
-        with pytest.raises(ValueError, match=r"AudioChunk\.sequence"):
-            async for _ in service.stream_pipeline([bad]):
-                pass
-
-
-async def test_a_request_over_the_limit_is_not_sent() -> None:
-    log: list[h2.events.Event] = []
-    big = VersionRequest(client_version="v" * 1000)
-    async with (
-        h2_peer(lambda exchange: exchange.headers(), log) as port,
-        stub(PipelineExecutionServiceStub, port, max_send_bytes=999) as service,
-    ):
-        with pytest.raises(CallError, match=r"100\d bytes, over the limit of 999"):
-            await service.get_version(big)
-    assert not any(isinstance(event, h2.events.DataReceived) for event in log)
-
-
-async def test_one_unread_stream_leaves_the_others_alone() -> None:
-    """The unread one fills its own window, and that only."""
-
-    def script(exchange: Exchange) -> None:
-        exchange.headers()
-        if exchange.stream_id > 1:
-            exchange.message(VERSION)
-            exchange.trailers()
-            return
-        while exchange.connection.local_flow_control_window(1) > 20 * len(METRICS):
-            exchange.message(*[METRICS] * 10)
-
-    async with h2_peer(script) as port:
-        channel = Channel(
-            Address(host="127.0.0.1", port=port),
-        )
-        streaming = StreamingPipelineServiceStub(channel)
-        async with aclosing(streaming.stream_pipeline(no_input())) as unread:
-            await anext(unread)
-            answer = await PipelineExecutionServiceStub(channel).get_version(
-                VersionRequest()
-            )
-            assert answer.compatible
-        channel.close()
-        await asyncio.sleep(0)
-
-
-# -- what of grpclib is used that is not public
 
 
 def test_grpclib_is_what_the_engine_expects() -> None:
