@@ -104,7 +104,8 @@ class ServiceStub:
             except CallError as error:
                 delay = next(delays, math.inf)
                 left = math.inf if bound is None else bound.time_remaining()
-                if not error.is_refused or not delay < left:
+                # A try that has no time to be answered would only hide the refusal.
+                if not error.is_refused or not 2 * delay < left:
                     raise
             finally:
                 await call.close()

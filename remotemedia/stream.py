@@ -287,7 +287,7 @@ class PipelineStream:
                 left = math.inf
                 if self._deadline is not None:
                     left = self._deadline.time_remaining()
-                if not error.is_refused or not delay < left:
+                if not error.is_refused or not 2 * delay < left:
                     raise
             await self._responses.aclose()
             await asyncio.sleep(delay)

@@ -267,10 +267,10 @@ async def test_what_was_surely_not_processed_is_retryable() -> None:
         RemoteMediaClient(f"127.0.0.1:{port}") as client,
     ):
         with pytest.raises(RemoteMediaError) as caught:
-            await client.execute_pipeline(PASS, {"src": tone()}, timeout=0.1)
+            await client.execute_pipeline(PASS, {"src": tone()}, timeout=0.3)
         assert caught.value.retryable
         with pytest.raises(RemoteMediaError) as caught:
-            await client.open_stream(PASS, timeout=0.1).__aenter__()
+            await client.open_stream(PASS, timeout=0.3).__aenter__()
         assert caught.value.retryable
 
 
