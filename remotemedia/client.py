@@ -69,6 +69,9 @@ class RemoteMediaClient:
         timeout: seconds that a call may take by default; None for no bound. Of a
             stream it bounds the opening.
         connect_timeout: seconds that connecting may take, TLS included.
+        idle_timeout: seconds that a stream may go without a byte from the service or
+            a message to it; None for no bound. It is noticed after twice as long at
+            the latest.
         max_send_bytes: the largest request. The default is what the service
             takes; None for no limit.
         max_receive_bytes: the largest response.
@@ -91,6 +94,7 @@ class RemoteMediaClient:
         metadata: MetadataLike | None = None,
         timeout: float | None = 30.0,
         connect_timeout: float | None = 10.0,
+        idle_timeout: float | None = 300.0,
         max_send_bytes: int | None = 4 * 1024 * 1024,
         max_receive_bytes: int = 256 * 1024 * 1024,
         allow_insecure_token: bool = False,
@@ -100,6 +104,7 @@ class RemoteMediaClient:
         for name, seconds in (
             ("timeout", timeout),
             ("connect_timeout", connect_timeout),
+            ("idle_timeout", idle_timeout),
         ):
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"{name} must be positive or None, got {seconds!r}")
@@ -113,6 +118,7 @@ class RemoteMediaClient:
             self._metadata.append(authorization(token))
         self._timeout = timeout
         self._connect_timeout = connect_timeout
+        self._idle_timeout = idle_timeout
         self._max_send_bytes = max_send_bytes
         self._max_receive_bytes = max_receive_bytes
         self._channel: Channel | None = None
@@ -426,6 +432,7 @@ class RemoteMediaClient:
                 *(pair for pair in self._metadata if pair[0] != REQUEST_ID),
                 (REQUEST_ID, operation.request_id),
             ],
+            idle_timeout=self._idle_timeout,
             max_send_bytes=self._max_send_bytes,
             max_receive_bytes=self._max_receive_bytes,
         )

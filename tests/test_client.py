@@ -239,8 +239,9 @@ async def test_a_response_over_the_limit(address: str) -> None:
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 def test_a_timeout_that_makes_no_sense(timeout: float) -> None:
-    with pytest.raises(ValueError, match="timeout must be positive"):
-        RemoteMediaClient(timeout=timeout)
+    for name in ("timeout", "connect_timeout", "idle_timeout"):
+        with pytest.raises(ValueError, match=f"{name} must be positive"):
+            RemoteMediaClient(**{name: timeout})  # type: ignore[arg-type]  # by name
 
 
 async def test_a_call_has_a_deadline() -> None:

@@ -189,6 +189,24 @@ async def test_opening_is_bounded() -> None:
                 raise AssertionError("the session was open")
 
 
+async def test_a_session_without_progress_is_bounded() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        if exchange.path.endswith("GetVersion"):
+            exchange.message(bytes(VersionResponse(compatible=True)))
+            exchange.trailers()
+        else:
+            exchange.message(bytes(StreamResponse(ready=StreamReady(session_id="s"))))
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}", idle_timeout=0.2) as client,
+        client.open_stream(PASS) as stream,
+    ):
+        with pytest.raises(RemoteMediaTimeoutError, match=r"no progress for 0\.2 s"):
+            await anext(stream)
+
+
 async def test_a_session_that_is_refused_is_opened_again() -> None:
     """As by a service whose streams are all taken, or that is about to restart."""
     tries: list[str] = []
