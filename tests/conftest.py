@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator, Callable
 from types import ModuleType
 
 import hypothesis
@@ -21,6 +23,24 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("any machine")
+
+
+# What drives calls runs on both loops; the rest has nothing to do with them.
+ON_BOTH_LOOPS = {"faults", "test_call", "test_channel", "test_client", "test_rpc"}
+ON_BOTH_LOOPS |= {"test_stream"}
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The standard loop, and uvloop where it is installed."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+        "asyncio": asyncio.new_event_loop
+    }
+    is_on_both = ON_BOTH_LOOPS & {item.path.stem, item.path.parent.name}
+    if is_on_both and importlib.util.find_spec("uvloop"):
+        factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
+    return factories
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.util
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -19,18 +18,6 @@ from tests.faults.tools import OPEN_FILES
 
 # Far above what a test takes.
 _GUARD_S = 15.0
-
-
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The standard loop, and uvloop where it is installed."""
-    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-        "asyncio": asyncio.new_event_loop
-    }
-    if importlib.util.find_spec("uvloop"):
-        factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
-    return factories
 
 
 @pytest.fixture(scope="session", autouse=True)
