@@ -255,6 +255,9 @@ class Call(Generic[RequestT, ResponseT]):
         self._transport = transport
         self._opened = self.loop.time()
         self._is_open = True
+        if self._cardinality.client_streaming:
+            # There may be nothing else to send for long.
+            transport.connection.flush()
         if not stream._channel._connected or transport.connection.is_closing():
             # The connection ended before grpclib knew of the stream.
             raise CallError(
@@ -401,6 +404,7 @@ class Call(Generic[RequestT, ResponseT]):
     def _halt(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
+        self._timers.clear()
         if self._is_open and self._transport.closable:
             self._transport.reset_nowait(ErrorCodes.CANCEL)
             self._transport.connection.stream_close_waiter.set()

@@ -148,8 +148,6 @@ class Channel(GrpclibChannel):
                 ssl_target_name_override="localhost" if address.path else None,
             ),
         )
-        # Marks `authorization` as never to be indexed, and so never to be logged.
-        self._h2_config.normalize_outbound_headers = True
         self._connect_timeout = connect_timeout
         self._protocols: weakref.WeakSet[Protocol] = weakref.WeakSet()
         self._is_closed = False
@@ -248,7 +246,9 @@ class Channel(GrpclibChannel):
         try:
             protocol = cast("Protocol", await super()._create_connection())
             self._protocols.add(protocol)
-            if problem := protocol.alpn_problem() or await protocol.greeted:
+            problem = protocol.alpn_problem() or await protocol.greeted
+            # The peer may have greeted, and broken off in the same breath.
+            if problem := problem or protocol.retirable.closed:
                 raise ConnectionError(_DISCONNECTED if self._is_closed else problem)
         except BaseException:
             if protocol is not None:

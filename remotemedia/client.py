@@ -244,9 +244,11 @@ class RemoteMediaClient:
             )
             if resource_limits is not None:
                 request.resource_limits = resource_limits
-            stub = self._stub(PipelineExecutionServiceStub, operation, metadata)
+            stub = self._stub(PipelineExecutionServiceStub)
             response = await stub.execute_pipeline(
-                request, timeout=self._seconds(timeout), metadata=metadata
+                request,
+                timeout=self._seconds(timeout),
+                metadata=self._named(operation, metadata),
             )
             outcome, _ = betterproto.which_one_of(response, "outcome")
             if outcome == "error":
@@ -379,12 +381,12 @@ class RemoteMediaClient:
             if resource_limits is not None:
                 init.resource_limits = resource_limits
             return PipelineStream(
-                self._stub(StreamingPipelineServiceStub, operation, metadata),
+                self._stub(StreamingPipelineServiceStub),
                 init,
                 operation=operation,
                 open_timeout=self._timeout,
                 timeout=timeout,
-                metadata=metadata,
+                metadata=self._named(operation, metadata),
                 source=source,
                 max_buffered_chunks=max_buffered_chunks,
             )
@@ -397,11 +399,10 @@ class RemoteMediaClient:
     ) -> VersionResponse:
         operation = Operation(name, str(self._address), is_idempotent=True)
         with operation:
-            stub = self._stub(PipelineExecutionServiceStub, operation, metadata)
-            return await stub.get_version(
+            return await self._stub(PipelineExecutionServiceStub).get_version(
                 VersionRequest(client_version=PROTOCOL_VERSION),
                 timeout=self._seconds(timeout),
-                metadata=metadata,
+                metadata=self._named(operation, metadata),
             )
 
     def _seconds(self, timeout: float | EllipsisType | None) -> float:
@@ -409,10 +410,8 @@ class RemoteMediaClient:
         seconds = self._timeout if timeout is ... else timeout
         return math.inf if seconds is None else seconds
 
-    def _stub(
-        self, cls: type[StubT], operation: Operation, metadata: MetadataLike | None
-    ) -> StubT:
-        """A stub for one call on the open connection, with all that goes with it."""
+    def _stub(self, cls: type[StubT]) -> StubT:
+        """A stub for calls on the open connection, with all that goes with each."""
         if self._channel is None:
             raise RemoteMediaConnectionError(
                 "the client is not connected: use it as `async with "
@@ -423,19 +422,26 @@ class RemoteMediaClient:
                 "the client was connected in another event loop or process: make one "
                 "client for each"
             )
-        pairs = {**dict(self._metadata), **dict(metadata_pairs(metadata))}
-        # A caller may have a name of their own for the call.
-        operation.request_id = str(pairs.get(REQUEST_ID, operation.request_id))
         return cls(
             self._channel,
-            metadata=[
-                *(pair for pair in self._metadata if pair[0] != REQUEST_ID),
-                (REQUEST_ID, operation.request_id),
-            ],
+            metadata=self._metadata,
             idle_timeout=self._idle_timeout,
             max_send_bytes=self._max_send_bytes,
             max_receive_bytes=self._max_receive_bytes,
         )
+
+    def _named(
+        self, operation: Operation, metadata: MetadataLike | None
+    ) -> list[tuple[str, str | bytes]]:
+        """A call's own metadata, with the call's name in it."""
+        pairs = metadata_pairs(metadata)
+        # A caller may have a name of their own for the call.
+        given = dict(self._metadata + pairs).get(REQUEST_ID)
+        if given is None:
+            pairs.append((REQUEST_ID, operation.request_id))
+        else:
+            operation.request_id = str(given)
+        return pairs
 
 
 def _audio_inputs(

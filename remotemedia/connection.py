@@ -8,16 +8,16 @@ holds both libraries to them.
 from __future__ import annotations
 
 import asyncio
-import weakref
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from ssl import SSLObject
 from typing import TYPE_CHECKING, cast
 
-from grpclib.protocol import AbstractHandler, EventsProcessor, H2Protocol, Stream
+from grpclib.protocol import AbstractHandler, EventsProcessor, H2Protocol
 from grpclib.protocol import Connection as GrpclibConnection
+from grpclib.protocol import Stream as GrpclibStream
 from grpclib.utils import Wrapper
-from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -25,11 +25,13 @@ from h2.events import (
     RemoteSettingsChanged,
     StreamEnded,
     StreamReset,
+    WindowUpdated,
 )
-from h2.exceptions import ProtocolError
-from h2.frame_buffer import FrameBuffer
-from hyperframe.frame import DataFrame, Frame, GoAwayFrame
+from h2.exceptions import TooManyStreamsError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import Frame, GoAwayFrame
 
+from remotemedia.http2 import ClientConnection
 from remotemedia.status import NOT_HTTP2, RefusedError
 
 if TYPE_CHECKING:
@@ -39,8 +41,18 @@ if TYPE_CHECKING:
 
 # The connection's window is opened again in steps of this size.
 _ARRIVED_STEP_BYTES = 1024 * 1024
+# What is written in one turn of the loop goes out together, up to this size.
+_WRITE_BYTES = 1024
+_FRAME_BYTES = 64 * 1024
+"""The largest frame that the peer may send."""
 _SETTINGS = b"\x04"
 """Type of a SETTINGS frame."""
+# What every call of a method says alike. All else is never put into HPACK's table,
+# where a token could be guessed from the size of what is sent, and where a request id
+# pushes out what is of use.
+_SHARED_HEADERS = frozenset(
+    (":method", ":scheme", ":path", ":authority", "te", "content-type", "user-agent")
+)
 
 
 class Protocol(H2Protocol):
@@ -64,21 +76,34 @@ class Protocol(H2Protocol):
         """Done when the peer has greeted; the text is what went wrong, or ""."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Put our parts where grpclib's would be."""
-        super().connection_made(transport)
+        """Greet the peer."""
         self._tls: SSLObject | None = transport.get_extra_info("ssl_object")
-        h2_connection = self.connection._connection
+        http2 = ClientConnection(self.h2_config)
+        http2.local_settings = Settings(
+            initial_values={
+                SettingCodes.INITIAL_WINDOW_SIZE: (
+                    self.config.http2_stream_window_size
+                ),
+                SettingCodes.MAX_FRAME_SIZE: _FRAME_BYTES,
+                SettingCodes.MAX_HEADER_LIST_SIZE: http2.DEFAULT_MAX_HEADER_LIST_SIZE,
+            }
+        )
+        http2.max_inbound_frame_size = _FRAME_BYTES
+        # h2 itself would drop the streams that the peer still means to finish.
+        http2._frame_dispatch_table[GoAwayFrame] = self._on_go_away
+        http2.initiate_connection()
+        http2.increment_flow_control_window(
+            self.config.http2_connection_window_size - http2.inbound_flow_control_window
+        )
+        self.http2 = http2
         connection = Connection(
-            h2_connection, cast("asyncio.Transport", transport), config=self.config
+            http2, cast("asyncio.Transport", transport), config=self.config
         )
         self.connection: GrpclibConnection = connection
         self.retirable: Processor = Processor(self.handler, connection, self.greeted)
         self.processor: EventsProcessor = self.retirable
-        h2_connection.incoming_buffer = _FrameBuffer()
-        handlers = h2_connection._frame_dispatch_table
-        handlers[_QuietDataFrame] = handlers[DataFrame]
-        # h2 itself would drop the streams that the peer still means to finish.
-        handlers[GoAwayFrame] = self._on_go_away
+        connection.flush()
+        connection.initialize()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer; an end, not an error, where they make no sense."""
@@ -90,9 +115,14 @@ class Protocol(H2Protocol):
                 self.processor.close(NOT_HTTP2)
                 return
         try:
-            super().data_received(data)
+            for event in self.http2.received(data):
+                self.processor.process(event)
+                if self.retirable.closed:
+                    return
         except Exception:  # noqa: BLE001 - of h2 on bad bytes; none must reach the loop
             self.processor.close(NOT_HTTP2)
+        else:
+            self.connection.flush()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what is under way, with what is known of why."""
@@ -122,18 +152,45 @@ class Protocol(H2Protocol):
 
 
 class Connection(GrpclibConnection):
-    """grpclib's connection, which knows the calls that wait to be sent over it."""
+    """grpclib's connection, which knows the calls that wait to be sent over it.
+
+    What is written in one turn of the event loop goes out together.
+    """
 
     def __init__(
         self,
-        connection: H2Connection,
+        http2: ClientConnection,
         transport: asyncio.Transport,
         *,
         config: Configuration,
     ) -> None:
-        super().__init__(connection, transport, config=config)
-        self.opening: weakref.WeakSet[Wrapper] = weakref.WeakSet()
+        super().__init__(http2, transport, config=config)
+        self.http2 = http2
+        self.opening: set[Wrapper] = set()
+        self._loop = asyncio.get_running_loop()
+        self.calls: int = 0
         self._arrived = 0
+        self._will_flush = False
+        self._turns: deque[asyncio.Future[None]] = deque()
+
+    def flush(self) -> None:
+        """Write what is to be sent."""
+        self._will_flush = False
+        if self.http2.outgoing_bytes and not self.is_closing():
+            self._transport.write(self.http2.take_outgoing())
+
+    def flush_soon(self) -> None:
+        """Write it at the end of this turn of the loop, or now if it is much."""
+        if self.http2.outgoing_bytes >= _WRITE_BYTES:
+            self.flush()
+        elif not self._will_flush:
+            self._will_flush = True
+            self._loop.call_soon(self.flush)
+
+    def close(self) -> None:
+        """Close, after what is to be sent has been written."""
+        self.flush()
+        super().close()
 
     def ack(self, stream_id: int, size: int) -> None:
         """Let the peer send so much more on a stream.
@@ -141,30 +198,145 @@ class Connection(GrpclibConnection):
         On the stream only: for the connection that was done as the bytes arrived, so
         that streams nobody reads take nothing from the others.
         """
-        if size:
-            # The stream may be closed, or forgotten, meanwhile.
-            with suppress(ProtocolError, KeyError):
-                self._connection.increment_flow_control_window(size, stream_id)
-                self.flush()
+        self.http2.open_window(size, stream_id)
+        self.flush_soon()
 
     def arrived(self, size: int) -> None:
         """Let the peer send so much more on the connection, from time to time."""
         self._arrived += size
         if self._arrived >= _ARRIVED_STEP_BYTES:
-            self._connection.increment_flow_control_window(self._arrived)
+            self.http2.increment_flow_control_window(self._arrived)
             self._arrived = 0
+
+    async def turn(self) -> None:
+        """Wait for a part of the connection's window, in the order of asking.
+
+        Each that has had its turn calls ``next_turn``, so that no more are woken than
+        can send.
+        """
+        turn = self._loop.create_future()
+        self._turns.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.next_turn()
+            raise
+
+    def next_turn(self) -> None:
+        """Wake the one that has waited longest, if there is something to send with."""
+        while self._turns and self.http2.outbound_flow_control_window > 0:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
 
     def create_stream(
         self, *, stream_id: int | None = None, wrapper: Wrapper | None = None
     ) -> Stream:
-        """Note that a call waits to be sent."""
-        if wrapper is not None:
-            self.opening.add(wrapper)
-        return super().create_stream(stream_id=stream_id, wrapper=wrapper)
+        """Make a stream of our kind."""
+        return Stream(
+            self, self.http2, self._transport, stream_id=stream_id, wrapper=wrapper
+        )
+
+
+class Stream(GrpclibStream):
+    """grpclib's stream, with a shorter way to the socket."""
+
+    connection: Connection
+    _h2_connection: ClientConnection
+    number = 0
+
+    def init_stream(self, stream_id: int, connection: GrpclibConnection) -> None:
+        """Take the number that the stream has from when it is open."""
+        super().init_stream(stream_id, connection)
+        self.number = stream_id
+
+    async def send_request(
+        self,
+        headers: list[tuple[str, str]],
+        end_stream: bool = False,
+        *,
+        _processor: EventsProcessor,
+    ) -> Callable[[], None]:
+        """Open the stream, as soon as the peer takes one more.
+
+        The headers go out with what is sent next.
+        """
+        if end_stream:
+            return await super().send_request(headers, True, _processor=_processor)
+        shared: list[tuple[str, str]] = []
+        own: list[tuple[str, str]] = []
+        for header in headers:
+            (shared if header[0] in _SHARED_HEADERS else own).append(header)
+        block = tuple(shared)
+        connection = self.connection
+        while True:
+            if not connection.write_ready.is_set():
+                await self._waiting_to_open(connection.write_ready)
+            try:
+                stream_id = self._h2_connection.send_request(block, own)
+            except TooManyStreamsError:
+                connection.stream_close_waiter.clear()
+                await self._waiting_to_open(connection.stream_close_waiter)
+            else:
+                self.init_stream(stream_id, connection)
+                return _processor.register(self)
+
+    async def _waiting_to_open(self, event: asyncio.Event) -> None:
+        opening = self.connection.opening
+        if self.wrapper is not None:
+            opening.add(self.wrapper)
+        try:
+            await event.wait()
+        finally:
+            if self.wrapper is not None:
+                opening.discard(self.wrapper)
+
+    async def send_data(self, data: bytes, end_stream: bool = False) -> None:
+        """Send some bytes as DATA frames, as the peer's windows allow."""
+        connection = self.connection
+        view = memoryview(data)
+        while True:
+            if not connection.write_ready.is_set():
+                await connection.write_ready.wait()
+            sent = self._h2_connection.send_part(
+                self.number, view, end_stream=end_stream
+            )
+            if end_stream and connection.calls == 1:
+                # Nothing else is about to go out.
+                connection.flush()
+            else:
+                connection.flush_soon()
+            view = view[sent:]
+            if not view:
+                connection.next_turn()
+                return
+            if self._h2_connection.outbound_flow_control_window <= 0:
+                await connection.turn()
+            else:
+                # It is the stream's own window that is used up.
+                connection.next_turn()
+                self.window_updated.clear()
+                await self.window_updated.wait()
+
+    async def end(self) -> None:
+        """End the stream."""
+        self._h2_connection.end_stream(self.number)
+        self.connection.flush_soon()
+
+    def reset_nowait(self, error_code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
+        """Give the stream up."""
+        self._h2_connection.reset_stream(self.number, error_code=error_code)
+        self.connection.flush_soon()
 
 
 class Processor(EventsProcessor):
-    """grpclib's processor of a connection that may be retired."""
+    """grpclib's processor of a connection that may be retired.
+
+    Attributes:
+        closed: why nothing more can come over the connection, or "".
+    """
 
     def __init__(
         self,
@@ -173,15 +345,18 @@ class Processor(EventsProcessor):
         greeted: asyncio.Future[str],
     ) -> None:
         super().__init__(handler, connection)
+        self.closed: str = ""
         self._own_connection = connection
         self._greeted = greeted
         self._is_retired = False
 
     def process(self, event: Event) -> None:
         """Pass over what grpclib does not know."""
-        # Of a kind that HTTP/2 allows and tells clients to ignore, otherwise.
-        if event.__class__ in getattr(self, "processors", ()):
-            super().process(event)
+        if not self.closed:
+            # Of a kind that HTTP/2 allows and tells clients to ignore, otherwise.
+            handle = self.processors.get(type(event))
+            if handle is not None:
+                handle(event)  # type: ignore[operator]  # mypy takes it for any function
 
     def process_remote_settings_changed(self, event: RemoteSettingsChanged) -> None:
         """Note that the peer has greeted."""
@@ -192,9 +367,19 @@ class Processor(EventsProcessor):
             self._greeted.set_result("")
 
     def process_data_received(self, event: DataReceived) -> None:
-        """Count what arrived for the connection."""
-        super().process_data_received(event)
-        self._own_connection.arrived(event.flow_controlled_length or 0)
+        """Hand the data over, and count it for the connection."""
+        size = event.flow_controlled_length
+        stream = self.streams.get(event.stream_id)
+        if stream is not None:
+            stream.buffer.add(event.data, size)
+        self._own_connection.arrived(size)
+
+    def process_window_updated(self, event: WindowUpdated) -> None:
+        """Wake those that can send now."""
+        if event.stream_id:
+            super().process_window_updated(event)
+        else:
+            self._own_connection.next_turn()
 
     def process_stream_ended(self, event: StreamEnded) -> None:
         """Wake those that wait for a free stream."""
@@ -228,20 +413,25 @@ class Processor(EventsProcessor):
         self._refuse_waiting()
         self._close_if_done()
 
-    def register(self, stream: Stream) -> Callable[[], None]:
+    def register(self, stream: GrpclibStream) -> Callable[[], None]:
         """Note that a call was sent; what is returned notes that it is over."""
-        release_stream = super().register(stream)
-        if stream.wrapper is not None:
-            self._own_connection.opening.discard(stream.wrapper)
+        super().register(stream)
+        self._own_connection.calls += 1
+        number = cast("int", stream.id)
 
         def release() -> None:
-            release_stream()
+            # Nothing is acknowledged, unlike in grpclib: the stream is over, and for
+            # the connection that was done.
+            del self.streams[number]
+            self._own_connection.calls -= 1
+            self.connection.stream_close_waiter.set()
             self._close_if_done()
 
         return release
 
     def close(self, reason: str = "Connection closed") -> None:
         """Close, and let those know that still wait to be sent."""
+        self.closed = self.closed or reason
         super().close(reason)
         self._refuse_waiting()
 
@@ -255,24 +445,3 @@ class Processor(EventsProcessor):
     def _close_if_done(self) -> None:
         if self._is_retired and not self.streams:
             self.close()
-
-
-class _QuietDataFrame(DataFrame):
-    """A DATA frame that is not spelled out.
-
-    h2 spells out every frame it receives, payload and all, for a trace that nobody
-    reads. Without this, ``benchmarks/engine.py --profile`` has it near its top.
-    """
-
-    def __repr__(self) -> str:
-        return f"DataFrame(stream_id={self.stream_id})"
-
-
-class _FrameBuffer(FrameBuffer):
-    """h2's parser of frames, with quiet DATA frames."""
-
-    def __next__(self) -> Frame:
-        frame = super().__next__()
-        if frame.__class__ is DataFrame:
-            frame.__class__ = _QuietDataFrame
-        return frame

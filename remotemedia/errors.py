@@ -16,9 +16,9 @@ other direction, so both ends say the same.
 
 from __future__ import annotations
 
+import os
 import re
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grpclib.const import Status
@@ -248,7 +248,7 @@ class Operation:
         self.name = name
         self.address = address
         self.is_idempotent = is_idempotent
-        self.request_id: str = uuid.uuid4().hex
+        self.request_id: str = os.urandom(16).hex()
         self.callers_error: BaseException | None = None
         self._started = time.monotonic()
 

@@ -71,6 +71,11 @@ class Inbox:
         self._unacknowledged += ack_size
         if self._ended or not data:
             return
+        if not self._in_body and not self._size and self._is_message(data):
+            self._messages.append(data[PREFIX.size :])
+            self._unread += len(data)
+            self._wake()
+            return
         self._chunks.append(data)
         self._size += len(data)
         while self._size >= self._needed:
@@ -126,6 +131,14 @@ class Inbox:
         self._unread -= len(message) + PREFIX.size
         self._settle()
         return message
+
+    def _is_message(self, data: bytes) -> bool:
+        """Whether the data is one good message, as most frames are."""
+        size = len(data) - PREFIX.size
+        return 0 <= size <= self._max_message_bytes and PREFIX.unpack_from(data) == (
+            0,
+            size,
+        )
 
     def _take(self, size: int) -> bytes:
         self._size -= size

@@ -30,6 +30,8 @@ MetadataLike: TypeAlias = (
     "Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]"
 )
 
+_Pair: TypeAlias = "tuple[str, str | bytes]"
+
 # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Custom-Metadata
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
@@ -71,7 +73,7 @@ class ServiceStub:
         self.channel = channel
         self.timeout = timeout
         self.deadline = deadline
-        self.metadata = metadata
+        self.metadata = metadata_pairs(metadata)
         self.idle_timeout = idle_timeout
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
@@ -243,10 +245,12 @@ def metadata_pairs(metadata: MetadataLike | None) -> list[tuple[str, str | bytes
         ValueError: a key or a value is none that a header can carry. The text does
             not show the value, which may be a secret.
     """
+    if metadata is None:
+        return []
     if isinstance(metadata, Mapping):
         pairs = list(cast("Mapping[str, str | bytes]", metadata).items())
     else:
-        pairs = list(metadata or ())
+        pairs = list(metadata)
     for key, value in pairs:
         if not _KEY.fullmatch(key) or key.startswith("grpc-"):
             raise ValueError(
@@ -261,10 +265,8 @@ def metadata_pairs(metadata: MetadataLike | None) -> list[tuple[str, str | bytes
     return pairs
 
 
-def _merged(
-    ours: MetadataLike | None, theirs: MetadataLike | None
-) -> list[tuple[str, str | bytes]]:
+def _merged(ours: list[_Pair], theirs: MetadataLike | None) -> list[_Pair]:
     """All of ``theirs``, and of ``ours`` what is not named there."""
     last = metadata_pairs(theirs)
     replaced = {key for key, _ in last}
-    return [pair for pair in metadata_pairs(ours) if pair[0] not in replaced] + last
+    return [pair for pair in ours if pair[0] not in replaced] + last

@@ -20,7 +20,8 @@ PACKAGE = REPOSITORY / "remotemedia"
 # Each module imports only from floors below its own.
 FLOORS = [
     {"audio", "bounded", "outputs", "status", "wire"},
-    {"connection", "inbox", "native"},
+    {"http2", "inbox", "native"},
+    {"connection"},
     {"call", "protojson"},
     {"proto", "rpc"},
     {"wkt"},

@@ -17,8 +17,6 @@ import pytest
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
-from h2.frame_buffer import FrameBuffer
-from hyperframe.frame import DataFrame, GoAwayFrame
 
 from remotemedia.rpc import CallError
 from remotemedia.v1 import (
@@ -319,11 +317,3 @@ def test_grpclib_is_what_the_engine_expects() -> None:
     )
     assert {"add", "eof", "unacked_size"} <= set(vars(grpclib.protocol.Buffer))
     assert "_ack_callback" in grpclib.protocol.Buffer.__init__.__code__.co_names
-
-
-def test_h2_is_what_the_connection_expects() -> None:
-    connection = h2.connection.H2Connection()
-    assert isinstance(connection.incoming_buffer, FrameBuffer)
-    assert {DataFrame, GoAwayFrame} <= set(connection._frame_dispatch_table)
-    # Spelling a frame out is what the quiet ones are for.
-    assert "repr" in connection._receive_frame.__code__.co_names
