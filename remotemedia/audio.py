@@ -4,7 +4,8 @@ The generated message ``AudioBuffer`` has :class:`AudioBufferMixin` as a base. I
 fields come from the contract: ``samples`` are interleaved and little-endian, and
 ``num_samples`` counts all channels. A *frame* is one sample of every channel.
 
-This module knows numpy and nothing of the generated code, which stands on it.
+This module knows numpy and nothing of the generated code, which stands on it. numpy
+takes longer to import than all else, so it is imported where there is an array.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+    import numpy.typing as npt
     from typing_extensions import Self
 
 SampleArray: TypeAlias = "npt.NDArray[np.float32 | np.int16 | np.int32]"
@@ -31,13 +31,10 @@ SampleArray: TypeAlias = "npt.NDArray[np.float32 | np.int16 | np.int32]"
 # half a float32 array for a float64 one; at run time the dtype is what it is.
 _AnyArray: TypeAlias = "npt.NDArray[np.floating[Any] | np.signedinteger[Any]]"
 
-# AudioFormat's numbers on the wire, and numpy's names for the samples. The enum
-# itself is generated code, a floor above this module.
-_DTYPES: dict[int, np.dtype[Any]] = {
-    1: np.dtype("<f4"),  # F32
-    2: np.dtype("<i2"),  # I16
-    3: np.dtype("<i4"),  # I32
-}
+# AudioFormat's numbers on the wire, with numpy's names for the samples and the bytes
+# that one takes. The enum itself is generated code, a floor above this module.
+_DTYPES = {1: "<f4", 2: "<i2", 3: "<i4"}  # F32, I16, I32
+_WIDTHS = {1: 4, 2: 2, 3: 4}
 _FORMATS = {dtype: number for number, dtype in _DTYPES.items()}
 
 # How libsndfile names the samples in a WAV file. Reading takes the smallest format
@@ -56,6 +53,9 @@ _WAV_WRITE = {"f4": "FLOAT", "i2": "PCM_16", "i4": "PCM_32"}
 # libsndfile's limit. More is nearly always an array the wrong way round.
 _MAX_CHANNELS = 1024
 _MAX_UINT32 = 2**32 - 1
+
+# What types of truth values are called: Python's, and numpy's before 2.0 and since.
+_BOOLS = ("bool", "bool_")
 
 
 class AudioBufferMixin:
@@ -96,13 +96,16 @@ class AudioBufferMixin:
             ValueError: the shape is another one, there are no or more than 1024
                 channels, or the rate is not 1 to 4294967295.
         """
+        import numpy as np
+
         if not isinstance(array, np.ndarray):
             raise TypeError(
                 f"array must be a numpy array, not {type(array).__name__}; "
                 "numpy.asarray(..., dtype=numpy.float32) makes one"
             )
         dtype = array.dtype.newbyteorder("<")
-        if dtype not in _FORMATS:
+        format_ = _FORMATS.get(dtype.str)
+        if format_ is None:
             raise TypeError(
                 f"array has dtype {array.dtype}, and audio is float32, int16 or "
                 f"int32; {_dtype_advice(array.dtype)}"
@@ -126,7 +129,7 @@ class AudioBufferMixin:
             num_samples=array.size,
         )
         # The enum is known here only as the type of the field's default.
-        buffer.format = type(buffer.format)(_FORMATS[dtype])
+        buffer.format = type(buffer.format)(format_)
         return buffer
 
     def to_numpy(self) -> SampleArray:
@@ -139,6 +142,8 @@ class AudioBufferMixin:
         Raises:
             ValueError: the fields do not fit together; see :meth:`validate`.
         """
+        import numpy as np
+
         self.validate()
         array = np.frombuffer(self.samples, _DTYPES[self.format])
         array.flags.writeable = False
@@ -155,6 +160,8 @@ class AudioBufferMixin:
         Raises:
             ValueError: the fields do not fit together; see :meth:`validate`.
         """
+        import numpy as np
+
         array = self.to_numpy()
         floats = array.astype(np.float32)
         if array.dtype.kind == "i":
@@ -178,9 +185,11 @@ class AudioBufferMixin:
             ValueError: `target` is another format, or the fields do not fit
                 together; see :meth:`validate`.
         """
-        dtype = _DTYPES.get(target)
-        if dtype is None:
+        import numpy as np
+
+        if target not in _DTYPES:
             raise ValueError(f"target is {target!r}; it must be F32, I16 or I32")
+        dtype = np.dtype(_DTYPES[target])
         array = self.to_numpy()
         if array.dtype == dtype:
             return self
@@ -272,7 +281,7 @@ class AudioBufferMixin:
 
     def _chunks(self, frames: int) -> Iterator[Self]:
         step = frames * self.channels
-        width = _DTYPES[self.format].itemsize
+        width = _WIDTHS[self.format]
         samples = bytes(self.samples)  # no copy, unless they are only bytes-like
         for start in range(0, self.num_samples, step):
             count = min(step, self.num_samples - start)
@@ -312,24 +321,25 @@ class AudioBufferMixin:
                 the bytes of one sample; or `num_samples` is not a whole number of
                 frames. The message names the field.
         """
-        dtype = _DTYPES.get(self.format)
-        if dtype is None:
+        width = _WIDTHS.get(self.format)
+        if width is None:
             raise ValueError(
                 f"AudioBuffer.format is {self.format!r}; it must be F32, I16 or I32"
             )
         self._checked_field("sample_rate")
         channels = self._checked_field("channels")
-        num_samples = _checked_int("AudioBuffer.num_samples", self.num_samples, 0)
-        if not isinstance(self.samples, (bytes, bytearray, memoryview)):
+        num_samples = self._checked_field("num_samples", 0, math.inf)
+        samples = self.samples
+        if not isinstance(samples, (bytes, bytearray, memoryview)):
             raise TypeError(
-                f"AudioBuffer.samples is {type(self.samples).__name__}; it must be "
+                f"AudioBuffer.samples is {type(samples).__name__}; it must be "
                 "bytes. AudioBuffer.from_numpy takes an array"
             )
-        length = memoryview(self.samples).nbytes
-        if length != num_samples * dtype.itemsize:
+        length = samples.nbytes if isinstance(samples, memoryview) else len(samples)
+        if length != num_samples * width:
             raise ValueError(
                 f"AudioBuffer.samples has {length} bytes, and num_samples says "
-                f"{num_samples} x {dtype.itemsize}; num_samples counts the samples "
+                f"{num_samples} x {width}; num_samples counts the samples "
                 "of all channels"
             )
         if num_samples % channels:
@@ -338,22 +348,24 @@ class AudioBufferMixin:
                 f"of channels, {channels}; it counts the samples of all channels"
             )
 
-    def _checked_field(self, field: str) -> int:
+    def _checked_field(
+        self, field: str, least: int = 1, most: float = _MAX_UINT32
+    ) -> int:
         value = getattr(self, field)
         # Every chunk on a stream comes by here.
-        if type(value) is int and 0 < value <= _MAX_UINT32:
+        if type(value) is int and least <= value <= most:
             return value
-        return _checked_int(f"AudioBuffer.{field}", value, 1, _MAX_UINT32)
+        return _checked_int(f"AudioBuffer.{field}", value, least, most)
 
 
 def _full_scale(dtype: np.dtype[Any]) -> int:
-    """The integer that stands for 1.0: one more than the largest."""
-    return int(np.iinfo(dtype).max) + 1
+    """The integer that stands for 1.0: one more than the largest of the type."""
+    return 1 << 8 * dtype.itemsize - 1
 
 
 def _checked_int(name: str, value: int, least: int, most: float = math.inf) -> int:
     # True is an int to Python, and no rate or count to anyone.
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+    if type(value).__name__ in _BOOLS or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     number = operator.index(value)
     if number < least:
@@ -366,7 +378,7 @@ def _checked_int(name: str, value: int, least: int, most: float = math.inf) -> i
 def _dtype_advice(dtype: np.dtype[Any]) -> str:
     if dtype.kind == "f":
         return "array.astype(numpy.float32) converts it"
-    if dtype == np.uint8:
+    if dtype.str == "|u1":
         return "(array.astype(numpy.float32) - 128) / 128 converts 8-bit audio"
     if dtype.kind in "iu":
         return "array.astype(numpy.int16) converts it, if its values are 16-bit"

@@ -15,9 +15,8 @@ import dataclasses
 import json
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from graphlib import CycleError, TopologicalSorter
 from typing import (
     Any,
@@ -46,6 +45,18 @@ EnumT = TypeVar("EnumT", bound=betterproto.Enum)
 
 _NODE_ID = re.compile(r"[A-Za-z0-9_-]+")
 
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# json.loads and json.dumps would make one for each call.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
+# What JSON's objects are given as. To see a dict as a Mapping takes longer.
+_OBJECT = (dict, Mapping)
+
 # Spellings beside the field's own. `from` cannot be a keyword argument, so it is
 # found as `from_` where a dict was made with dict(...).
 _ALIASES: dict[tuple[type, str], tuple[str, ...]] = {
@@ -64,7 +75,7 @@ class _Place(NamedTuple):
         return f"{self.path} (node {self.node_id!r})" if self.node_id else self.path
 
     def at(self, step: str) -> _Place:
-        return self._replace(path=f"{self.path}{step}")
+        return _Place(self.path + step, self.node_id)
 
     def error(self, problem: str) -> RemoteMediaError:
         return RemoteMediaError(
@@ -72,6 +83,15 @@ class _Place(NamedTuple):
             error_type=ErrorType.VALIDATION,
             failing_node_id=self.node_id,
         )
+
+
+class _Field(NamedTuple):
+    """How to read a field of a message from a dict."""
+
+    name: str
+    exact: type | None
+    """If any, a value of just this type is taken as it is, and needs no place."""
+    read: Callable[[Any, _Place], object]
 
 
 def to_manifest(source: ManifestSource) -> PipelineManifest:
@@ -91,7 +111,7 @@ def to_manifest(source: ManifestSource) -> PipelineManifest:
     """
     if isinstance(source, PipelineManifest):
         manifest = source
-    elif isinstance(source, (str, Mapping)):
+    elif isinstance(source, (str, *_OBJECT)):
         place = _Place("manifest")
         data = _parse_json(source, place) if isinstance(source, str) else source
         manifest = _read_message(PipelineManifest, data, place)
@@ -125,33 +145,44 @@ def check(manifest: PipelineManifest) -> None:
         raise _Place("manifest.nodes").error("is empty; there is at least one node")
     seen: dict[str, int] = {}
     for index, node in enumerate(manifest.nodes):
-        place = _Place(f"manifest.nodes[{index}]", node.id)
-        if not _NODE_ID.fullmatch(node.id):
-            raise place.at(".id").error(
-                f"is {node.id!r}; an id is one or more letters, digits, '_' and '-'"
-            )
-        if node.id in seen:
-            raise place.at(".id").error(
-                f"is {node.id!r}, as that of nodes[{seen[node.id]}]; ids are unique"
-            )
+        _check_node(node, index, seen)
         seen[node.id] = index
-        if not node.node_type:
-            raise place.at(".node_type").error("is empty; a node has a type")
-        if node.params:
-            params = _parse_json(node.params, place.at(".params"))
-            if not isinstance(params, dict):
-                raise place.at(".params").error(
-                    f"is {reprlib.repr(params)}; it must be a JSON object, or empty"
-                )
+    goes_back = False
     for index, connection in enumerate(manifest.connections):
-        place = _Place(f"manifest.connections[{index}]")
-        for end, node_id in ((".from", connection.from_), (".to", connection.to)):
+        from_, to = connection.from_, connection.to
+        for end, node_id in ((".from", from_), (".to", to)):
             if node_id not in seen:
-                raise place.at(end).error(
+                raise _Place(f"manifest.connections[{index}]{end}").error(
                     f"is {node_id!r}, and there is no such node"
                     f"{_suggestion(node_id, seen)}"
                 )
-    execution_order(manifest)
+        goes_back |= seen[from_] >= seen[to]
+    # Connections that all lead to a later node form no cycle.
+    if goes_back:
+        execution_order(manifest)
+
+
+def _check_node(node: NodeManifest, index: int, seen: Mapping[str, int]) -> None:
+    node_id, params = node.id, node.params
+    if not _NODE_ID.fullmatch(node_id):
+        raise _Place(f"manifest.nodes[{index}].id", node_id).error(
+            f"is {node_id!r}; an id is one or more letters, digits, '_' and '-'"
+        )
+    if node_id in seen:
+        raise _Place(f"manifest.nodes[{index}].id", node_id).error(
+            f"is {node_id!r}, as that of nodes[{seen[node_id]}]; ids are unique"
+        )
+    if not node.node_type:
+        raise _Place(f"manifest.nodes[{index}].node_type", node_id).error(
+            "is empty; a node has a type"
+        )
+    if params and params != "{}":
+        place = _Place(f"manifest.nodes[{index}].params", node_id)
+        value = _parse_json(params, place)
+        if not isinstance(value, dict):
+            raise place.error(
+                f"is {reprlib.repr(value)}; it must be a JSON object, or empty"
+            )
 
 
 def execution_order(manifest: PipelineManifest) -> list[NodeManifest]:
@@ -196,7 +227,7 @@ def to_json_text(value: object, where: str) -> str:
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value, allow_nan=False)
+        return _ENCODER.encode(value)
     except TypeError as error:
         raise TypeError(
             f"{where}: {error}; use dict, list, str, int, float, bool and None "
@@ -208,71 +239,60 @@ def to_json_text(value: object, where: str) -> str:
 
 def _parse_json(text: str, place: _Place) -> object:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        if not isinstance(text, str) or text.startswith("\ufeff"):
+            # json.loads also knows bytes, and a byte order mark when it sees one.
+            return json.loads(text, parse_constant=_refuse_constant)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise place.error(f"is not valid JSON: {error}") from error
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _read_message(cls: type[MessageT], value: object, place: _Place) -> MessageT:
     """Read a dict as a message: the message's own fields say what may be in it."""
-    if isinstance(value, cls):
-        return value
-    if not isinstance(value, Mapping):
+    if not isinstance(value, _OBJECT):
+        if isinstance(value, cls):
+            return value
         raise place.error(f"is {reprlib.repr(value)}; it must be an object")
     fields = _fields(cls)
     arguments: dict[str, Any] = {}
     given: dict[str, object] = {}
     for key, item in value.items():
-        if key not in fields:
+        field = fields.get(key)
+        if field is None:
             raise place.error(
                 f"has an unknown key {key!r}{_suggestion(str(key), fields)}"
             )
-        name, hint = fields[key]
+        name = field.name
         if name in given:
             raise place.error(f"has {given[name]!r} and {key!r}, which are the same")
         given[name] = key
-        if item is not None:
-            arguments[name] = _read_value(hint, item, place.at(f".{key}"))
+        if type(item) is field.exact:
+            arguments[name] = item
+        elif item is not None:
+            arguments[name] = field.read(item, place.at(f".{key}"))
     return cls(**arguments)
 
 
 def _read_node(value: object, place: _Place) -> NodeManifest:
     """Read a node, whose errors bear its id and whose params may be an object."""
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECT):
         if isinstance(value.get("id"), str):
-            place = place._replace(node_id=value["id"])
+            place = _Place(place.path, value["id"])
         params = value.get("params")
         if params is None:
-            params = {}
-        value = {**value, "params": to_json_text(params, f"{place.at('.params')}")}
+            value = {**value, "params": "{}"}
+        elif not isinstance(params, str):
+            text = to_json_text(params, f"{place.at('.params')}")
+            value = {**value, "params": text}
     return _read_message(NodeManifest, value, place)
 
 
-def _read_value(hint: Any, value: object, place: _Place) -> object:
-    """Read a value as what the type hint of a message's field says."""
-    if get_origin(hint) is list:
-        if not isinstance(value, (list, tuple)):
-            raise place.error(f"is {reprlib.repr(value)}; it must be a list")
-        (item_hint,) = get_args(hint)
-        return [
-            _read_value(item_hint, item, place.at(f"[{index}]"))
-            for index, item in enumerate(value)
-        ]
-    if hint is NodeManifest:
-        return _read_node(value, place)
-    if issubclass(hint, betterproto.Message):
-        return _read_message(hint, value, place)
-    if issubclass(hint, betterproto.Enum):
-        return _read_enum(hint, value, place)
-    accepted = (int, float) if hint is float else hint
-    # True is an int to Python, but not in a manifest.
-    if not isinstance(value, accepted) or isinstance(value, bool) != (hint is bool):
-        raise place.error(f"is {reprlib.repr(value)}; it must be {hint.__name__}")
-    return value
+def _read_list(
+    read: Callable[[object, _Place], object], value: object, place: _Place
+) -> list[object]:
+    if not isinstance(value, (list, tuple)):
+        raise place.error(f"is {reprlib.repr(value)}; it must be a list")
+    return [read(item, place.at(f"[{index}]")) for index, item in enumerate(value)]
 
 
 def _read_enum(cls: type[EnumT], value: object, place: _Place) -> EnumT:
@@ -289,19 +309,46 @@ def _read_enum(cls: type[EnumT], value: object, place: _Place) -> EnumT:
     )
 
 
+def _read_plain(cls: type, value: object, place: _Place) -> object:
+    accepted = (int, float) if cls is float else cls
+    # True is an int to Python, but not in a manifest.
+    if not isinstance(value, accepted) or isinstance(value, bool) != (cls is bool):
+        raise place.error(f"is {reprlib.repr(value)}; it must be {cls.__name__}")
+    return value
+
+
+def _reader(hint: Any) -> Callable[[Any, _Place], object]:
+    """What reads a value as the type hint of a message's field says."""
+    if get_origin(hint) is list:
+        (item_hint,) = get_args(hint)
+        return partial(_read_list, _reader(item_hint))
+    if hint is NodeManifest:
+        return _read_node
+    if issubclass(hint, betterproto.Message):
+        return partial(_read_message, hint)
+    if issubclass(hint, betterproto.Enum):
+        return partial(_read_enum, hint)
+    return partial(_read_plain, hint)
+
+
 @cache
-def _fields(cls: type[Any]) -> dict[str, tuple[str, Any]]:
-    """What may stand in a dict: each spelling, with the field's name and type."""
+def _fields(cls: type[Any]) -> dict[str, _Field]:
+    """What may stand in a dict: each spelling of each field."""
     hints = get_type_hints(cls)
-    fields = {}
+    fields: dict[str, _Field] = {}
     for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        exact = hint if hint in (str, int, float, bool) else None
+        reading = _Field(field.name, exact, _reader(hint))
         plain = field.name.rstrip("_")  # as the proto has it: `from`, not `from_`
         aliases = _ALIASES.get((cls, field.name), ())
         for spelling in (plain, camel_case(plain), *aliases):
-            fields[spelling] = (field.name, hints[field.name])
+            fields[spelling] = reading
     return fields
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # seldom needed, and slow to import
+
     close = get_close_matches(word, known, 1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -94,6 +94,19 @@ else:
             return type(self).try_value, (int(self),)
 
 
+class _Metadata:
+    """Makes betterproto's table of a class's fields, and gives the class its own.
+
+    betterproto's property does so at each access, for which a message is too fast.
+    """
+
+    def __get__(
+        self, instance: object, owner: type[Message]
+    ) -> betterproto.ProtoClassMetadata:
+        owner._betterproto = meta = betterproto.ProtoClassMetadata(owner)
+        return meta
+
+
 class Message(betterproto.Message):
     """Base class of the generated messages."""
 
@@ -111,6 +124,7 @@ class Message(betterproto.Message):
     else:
         # The same as `__dict__`, which pyright takes for that of the class.
         _values = vars(betterproto.Message)["__dict__"]
+        _betterproto = _Metadata()
         _serialized_on_wire = True
 
         # Stock betterproto looks at every access; here unset fields alone are
@@ -127,8 +141,9 @@ class Message(betterproto.Message):
                 )
             group = meta.oneof_group_by_field.get(name)
             if group is not None:
+                current = self._group_current.get(group)
                 raise AttributeError(
-                    f"{group!r} is set to {self._group_current[group]!r}, not {name!r}",
+                    f"{group!r} is set to {current!r}, not {name!r}",
                     name=name,
                     obj=self,
                 )
@@ -161,12 +176,9 @@ class Message(betterproto.Message):
 
         @property
         def _group_current(self):
-            meta = self._betterproto
-            current = dict.fromkeys(meta.oneof_field_by_group)
-            for name, group in meta.oneof_group_by_field.items():
-                if name in self._values:
-                    current[group] = name
-            return current
+            values = self._values
+            groups = self._betterproto.oneof_group_by_field
+            return {groups[name]: name for name in groups if name in values}
 
         @property
         def _unknown_fields(self):

@@ -121,6 +121,26 @@ def test_importing_does_not_need_the_extras() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_importing_does_not_load_what_can_wait() -> None:
+    """What few programs need, or only some errors, loads when it is used."""
+    program = (
+        "import sys\n"
+        "from remotemedia import *\n"
+        "chunk = AudioBuffer(bytes(8), 8000, 1, AudioFormat.F32, 2)\n"
+        "chunk.validate()\n"
+        "assert len(list(chunk.chunks(1))) == 2\n"
+        "waiting = {'numpy', 'uuid', 'difflib', 'remotemedia.wkt'}\n"
+        "sys.exit(len(waiting & set(sys.modules)))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_client_does_not_read_the_metadata_of_packages() -> None:
+    """It takes as long as importing all of the client's own modules does."""
+    for path in PACKAGE.glob("*.py"):
+        assert "importlib.metadata" not in path.read_text()
+
+
 def test_a_wheel_carries_what_is_needed(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
@@ -129,6 +149,7 @@ def test_a_wheel_carries_what_is_needed(tmp_path: Path) -> None:
         capture_output=True,
     )
     (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.split("-")[1] == remotemedia.__version__
     names = zipfile.ZipFile(wheel).namelist()
     sources = {
         path.relative_to(REPOSITORY).as_posix()

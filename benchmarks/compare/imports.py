@@ -27,7 +27,11 @@ print(json.dumps({{
 
 
 def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
-    """Import each client again and again, with and without numpy beside it."""
+    """Import each client again and again, with and without numpy beside it.
+
+    All are compiled, as an installed package is.
+    """
+    environment = {**environment, "PYTHONDONTWRITEBYTECODE": ""}
     alone = Measured("import", {"wall_ms": Target(1.0)})
     beside = Measured("import, with numpy", {})
     for measured, more in ((alone, ""), (beside, "; import numpy")):
