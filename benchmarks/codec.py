@@ -2,10 +2,13 @@
 
     python -m benchmarks.codec [--quick]
 
-Prints three Markdown tables: construct, encode and decode, for every message of
-the contract at realistic sizes. Times are processor time, medians of rounds in
-which the three libraries take turns: a busy machine disturbs little, and all alike.
-Before anything is timed, all three must give bytes that mean the same to upb.
+Prints Markdown tables: construct, encode and decode, for every message of the
+contract at realistic sizes, and decode for inputs made to cost much. Times are
+processor time, medians of rounds in which the libraries take turns: a busy machine
+disturbs little, and all alike. Each has a process of its own, as in a program that
+uses it: what one leaves of the heap decides what large messages cost another.
+Before realistic messages are timed, all three libraries must give bytes that mean
+the same to upb.
 """
 
 from __future__ import annotations
@@ -14,8 +17,12 @@ import argparse
 import platform
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from time import process_time
 from timeit import Timer
@@ -27,12 +34,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import remotemedia.v1
 from benchmarks import stock
-from benchmarks.samples import MESSAGES, Make
+from benchmarks.samples import MESSAGES
 from tests import oracle
+from tests.codec.attacks import ATTACKS
 
 OURS, STOCK, UPB = "ours", "stock", "upb"
 OPERATIONS = ("construct", "encode", "decode")
 ROUND_SECONDS = 0.004
+HOSTILE = "hostile"
+HOSTILE_BYTES = 480_000
+# Many objects are much work for the garbage collector: it takes part.
+GC = "import gc; gc.enable()"
 
 
 def upb() -> SimpleNamespace:
@@ -61,31 +73,104 @@ def members(enum: Any) -> SimpleNamespace:
     return SimpleNamespace(**(numbers | short))
 
 
-def actions(make: Make, library: Any) -> dict[str, Callable[[], Any]]:
-    """Return what is timed of one message in one library."""
-    message = make(library)
+# -- in the process of a library
+
+
+@cache
+def library(name: str) -> Any:
+    """Load a library."""
+    return {OURS: lambda: remotemedia.v1, STOCK: stock.load, UPB: upb}[name]()
+
+
+def encoded(name: str, title: str) -> bytes:
+    """Encode a realistic message."""
+    data: bytes = MESSAGES[title](library(name)).SerializeToString()
+    return data
+
+
+def same(title: str, data: Sequence[bytes]) -> bool:
+    """Whether encoded messages mean the same to upb."""
+    kind = type(MESSAGES[title](library(UPB)))
+    return all(kind.FromString(one) == kind.FromString(data[0]) for one in data)
+
+
+@lru_cache(maxsize=1)
+def prepared(name: str, operation: str, title: str) -> tuple[Timer, int]:
+    """What times an operation, and how many times a round has it."""
+    timer = Timer(action(name, operation, title), GC, process_time)
+    timer.timeit(3)
+    count = 1
+    while (spent := timer.timeit(count)) < ROUND_SECONDS / 4:
+        count *= 4
+    return timer, max(1, round(count * ROUND_SECONDS / spent))
+
+
+def action(name: str, operation: str, title: str) -> Callable[[], Any]:
+    """What is timed."""
+    if operation == HOSTILE:
+        message, attack = ATTACKS[title]
+        kind = getattr(library(name), message.__name__)
+        return partial(kind.FromString, attack(HOSTILE_BYTES))
+    make = partial(MESSAGES[title], library(name))
+    message = make()
     data = message.SerializeToString()
-    return {
-        "construct": lambda: make(library),
+    actions: dict[str, Callable[[], Any]] = {
+        "construct": make,
         "encode": message.SerializeToString,
-        "decode": lambda: type(message).FromString(data),
+        "decode": partial(type(message).FromString, data),
     }
+    return actions[operation]
 
 
-def measure(timers: dict[str, Timer], rounds: int) -> dict[str, float]:
-    """Return the median time of one call in microseconds, by library."""
-    loops = {}
-    for name, timer in timers.items():
-        timer.timeit(3)
-        count = 1
-        while (spent := timer.timeit(count)) < ROUND_SECONDS / 4:
-            count *= 4
-        loops[name] = max(1, round(count * ROUND_SECONDS / spent))
-    times: dict[str, list[float]] = {name: [] for name in timers}
+def spent_us(name: str, operation: str, title: str) -> float:
+    """Do an operation for a round; the time of one in microseconds."""
+    timer, count = prepared(name, operation, title)
+    return timer.timeit(count) / count * 1e6
+
+
+# -- in the first process
+
+
+def measure(
+    processes: dict[str, ProcessPoolExecutor], operation: str, title: str, rounds: int
+) -> dict[str, float]:
+    """Return the median time of an operation in microseconds, by library."""
+    times: dict[str, list[float]] = {name: [] for name in processes}
     for _ in range(rounds):
-        for name, timer in timers.items():
-            times[name].append(timer.timeit(loops[name]) / loops[name])
-    return {name: statistics.median(spent) * 1e6 for name, spent in times.items()}
+        for name, process in processes.items():
+            spent = process.submit(spent_us, name, operation, title)
+            times[name].append(spent.result())
+    return {name: statistics.median(spent) for name, spent in times.items()}
+
+
+def realistic(
+    processes: dict[str, ProcessPoolExecutor], operation: str, rounds: int
+) -> None:
+    """Print what an operation takes for every message."""
+    print(f"### {operation.capitalize()}, in microseconds\n")
+    print("| message | bytes | ours | stock | upb | stock / ours | ours / upb |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for title in MESSAGES:
+        spent = measure(processes, operation, title, rounds)
+        ours, before, best = spent[OURS], spent[STOCK], spent[UPB]
+        size = len(processes[OURS].submit(encoded, OURS, title).result())
+        print(
+            f"| {title} | {size:,} | {ours:,.2f} | {before:,.2f} | {best:,.2f} "
+            f"| {before / ours:,.1f} | {ours / best:,.1f} |"
+        )
+    print()
+
+
+def hostile(processes: dict[str, ProcessPoolExecutor], rounds: int) -> None:
+    """Print how long inputs take that are made to cost much."""
+    print(f"### Decode {HOSTILE_BYTES:,} hostile bytes, in milliseconds\n")
+    print("| input | message | ours | upb |")
+    print("| --- | --- | ---: | ---: |")
+    two = {name: processes[name] for name in (OURS, UPB)}
+    for title, (message, _) in ATTACKS.items():
+        spent = measure(two, HOSTILE, title, rounds)
+        ours, best = spent[OURS] / 1e3, spent[UPB] / 1e3
+        print(f"| {title} | {message.__name__} | {ours:.0f} | {best:.1f} |")
 
 
 def main() -> None:
@@ -93,39 +178,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 15")
     rounds = 3 if parser.parse_args().quick else 15
-    libraries = {OURS: remotemedia.v1, STOCK: stock.load(), UPB: upb()}
     print(
         f"Python {platform.python_version()}, betterproto {version('betterproto')}, "
-        f"protobuf {version('protobuf')}; medians of {rounds} rounds, "
-        f"microseconds a call\n"
+        f"protobuf {version('protobuf')}; medians of {rounds} rounds\n"
     )
-    rows: dict[str, list[str]] = {operation: [] for operation in OPERATIONS}
-    for name, make in MESSAGES.items():
-        google = make(libraries[UPB])
-        encoded = google.SerializeToString()
-        for key, library in libraries.items():
-            if type(google).FromString(make(library).SerializeToString()) != google:
-                sys.exit(f"{name}: {key} encodes it differently")
-        timed = {key: actions(make, library) for key, library in libraries.items()}
+    with ExitStack() as stack:
+        processes = {
+            name: stack.enter_context(
+                ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+            )
+            for name in (OURS, STOCK, UPB)
+        }
+        for title in MESSAGES:
+            data = [p.submit(encoded, n, title).result() for n, p in processes.items()]
+            if not processes[UPB].submit(same, title, data).result():
+                sys.exit(f"{title}: they encode it differently")
         for operation in OPERATIONS:
-            spent = measure(
-                {
-                    key: Timer(action[operation], timer=process_time)
-                    for key, action in timed.items()
-                },
-                rounds,
-            )
-            ours, before, best = spent[OURS], spent[STOCK], spent[UPB]
-            rows[operation].append(
-                f"| {name} | {len(encoded):,} "
-                f"| {ours:,.2f} | {before:,.2f} | {best:,.2f} "
-                f"| {before / ours:,.1f} | {ours / best:,.1f} |"
-            )
-    for operation in OPERATIONS:
-        print(f"### {operation.capitalize()}\n")
-        print("| message | bytes | ours | stock | upb | stock / ours | ours / upb |")
-        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-        print("\n".join(rows[operation]) + "\n")
+            realistic(processes, operation, rounds)
+        hostile(processes, rounds)
 
 
 if __name__ == "__main__":

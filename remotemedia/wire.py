@@ -17,7 +17,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer, Self
 
@@ -405,23 +405,66 @@ def packed_fixed(code: str, data: bytes, pos: int, stop: int) -> tuple[Any, ...]
 
 
 def embedded(
+    cls: type[Message], data: bytes, pos: int, stop: int, depth: int
+) -> Message:
+    """Read an embedded message."""
+    value = object.__new__(cls)
+    if pos < stop or depth < 1:
+        value._decode(data, pos, stop, depth - 1)
+    return value
+
+
+# One field over and over, by the hundred thousand, is what hostile data is made of, and
+# what a list is. So the two functions that follow go on while another of their field
+# does: while the byte at `stop` is the same `tag`, which takes a tag of one byte.
+
+
+def merge(
+    into: Message, data: bytes, tag: int, pos: int, stop: int, end: int, depth: int
+) -> int:
+    """Read more of an embedded message, and yet more; return where that ends."""
+    if "_read" in into._values:
+        into._settle()
+    while True:
+        if pos < stop or depth < 1:
+            into._decode(data, pos, stop, depth - 1)
+        if stop >= end or data[stop] != tag or tag > 0x7F:
+            return stop
+        pos = stop + 2
+        stop = data[stop + 1]
+        if stop > 0x7F:
+            stop, pos = read_uint32(data, pos - 1)
+        stop += pos
+        if stop > end:
+            raise DecodeError(TRUNCATED)
+
+
+def embedded_list(
+    items: list[Message],
     cls: type[Message],
     data: bytes,
+    tag: int,
     pos: int,
     stop: int,
+    end: int,
     depth: int,
-    into: Message | None = None,
-) -> Message:
-    """Read an embedded message, into the one that is there if there is one."""
-    if into is None:
-        into = object.__new__(cls)
-        # An empty one is done, as in hostile data by the hundred thousand.
-        if pos == stop and depth > 0:
-            return into
-    elif "_read" in into._values:
-        into._settle()
-    into._decode(data, pos, stop, depth - 1)
-    return into
+) -> int:
+    """Read an element of a list of messages, and the next; return where they end."""
+    new, append = object.__new__, items.append
+    while True:
+        item = new(cls)
+        if pos < stop or depth < 1:
+            item._decode(data, pos, stop, depth - 1)
+        append(item)
+        if stop >= end or data[stop] != tag or tag > 0x7F:
+            return stop
+        pos = stop + 2
+        stop = data[stop + 1]
+        if stop > 0x7F:
+            stop, pos = read_uint32(data, pos - 1)
+        stop += pos
+        if stop > end:
+            raise DecodeError(TRUNCATED)
 
 
 def embedded_value(
@@ -436,67 +479,3 @@ def embedded_value(
     message = cls() if into is None else cls.from_python(into)
     message._decode(data, pos, stop, depth - 1)
     return message.to_python()
-
-
-def keep(
-    values: Values,
-    data: bytes,
-    start: int,
-    end: int,
-    depth: int,
-    known: Container[int],
-) -> int:
-    """Put an unknown field away as it is, and those behind it; return where they end.
-
-    It starts at `start`, in a message that ends at `end`, and whose fields have the
-    tags `known`. Groups may be nested `depth` more deep.
-    """
-    groups: list[int] = []
-    pos = start
-    while pos < end or groups:
-        here = pos
-        tag = data[pos]
-        pos += 1
-        if tag > 0x7F:
-            tag, pos = read_uint32(data, here)
-        if not groups:
-            if tag in known:
-                pos = here
-                break
-            # Inside of groups numbers have no meaning, and upb does not look at them.
-            if tag < 8:
-                raise DecodeError("a field has the number 0")
-        kind = tag & 7
-        if kind == 0:
-            if data[pos] > 0x7F:
-                _, pos = read_varint(data, pos)
-            else:
-                pos += 1
-        elif kind == 2:
-            size = data[pos]
-            pos += 1
-            if size > 0x7F:
-                size, pos = read_uint32(data, pos - 1)
-            pos += size
-        elif kind == 3:
-            groups.append(tag >> 3)
-            if len(groups) > depth:
-                raise DecodeError(TOO_DEEP)
-        elif kind == 4:
-            if not groups or groups.pop() != tag >> 3:
-                raise DecodeError("a group ends that did not begin")
-        elif kind == 5:
-            pos += 4
-        elif kind == 1:
-            pos += 8
-        else:
-            raise DecodeError(f"there is no wire type {kind}")
-        if pos > end:
-            raise DecodeError(TRUNCATED)
-    put_away(values, data, start, pos)
-    return pos
-
-
-def put_away(values: Values, data: bytes, start: int, stop: int) -> None:
-    """Keep the bytes between two places, to be sent again behind the known fields."""
-    values.setdefault("_unknown", bytearray()).extend(data[start:stop])

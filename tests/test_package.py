@@ -20,7 +20,7 @@ PACKAGE = REPOSITORY / "remotemedia"
 # Each module imports only from floors below its own.
 FLOORS = [
     {"audio", "bounded", "outputs", "status", "wire"},
-    {"http2", "inbox", "native"},
+    {"http2", "inbox", "native", "unknown"},
     {"connection"},
     {"call", "protojson"},
     {"proto", "rpc"},

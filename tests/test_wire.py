@@ -147,14 +147,6 @@ def test_a_packed_varint_does_not_reach_out_of_its_field() -> None:
         wire.packed_fixed("I", bytes(8), 0, 7)
 
 
-def test_unknown_fields_are_put_away_in_one_go() -> None:
-    data = b"\x78\x01" + b"\x7a\x01a" + b"\x7b\x78\x01\x7c" + b"\x08\x05" + b"\x78\x02"
-    values: wire.Values = {}
-    stop = wire.keep(values, data, 0, len(data), 100, {0x08})
-    assert data[stop:] == b"\x08\x05\x78\x02"
-    assert values == {"_unknown": bytearray(data[:stop])}
-
-
 def test_a_decode_error_says_where_and_pickles() -> None:
     error = wire.DecodeError("it is wrong").inside("Inner", "b").inside("Outer", "a")
     assert str(error) == "Outer.a.b: it is wrong"

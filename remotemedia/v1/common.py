@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 from remotemedia.audio import AudioBufferMixin
 
 __all__ = [
@@ -168,12 +168,12 @@ class AudioBuffer(AudioBufferMixin, proto.Message):
             part = b"\x28" + wire.uint64(value, "AudioBuffer.num_samples")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x10, 0x18, 0x20, 0x28}
+    _tags = frozenset([0x0A, 0x10, 0x18, 0x20, 0x28])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -199,7 +199,7 @@ class AudioBuffer(AudioBufferMixin, proto.Message):
                     if tag == 0x0A:  # samples
                         values["samples"] = data[pos:stop]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -215,9 +215,9 @@ class AudioBuffer(AudioBufferMixin, proto.Message):
                     elif tag == 0x28:  # num_samples
                         values["num_samples"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -307,12 +307,12 @@ class ExecutionMetrics(proto.Message):
             part = b"\x29" + payload
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x09, 0x11, 0x18, 0x22, 0x29}
+    _tags = frozenset([0x09, 0x11, 0x18, 0x22, 0x29])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -336,15 +336,19 @@ class ExecutionMetrics(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x22:  # node_metrics
-                        entry = self._decode_node_metrics(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_node_metrics(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry["value"] if "value" in entry else NodeMetrics()
                             values.setdefault("node_metrics", {})[key] = item
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -354,7 +358,7 @@ class ExecutionMetrics(proto.Message):
                     if tag == 0x18:  # memory_used_bytes
                         values["memory_used_bytes"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 elif kind == 1:
                     stop = pos + 8
                     if tag == 0x09:  # wall_time_ms
@@ -364,10 +368,10 @@ class ExecutionMetrics(proto.Message):
                     elif tag == 0x29:  # serialization_time_ms
                         values["serialization_time_ms"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -397,14 +401,19 @@ class ExecutionMetrics(proto.Message):
                 if tag == 0x0A:  # key
                     values["key"] = data[pos:stop].decode()
                 elif tag == 0x12:  # value
-                    values["value"] = wire.embedded(
-                        NodeMetrics, data, pos, stop, depth, values.get("value")
-                    )
+                    if "value" in values:
+                        stop = wire.merge(
+                            values["value"], data, tag, pos, stop, end, depth
+                        )
+                    else:
+                        values["value"] = wire.embedded(
+                            NodeMetrics, data, pos, stop, depth
+                        )
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -465,12 +474,12 @@ class NodeMetrics(proto.Message):
             part = b"\x22" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x09, 0x10, 0x18, 0x22}
+    _tags = frozenset([0x09, 0x10, 0x18, 0x22])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -496,7 +505,7 @@ class NodeMetrics(proto.Message):
                     if tag == 0x22:  # custom_metrics
                         values["custom_metrics"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -508,16 +517,16 @@ class NodeMetrics(proto.Message):
                     elif tag == 0x18:  # samples_processed
                         values["samples_processed"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 elif kind == 1:
                     stop = pos + 8
                     if tag == 0x09:  # execution_time_ms
                         values["execution_time_ms"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -590,12 +599,12 @@ class ErrorResponse(proto.Message):
             part = b"\x2a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08, 0x12, 0x1A, 0x22, 0x2A}
+    _tags = frozenset([0x08, 0x12, 0x1A, 0x22, 0x2A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -627,7 +636,7 @@ class ErrorResponse(proto.Message):
                     elif tag == 0x2A:  # stack_trace
                         values["stack_trace"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -637,9 +646,9 @@ class ErrorResponse(proto.Message):
                     if tag == 0x08:  # error_type
                         values["error_type"] = ErrorType._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -715,12 +724,12 @@ class VersionInfo(proto.Message):
             part = b"\x2a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x2A}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -758,10 +767,10 @@ class VersionInfo(proto.Message):
                     elif tag == 0x2A:  # build_timestamp
                         values["build_timestamp"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -812,12 +821,12 @@ class ResourceLimits(proto.Message):
             part = b"\x18" + wire.uint64(value, "ResourceLimits.max_audio_samples")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08, 0x10, 0x18}
+    _tags = frozenset([0x08, 0x10, 0x18])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -844,9 +853,9 @@ class ResourceLimits(proto.Message):
                     elif tag == 0x18:  # max_audio_samples
                         values["max_audio_samples"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -907,12 +916,12 @@ class NodeResult(proto.Message):
             part = b"\x22" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x10, 0x1A, 0x22}
+    _tags = frozenset([0x0A, 0x10, 0x1A, 0x22])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -938,13 +947,18 @@ class NodeResult(proto.Message):
                     if tag == 0x0A:  # node_id
                         values["node_id"] = data[pos:stop].decode()
                     elif tag == 0x1A:  # error
-                        values["error"] = wire.embedded(
-                            ErrorResponse, data, pos, stop, depth, values.get("error")
-                        )
+                        if "error" in values:
+                            stop = wire.merge(
+                                values["error"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["error"] = wire.embedded(
+                                ErrorResponse, data, pos, stop, depth
+                            )
                     elif tag == 0x22:  # output_metadata
                         values["output_metadata"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -954,9 +968,9 @@ class NodeResult(proto.Message):
                     if tag == 0x10:  # status
                         values["status"] = NodeStatus._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

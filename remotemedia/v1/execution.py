@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import grpclib
 import grpclib.const
 
-from remotemedia import proto, rpc, wire
+from remotemedia import proto, rpc, unknown, wire
 from remotemedia.outputs import DataOutputsMixin
 from remotemedia.v1.common import (
     AudioBuffer,
@@ -121,12 +121,12 @@ class PipelineManifest(proto.Message):
                 size += wire.message(
                     out, b"\x22", item, Connection, "PipelineManifest.connections"
                 )
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -152,27 +152,29 @@ class PipelineManifest(proto.Message):
                     if tag == 0x0A:  # version
                         values["version"] = data[pos:stop].decode()
                     elif tag == 0x12:  # metadata
-                        values["metadata"] = wire.embedded(
-                            ManifestMetadata,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("metadata"),
-                        )
+                        if "metadata" in values:
+                            stop = wire.merge(
+                                values["metadata"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["metadata"] = wire.embedded(
+                                ManifestMetadata, data, pos, stop, depth
+                            )
                     elif tag == 0x1A:  # nodes
-                        values.setdefault("nodes", []).append(
-                            wire.embedded(NodeManifest, data, pos, stop, depth)
+                        items = values.setdefault("nodes", [])
+                        stop = wire.embedded_list(
+                            items, NodeManifest, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x22:  # connections
-                        values.setdefault("connections", []).append(
-                            wire.embedded(Connection, data, pos, stop, depth)
+                        items = values.setdefault("connections", [])
+                        stop = wire.embedded_list(
+                            items, Connection, data, tag, pos, stop, end, depth
                         )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -224,12 +226,12 @@ class ManifestMetadata(proto.Message):
             part = b"\x1a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A}
+    _tags = frozenset([0x0A, 0x12, 0x1A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -259,10 +261,10 @@ class ManifestMetadata(proto.Message):
                     elif tag == 0x1A:  # created_at
                         values["created_at"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -357,12 +359,12 @@ class NodeManifest(proto.Message):
             part = b"\x38" + wire.enum(value, "NodeManifest.runtime_hint")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x20, 0x2A, 0x32, 0x38}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x20, 0x2A, 0x32, 0x38])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -392,18 +394,18 @@ class NodeManifest(proto.Message):
                     elif tag == 0x1A:  # params
                         values["params"] = data[pos:stop].decode()
                     elif tag == 0x2A:  # capabilities
-                        values["capabilities"] = wire.embedded(
-                            CapabilityRequirements,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("capabilities"),
-                        )
+                        if "capabilities" in values:
+                            stop = wire.merge(
+                                values["capabilities"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["capabilities"] = wire.embedded(
+                                CapabilityRequirements, data, pos, stop, depth
+                            )
                     elif tag == 0x32:  # host
                         values["host"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -415,9 +417,9 @@ class NodeManifest(proto.Message):
                     elif tag == 0x38:  # runtime_hint
                         values["runtime_hint"] = RuntimeHint._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -458,12 +460,12 @@ class Connection(proto.Message):
             part = b"\x12" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12}
+    _tags = frozenset([0x0A, 0x12])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -491,10 +493,10 @@ class Connection(proto.Message):
                     elif tag == 0x12:  # to
                         values["to"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -547,12 +549,12 @@ class CapabilityRequirements(proto.Message):
             part = b"\x19" + payload
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x19}
+    _tags = frozenset([0x0A, 0x12, 0x19])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -576,25 +578,35 @@ class CapabilityRequirements(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # gpu
-                        values["gpu"] = wire.embedded(
-                            GpuRequirement, data, pos, stop, depth, values.get("gpu")
-                        )
+                        if "gpu" in values:
+                            stop = wire.merge(
+                                values["gpu"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["gpu"] = wire.embedded(
+                                GpuRequirement, data, pos, stop, depth
+                            )
                     elif tag == 0x12:  # cpu
-                        values["cpu"] = wire.embedded(
-                            CpuRequirement, data, pos, stop, depth, values.get("cpu")
-                        )
+                        if "cpu" in values:
+                            stop = wire.merge(
+                                values["cpu"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["cpu"] = wire.embedded(
+                                CpuRequirement, data, pos, stop, depth
+                            )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 1:
                     stop = pos + 8
                     if tag == 0x19:  # memory_gb
                         values["memory_gb"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -646,12 +658,12 @@ class GpuRequirement(proto.Message):
             part = b"\x18" + wire.bool_(value, "GpuRequirement.required")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x11, 0x18}
+    _tags = frozenset([0x0A, 0x11, 0x18])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -677,7 +689,7 @@ class GpuRequirement(proto.Message):
                     if tag == 0x0A:  # type
                         values["type"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -687,16 +699,16 @@ class GpuRequirement(proto.Message):
                     if tag == 0x18:  # required
                         values["required"] = value != 0
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 elif kind == 1:
                     stop = pos + 8
                     if tag == 0x11:  # min_memory_gb
                         values["min_memory_gb"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -736,12 +748,12 @@ class CpuRequirement(proto.Message):
             part = b"\x12" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08, 0x12}
+    _tags = frozenset([0x08, 0x12])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -767,7 +779,7 @@ class CpuRequirement(proto.Message):
                     if tag == 0x12:  # arch
                         values["arch"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -777,9 +789,9 @@ class CpuRequirement(proto.Message):
                     if tag == 0x08:  # cores
                         values["cores"] = value & 0xFFFF_FFFF
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -874,12 +886,12 @@ class ExecuteRequest(proto.Message):
             part = b"\x2a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x2A}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -903,46 +915,60 @@ class ExecuteRequest(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # manifest
-                        values["manifest"] = wire.embedded(
-                            PipelineManifest,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("manifest"),
-                        )
+                        if "manifest" in values:
+                            stop = wire.merge(
+                                values["manifest"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["manifest"] = wire.embedded(
+                                PipelineManifest, data, pos, stop, depth
+                            )
                     elif tag == 0x12:  # audio_inputs
-                        entry = self._decode_audio_inputs(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_audio_inputs(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry["value"] if "value" in entry else AudioBuffer()
                             values.setdefault("audio_inputs", {})[key] = item
                     elif tag == 0x1A:  # data_inputs
-                        entry = self._decode_data_inputs(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_data_inputs(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry.get("value", "")
                             values.setdefault("data_inputs", {})[key] = item
                     elif tag == 0x22:  # resource_limits
-                        values["resource_limits"] = wire.embedded(
-                            ResourceLimits,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("resource_limits"),
-                        )
+                        if "resource_limits" in values:
+                            stop = wire.merge(
+                                values["resource_limits"],
+                                data,
+                                tag,
+                                pos,
+                                stop,
+                                end,
+                                depth,
+                            )
+                        else:
+                            values["resource_limits"] = wire.embedded(
+                                ResourceLimits, data, pos, stop, depth
+                            )
                     elif tag == 0x2A:  # client_version
                         values["client_version"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -972,14 +998,19 @@ class ExecuteRequest(proto.Message):
                 if tag == 0x0A:  # key
                     values["key"] = data[pos:stop].decode()
                 elif tag == 0x12:  # value
-                    values["value"] = wire.embedded(
-                        AudioBuffer, data, pos, stop, depth, values.get("value")
-                    )
+                    if "value" in values:
+                        stop = wire.merge(
+                            values["value"], data, tag, pos, stop, end, depth
+                        )
+                    else:
+                        values["value"] = wire.embedded(
+                            AudioBuffer, data, pos, stop, depth
+                        )
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -1010,10 +1041,10 @@ class ExecuteRequest(proto.Message):
                 elif tag == 0x12:  # value
                     values["value"] = data[pos:stop].decode()
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -1055,12 +1086,12 @@ class ExecuteResponse(proto.Message):
             size += wire.message(
                 out, b"\x12", value, ErrorResponse, "ExecuteResponse.error"
             )
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12}
+    _tags = frozenset([0x0A, 0x12])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -1084,27 +1115,32 @@ class ExecuteResponse(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # result
-                        for other in ("error",):
-                            values.pop(other, None)
-                        values["result"] = wire.embedded(
-                            ExecutionResult,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("result"),
-                        )
+                        if "result" in values:
+                            stop = wire.merge(
+                                values["result"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("error",):
+                                values.pop(other, None)
+                            values["result"] = wire.embedded(
+                                ExecutionResult, data, pos, stop, depth
+                            )
                     elif tag == 0x12:  # error
-                        for other in ("result",):
-                            values.pop(other, None)
-                        values["error"] = wire.embedded(
-                            ErrorResponse, data, pos, stop, depth, values.get("error")
-                        )
+                        if "error" in values:
+                            stop = wire.merge(
+                                values["error"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("result",):
+                                values.pop(other, None)
+                            values["error"] = wire.embedded(
+                                ErrorResponse, data, pos, stop, depth
+                            )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -1199,12 +1235,12 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
             part = b"\x28" + wire.enum(value, "ExecutionResult.status")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x28}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x28])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -1228,36 +1264,45 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # audio_outputs
-                        entry = self._decode_audio_outputs(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_audio_outputs(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry["value"] if "value" in entry else AudioBuffer()
                             values.setdefault("audio_outputs", {})[key] = item
                     elif tag == 0x12:  # data_outputs
-                        entry = self._decode_data_outputs(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_data_outputs(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry.get("value", "")
                             values.setdefault("data_outputs", {})[key] = item
                     elif tag == 0x1A:  # metrics
-                        values["metrics"] = wire.embedded(
-                            ExecutionMetrics,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("metrics"),
-                        )
+                        if "metrics" in values:
+                            stop = wire.merge(
+                                values["metrics"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["metrics"] = wire.embedded(
+                                ExecutionMetrics, data, pos, stop, depth
+                            )
                     elif tag == 0x22:  # node_results
-                        values.setdefault("node_results", []).append(
-                            wire.embedded(NodeResult, data, pos, stop, depth)
+                        items = values.setdefault("node_results", [])
+                        stop = wire.embedded_list(
+                            items, NodeResult, data, tag, pos, stop, end, depth
                         )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -1267,9 +1312,9 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
                     if tag == 0x28:  # status
                         values["status"] = ExecutionStatus._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -1299,14 +1344,19 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
                 if tag == 0x0A:  # key
                     values["key"] = data[pos:stop].decode()
                 elif tag == 0x12:  # value
-                    values["value"] = wire.embedded(
-                        AudioBuffer, data, pos, stop, depth, values.get("value")
-                    )
+                    if "value" in values:
+                        stop = wire.merge(
+                            values["value"], data, tag, pos, stop, end, depth
+                        )
+                    else:
+                        values["value"] = wire.embedded(
+                            AudioBuffer, data, pos, stop, depth
+                        )
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -1337,10 +1387,10 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
                 elif tag == 0x12:  # value
                     values["value"] = data[pos:stop].decode()
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -1369,12 +1419,12 @@ class VersionRequest(proto.Message):
             part = b"\x0a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A}
+    _tags = frozenset([0x0A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -1400,10 +1450,10 @@ class VersionRequest(proto.Message):
                     if tag == 0x0A:  # client_version
                         values["client_version"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -1455,12 +1505,12 @@ class VersionResponse(proto.Message):
             part = b"\x1a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x10, 0x1A}
+    _tags = frozenset([0x0A, 0x10, 0x1A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -1484,18 +1534,18 @@ class VersionResponse(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # version_info
-                        values["version_info"] = wire.embedded(
-                            VersionInfo,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("version_info"),
-                        )
+                        if "version_info" in values:
+                            stop = wire.merge(
+                                values["version_info"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["version_info"] = wire.embedded(
+                                VersionInfo, data, pos, stop, depth
+                            )
                     elif tag == 0x1A:  # compatibility_message
                         values["compatibility_message"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -1505,9 +1555,9 @@ class VersionResponse(proto.Message):
                     if tag == 0x10:  # compatible
                         values["compatible"] = value != 0
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import grpclib
 import grpclib.const
 
-from remotemedia import proto, rpc, wire
+from remotemedia import proto, rpc, unknown, wire
 from remotemedia.outputs import DataOutputsMixin
 from remotemedia.v1.common import (
     AudioBuffer,
@@ -125,12 +125,12 @@ class StreamRequest(proto.Message):
             size += wire.message(
                 out, b"\x1a", value, StreamControl, "StreamRequest.control"
             )
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A}
+    _tags = frozenset([0x0A, 0x12, 0x1A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -154,33 +154,43 @@ class StreamRequest(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # init
-                        for other in ("audio_chunk", "control"):
-                            values.pop(other, None)
-                        values["init"] = wire.embedded(
-                            StreamInit, data, pos, stop, depth, values.get("init")
-                        )
+                        if "init" in values:
+                            stop = wire.merge(
+                                values["init"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("audio_chunk", "control"):
+                                values.pop(other, None)
+                            values["init"] = wire.embedded(
+                                StreamInit, data, pos, stop, depth
+                            )
                     elif tag == 0x12:  # audio_chunk
-                        for other in ("init", "control"):
-                            values.pop(other, None)
-                        values["audio_chunk"] = wire.embedded(
-                            AudioChunk,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("audio_chunk"),
-                        )
+                        if "audio_chunk" in values:
+                            stop = wire.merge(
+                                values["audio_chunk"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("init", "control"):
+                                values.pop(other, None)
+                            values["audio_chunk"] = wire.embedded(
+                                AudioChunk, data, pos, stop, depth
+                            )
                     elif tag == 0x1A:  # control
-                        for other in ("init", "audio_chunk"):
-                            values.pop(other, None)
-                        values["control"] = wire.embedded(
-                            StreamControl, data, pos, stop, depth, values.get("control")
-                        )
+                        if "control" in values:
+                            stop = wire.merge(
+                                values["control"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("init", "audio_chunk"):
+                                values.pop(other, None)
+                            values["control"] = wire.embedded(
+                                StreamControl, data, pos, stop, depth
+                            )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -265,12 +275,12 @@ class StreamInit(proto.Message):
             part = b"\x28" + wire.uint64(value, "StreamInit.expected_chunk_size")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x28}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x28])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -294,35 +304,45 @@ class StreamInit(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # manifest
-                        values["manifest"] = wire.embedded(
-                            PipelineManifest,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("manifest"),
-                        )
+                        if "manifest" in values:
+                            stop = wire.merge(
+                                values["manifest"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["manifest"] = wire.embedded(
+                                PipelineManifest, data, pos, stop, depth
+                            )
                     elif tag == 0x12:  # data_inputs
-                        entry = self._decode_data_inputs(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_data_inputs(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry.get("value", "")
                             values.setdefault("data_inputs", {})[key] = item
                     elif tag == 0x1A:  # resource_limits
-                        values["resource_limits"] = wire.embedded(
-                            ResourceLimits,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("resource_limits"),
-                        )
+                        if "resource_limits" in values:
+                            stop = wire.merge(
+                                values["resource_limits"],
+                                data,
+                                tag,
+                                pos,
+                                stop,
+                                end,
+                                depth,
+                            )
+                        else:
+                            values["resource_limits"] = wire.embedded(
+                                ResourceLimits, data, pos, stop, depth
+                            )
                     elif tag == 0x22:  # client_version
                         values["client_version"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -332,9 +352,9 @@ class StreamInit(proto.Message):
                     if tag == 0x28:  # expected_chunk_size
                         values["expected_chunk_size"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -366,10 +386,10 @@ class StreamInit(proto.Message):
                 elif tag == 0x12:  # value
                     values["value"] = data[pos:stop].decode()
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -428,12 +448,12 @@ class AudioChunk(proto.Message):
             part = b"\x20" + wire.uint64(value, "AudioChunk.timestamp_ms")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x18, 0x20}
+    _tags = frozenset([0x0A, 0x12, 0x18, 0x20])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -459,11 +479,16 @@ class AudioChunk(proto.Message):
                     if tag == 0x0A:  # node_id
                         values["node_id"] = data[pos:stop].decode()
                     elif tag == 0x12:  # buffer
-                        values["buffer"] = wire.embedded(
-                            AudioBuffer, data, pos, stop, depth, values.get("buffer")
-                        )
+                        if "buffer" in values:
+                            stop = wire.merge(
+                                values["buffer"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["buffer"] = wire.embedded(
+                                AudioBuffer, data, pos, stop, depth
+                            )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -475,9 +500,9 @@ class AudioChunk(proto.Message):
                     elif tag == 0x20:  # timestamp_ms
                         values["timestamp_ms"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -508,12 +533,12 @@ class StreamControl(proto.Message):
             part = b"\x08" + wire.enum(value, "StreamControl.command")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08}
+    _tags = frozenset([0x08])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -536,9 +561,9 @@ class StreamControl(proto.Message):
                     if tag == 0x08:  # command
                         values["command"] = StreamControlCommand._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -612,12 +637,12 @@ class StreamResponse(proto.Message):
             size += wire.message(
                 out, b"\x2a", value, StreamClosed, "StreamResponse.closed"
             )
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x2A}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -641,40 +666,65 @@ class StreamResponse(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # ready
-                        for other in ("result", "error", "metrics", "closed"):
-                            values.pop(other, None)
-                        values["ready"] = wire.embedded(
-                            StreamReady, data, pos, stop, depth, values.get("ready")
-                        )
+                        if "ready" in values:
+                            stop = wire.merge(
+                                values["ready"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("result", "error", "metrics", "closed"):
+                                values.pop(other, None)
+                            values["ready"] = wire.embedded(
+                                StreamReady, data, pos, stop, depth
+                            )
                     elif tag == 0x12:  # result
-                        for other in ("ready", "error", "metrics", "closed"):
-                            values.pop(other, None)
-                        values["result"] = wire.embedded(
-                            ChunkResult, data, pos, stop, depth, values.get("result")
-                        )
+                        if "result" in values:
+                            stop = wire.merge(
+                                values["result"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("ready", "error", "metrics", "closed"):
+                                values.pop(other, None)
+                            values["result"] = wire.embedded(
+                                ChunkResult, data, pos, stop, depth
+                            )
                     elif tag == 0x1A:  # error
-                        for other in ("ready", "result", "metrics", "closed"):
-                            values.pop(other, None)
-                        values["error"] = wire.embedded(
-                            ErrorResponse, data, pos, stop, depth, values.get("error")
-                        )
+                        if "error" in values:
+                            stop = wire.merge(
+                                values["error"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("ready", "result", "metrics", "closed"):
+                                values.pop(other, None)
+                            values["error"] = wire.embedded(
+                                ErrorResponse, data, pos, stop, depth
+                            )
                     elif tag == 0x22:  # metrics
-                        for other in ("ready", "result", "error", "closed"):
-                            values.pop(other, None)
-                        values["metrics"] = wire.embedded(
-                            StreamMetrics, data, pos, stop, depth, values.get("metrics")
-                        )
+                        if "metrics" in values:
+                            stop = wire.merge(
+                                values["metrics"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("ready", "result", "error", "closed"):
+                                values.pop(other, None)
+                            values["metrics"] = wire.embedded(
+                                StreamMetrics, data, pos, stop, depth
+                            )
                     elif tag == 0x2A:  # closed
-                        for other in ("ready", "result", "error", "metrics"):
-                            values.pop(other, None)
-                        values["closed"] = wire.embedded(
-                            StreamClosed, data, pos, stop, depth, values.get("closed")
-                        )
+                        if "closed" in values:
+                            stop = wire.merge(
+                                values["closed"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in ("ready", "result", "error", "metrics"):
+                                values.pop(other, None)
+                            values["closed"] = wire.embedded(
+                                StreamClosed, data, pos, stop, depth
+                            )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -724,12 +774,12 @@ class StreamReady(proto.Message):
             part = b"\x18" + wire.uint64(value, "StreamReady.max_buffer_latency_ms")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x10, 0x18}
+    _tags = frozenset([0x0A, 0x10, 0x18])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -755,7 +805,7 @@ class StreamReady(proto.Message):
                     if tag == 0x0A:  # session_id
                         values["session_id"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -767,9 +817,9 @@ class StreamReady(proto.Message):
                     elif tag == 0x18:  # max_buffer_latency_ms
                         values["max_buffer_latency_ms"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -865,12 +915,12 @@ class ChunkResult(DataOutputsMixin, proto.Message):
             part = b"\x28" + wire.uint64(value, "ChunkResult.total_samples_processed")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08, 0x12, 0x1A, 0x21, 0x28}
+    _tags = frozenset([0x08, 0x12, 0x1A, 0x21, 0x28])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -894,23 +944,31 @@ class ChunkResult(DataOutputsMixin, proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x12:  # audio_outputs
-                        entry = self._decode_audio_outputs(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_audio_outputs(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry["value"] if "value" in entry else AudioBuffer()
                             values.setdefault("audio_outputs", {})[key] = item
                     elif tag == 0x1A:  # data_outputs
-                        entry = self._decode_data_outputs(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_data_outputs(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry.get("value", "")
                             values.setdefault("data_outputs", {})[key] = item
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -922,16 +980,16 @@ class ChunkResult(DataOutputsMixin, proto.Message):
                     elif tag == 0x28:  # total_samples_processed
                         values["total_samples_processed"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 elif kind == 1:
                     stop = pos + 8
                     if tag == 0x21:  # processing_time_ms
                         values["processing_time_ms"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -961,14 +1019,19 @@ class ChunkResult(DataOutputsMixin, proto.Message):
                 if tag == 0x0A:  # key
                     values["key"] = data[pos:stop].decode()
                 elif tag == 0x12:  # value
-                    values["value"] = wire.embedded(
-                        AudioBuffer, data, pos, stop, depth, values.get("value")
-                    )
+                    if "value" in values:
+                        stop = wire.merge(
+                            values["value"], data, tag, pos, stop, end, depth
+                        )
+                    else:
+                        values["value"] = wire.embedded(
+                            AudioBuffer, data, pos, stop, depth
+                        )
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -999,10 +1062,10 @@ class ChunkResult(DataOutputsMixin, proto.Message):
                 elif tag == 0x12:  # value
                     values["value"] = data[pos:stop].decode()
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -1093,12 +1156,12 @@ class StreamMetrics(proto.Message):
             part = b"\x38" + wire.uint64(value, "StreamMetrics.peak_memory_bytes")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x10, 0x19, 0x20, 0x28, 0x30, 0x38}
+    _tags = frozenset([0x0A, 0x10, 0x19, 0x20, 0x28, 0x30, 0x38])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -1124,7 +1187,7 @@ class StreamMetrics(proto.Message):
                     if tag == 0x0A:  # session_id
                         values["session_id"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -1142,16 +1205,16 @@ class StreamMetrics(proto.Message):
                     elif tag == 0x38:  # peak_memory_bytes
                         values["peak_memory_bytes"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 elif kind == 1:
                     stop = pos + 8
                     if tag == 0x19:  # average_latency_ms
                         values["average_latency_ms"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -1204,12 +1267,12 @@ class StreamClosed(proto.Message):
             part = b"\x1a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A}
+    _tags = frozenset([0x0A, 0x12, 0x1A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -1235,21 +1298,27 @@ class StreamClosed(proto.Message):
                     if tag == 0x0A:  # session_id
                         values["session_id"] = data[pos:stop].decode()
                     elif tag == 0x12:  # final_metrics
-                        values["final_metrics"] = wire.embedded(
-                            ExecutionMetrics,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("final_metrics"),
-                        )
+                        if "final_metrics" in values:
+                            stop = wire.merge(
+                                values["final_metrics"],
+                                data,
+                                tag,
+                                pos,
+                                stop,
+                                end,
+                                depth,
+                            )
+                        else:
+                            values["final_metrics"] = wire.embedded(
+                                ExecutionMetrics, data, pos, stop, depth
+                            )
                     elif tag == 0x1A:  # reason
                         values["reason"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -1313,12 +1382,12 @@ class StreamErrorResponse(proto.Message):
             part = b"\x22" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x10, 0x18, 0x22}
+    _tags = frozenset([0x0A, 0x10, 0x18, 0x22])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -1342,18 +1411,18 @@ class StreamErrorResponse(proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # base_error
-                        values["base_error"] = wire.embedded(
-                            ErrorResponse,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("base_error"),
-                        )
+                        if "base_error" in values:
+                            stop = wire.merge(
+                                values["base_error"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["base_error"] = wire.embedded(
+                                ErrorResponse, data, pos, stop, depth
+                            )
                     elif tag == 0x22:  # session_id
                         values["session_id"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -1365,9 +1434,9 @@ class StreamErrorResponse(proto.Message):
                     elif tag == 0x18:  # failing_sequence
                         values["failing_sequence"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

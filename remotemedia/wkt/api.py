@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 from remotemedia.wkt.source_context import SourceContext
 from remotemedia.wkt.type import Option, Syntax
 
@@ -92,12 +92,12 @@ class Api(proto.Message):
             part = b"\x42" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x32, 0x38, 0x42}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x32, 0x38, 0x42])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -123,32 +123,41 @@ class Api(proto.Message):
                     if tag == 0x0A:  # name
                         values["name"] = data[pos:stop].decode()
                     elif tag == 0x12:  # methods
-                        values.setdefault("methods", []).append(
-                            wire.embedded(Method, data, pos, stop, depth)
+                        items = values.setdefault("methods", [])
+                        stop = wire.embedded_list(
+                            items, Method, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x1A:  # options
-                        values.setdefault("options", []).append(
-                            wire.embedded(Option, data, pos, stop, depth)
+                        items = values.setdefault("options", [])
+                        stop = wire.embedded_list(
+                            items, Option, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x22:  # version
                         values["version"] = data[pos:stop].decode()
                     elif tag == 0x2A:  # source_context
-                        values["source_context"] = wire.embedded(
-                            SourceContext,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("source_context"),
-                        )
+                        if "source_context" in values:
+                            stop = wire.merge(
+                                values["source_context"],
+                                data,
+                                tag,
+                                pos,
+                                stop,
+                                end,
+                                depth,
+                            )
+                        else:
+                            values["source_context"] = wire.embedded(
+                                SourceContext, data, pos, stop, depth
+                            )
                     elif tag == 0x32:  # mixins
-                        values.setdefault("mixins", []).append(
-                            wire.embedded(Mixin, data, pos, stop, depth)
+                        items = values.setdefault("mixins", [])
+                        stop = wire.embedded_list(
+                            items, Mixin, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x42:  # edition
                         values["edition"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -158,9 +167,9 @@ class Api(proto.Message):
                     if tag == 0x38:  # syntax
                         values["syntax"] = Syntax._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -247,12 +256,12 @@ class Method(proto.Message):
             part = b"\x42" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x18, 0x22, 0x28, 0x32, 0x38, 0x42}
+    _tags = frozenset([0x0A, 0x12, 0x18, 0x22, 0x28, 0x32, 0x38, 0x42])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -282,13 +291,14 @@ class Method(proto.Message):
                     elif tag == 0x22:  # response_type_url
                         values["response_type_url"] = data[pos:stop].decode()
                     elif tag == 0x32:  # options
-                        values.setdefault("options", []).append(
-                            wire.embedded(Option, data, pos, stop, depth)
+                        items = values.setdefault("options", [])
+                        stop = wire.embedded_list(
+                            items, Option, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x42:  # edition
                         values["edition"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -302,9 +312,9 @@ class Method(proto.Message):
                     elif tag == 0x38:  # syntax
                         values["syntax"] = Syntax._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -342,12 +352,12 @@ class Mixin(proto.Message):
             part = b"\x12" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12}
+    _tags = frozenset([0x0A, 0x12])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -375,10 +385,10 @@ class Mixin(proto.Message):
                     elif tag == 0x12:  # root
                         values["root"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 
 __all__ = ["Empty"]
 
@@ -18,9 +18,9 @@ class Empty(proto.Message):
     def _encode(self, out: wire.Parts) -> int:
         values = self._values
         size = 0
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
     _tags = ()
@@ -37,7 +37,7 @@ class Empty(proto.Message):
                 pos += 1
                 if tag > 0x7F:
                     tag, pos = wire.read_uint32(data, start)
-                pos = wire.keep(values, data, start, end, depth, self._tags)
+                pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 from remotemedia.protojson import FieldMaskMixin
 
 __all__ = ["FieldMask"]
@@ -35,12 +35,12 @@ class FieldMask(FieldMaskMixin, proto.Message):
                 part = b"\x0a" + wire.varint(len(text))
                 out += (part, text)
                 size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A}
+    _tags = frozenset([0x0A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -66,10 +66,10 @@ class FieldMask(FieldMaskMixin, proto.Message):
                     if tag == 0x0A:  # paths
                         values.setdefault("paths", []).append(data[pos:stop].decode())
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

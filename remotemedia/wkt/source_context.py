@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 
 __all__ = ["SourceContext"]
 
@@ -33,12 +33,12 @@ class SourceContext(proto.Message):
             part = b"\x0a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A}
+    _tags = frozenset([0x0A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -64,10 +64,10 @@ class SourceContext(proto.Message):
                     if tag == 0x0A:  # file_name
                         values["file_name"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

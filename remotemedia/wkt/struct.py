@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 from remotemedia.protojson import ListValueMixin, StructMixin, ValueMixin
 
 __all__ = ["ListValue", "NullValue", "Struct", "Value"]
@@ -49,12 +49,12 @@ class Struct(StructMixin, proto.Message):
                 length += wire.message(out, b"\x12", item, Value, "Struct.fields")
                 out[index] = part = b"\x0a" + wire.varint(length)
                 size += len(part) + length
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A}
+    _tags = frozenset([0x0A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -78,18 +78,22 @@ class Struct(StructMixin, proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # fields
-                        entry = self._decode_fields(data, pos, stop, depth - 1)
+                        entry = (
+                            self._decode_fields(data, pos, stop, depth - 1)
+                            if pos < stop or depth < 1
+                            else {}
+                        )
                         if "_unknown" in entry:
-                            wire.put_away(values, data, start, stop)
+                            unknown.put_away(values, data, start, stop)
                         else:
                             key = entry.get("key", "")
                             item = entry["value"] if "value" in entry else Value()
                             values.setdefault("fields", {})[key] = item
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -119,14 +123,17 @@ class Struct(StructMixin, proto.Message):
                 if tag == 0x0A:  # key
                     values["key"] = data[pos:stop].decode()
                 elif tag == 0x12:  # value
-                    values["value"] = wire.embedded(
-                        Value, data, pos, stop, depth, values.get("value")
-                    )
+                    if "value" in values:
+                        stop = wire.merge(
+                            values["value"], data, tag, pos, stop, end, depth
+                        )
+                    else:
+                        values["value"] = wire.embedded(Value, data, pos, stop, depth)
                 else:
-                    stop = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
                 pos = stop
             else:
-                pos = wire.keep(values, data, start, end, depth, (0x0A, 0x12))
+                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         return values
@@ -194,12 +201,12 @@ class Value(ValueMixin, proto.Message):
             size += wire.message(out, b"\x2a", value, Struct, "Value.struct_value")
         if (value := values.get("list_value")) is not None:  # 6
             size += wire.message(out, b"\x32", value, ListValue, "Value.list_value")
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08, 0x11, 0x1A, 0x20, 0x2A, 0x32}
+    _tags = frozenset([0x08, 0x11, 0x1A, 0x20, 0x2A, 0x32])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -233,31 +240,41 @@ class Value(ValueMixin, proto.Message):
                             values.pop(other, None)
                         values["string_value"] = data[pos:stop].decode()
                     elif tag == 0x2A:  # struct_value
-                        for other in (
-                            "null_value",
-                            "number_value",
-                            "string_value",
-                            "bool_value",
-                            "list_value",
-                        ):
-                            values.pop(other, None)
-                        values["struct_value"] = wire.embedded(
-                            Struct, data, pos, stop, depth, values.get("struct_value")
-                        )
+                        if "struct_value" in values:
+                            stop = wire.merge(
+                                values["struct_value"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in (
+                                "null_value",
+                                "number_value",
+                                "string_value",
+                                "bool_value",
+                                "list_value",
+                            ):
+                                values.pop(other, None)
+                            values["struct_value"] = wire.embedded(
+                                Struct, data, pos, stop, depth
+                            )
                     elif tag == 0x32:  # list_value
-                        for other in (
-                            "null_value",
-                            "number_value",
-                            "string_value",
-                            "bool_value",
-                            "struct_value",
-                        ):
-                            values.pop(other, None)
-                        values["list_value"] = wire.embedded(
-                            ListValue, data, pos, stop, depth, values.get("list_value")
-                        )
+                        if "list_value" in values:
+                            stop = wire.merge(
+                                values["list_value"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            for other in (
+                                "null_value",
+                                "number_value",
+                                "string_value",
+                                "bool_value",
+                                "struct_value",
+                            ):
+                                values.pop(other, None)
+                            values["list_value"] = wire.embedded(
+                                ListValue, data, pos, stop, depth
+                            )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -285,7 +302,7 @@ class Value(ValueMixin, proto.Message):
                             values.pop(other, None)
                         values["bool_value"] = value != 0
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 elif kind == 1:
                     stop = pos + 8
                     if tag == 0x11:  # number_value
@@ -299,10 +316,10 @@ class Value(ValueMixin, proto.Message):
                             values.pop(other, None)
                         values["number_value"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -329,12 +346,12 @@ class ListValue(ListValueMixin, proto.Message):
         if (value := values.get("values")) is not None:  # 1
             for item in wire.items(value, "ListValue.values"):
                 size += wire.message(out, b"\x0a", item, Value, "ListValue.values")
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A}
+    _tags = frozenset([0x0A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -358,14 +375,15 @@ class ListValue(ListValueMixin, proto.Message):
                     if stop > end:
                         raise wire.DecodeError(wire.TRUNCATED)
                     if tag == 0x0A:  # values
-                        values.setdefault("values", []).append(
-                            wire.embedded(Value, data, pos, stop, depth)
+                        items = values.setdefault("values", [])
+                        stop = wire.embedded_list(
+                            items, Value, data, tag, pos, stop, end, depth
                         )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 from remotemedia.native import TimestampMixin
 
 __all__ = ["Timestamp"]
@@ -41,12 +41,12 @@ class Timestamp(TimestampMixin, proto.Message):
             part = b"\x10" + wire.int32(value, "Timestamp.nanos")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08, 0x10}
+    _tags = frozenset([0x08, 0x10])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -77,9 +77,9 @@ class Timestamp(TimestampMixin, proto.Message):
                             value if value < 0x8000_0000 else wire.signed32(value)
                         )
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

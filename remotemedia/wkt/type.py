@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 from remotemedia.wkt.any import Any
 from remotemedia.wkt.source_context import SourceContext
 
@@ -136,12 +136,12 @@ class Type(proto.Message):
             part = b"\x3a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x30, 0x3A}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x30, 0x3A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -167,28 +167,36 @@ class Type(proto.Message):
                     if tag == 0x0A:  # name
                         values["name"] = data[pos:stop].decode()
                     elif tag == 0x12:  # fields
-                        values.setdefault("fields", []).append(
-                            wire.embedded(Field, data, pos, stop, depth)
+                        items = values.setdefault("fields", [])
+                        stop = wire.embedded_list(
+                            items, Field, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x1A:  # oneofs
                         values.setdefault("oneofs", []).append(data[pos:stop].decode())
                     elif tag == 0x22:  # options
-                        values.setdefault("options", []).append(
-                            wire.embedded(Option, data, pos, stop, depth)
+                        items = values.setdefault("options", [])
+                        stop = wire.embedded_list(
+                            items, Option, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x2A:  # source_context
-                        values["source_context"] = wire.embedded(
-                            SourceContext,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("source_context"),
-                        )
+                        if "source_context" in values:
+                            stop = wire.merge(
+                                values["source_context"],
+                                data,
+                                tag,
+                                pos,
+                                stop,
+                                end,
+                                depth,
+                            )
+                        else:
+                            values["source_context"] = wire.embedded(
+                                SourceContext, data, pos, stop, depth
+                            )
                     elif tag == 0x3A:  # edition
                         values["edition"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -198,9 +206,9 @@ class Type(proto.Message):
                     if tag == 0x30:  # syntax
                         values["syntax"] = Syntax._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -305,12 +313,12 @@ class Field(proto.Message):
             part = b"\x5a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08, 0x10, 0x18, 0x22, 0x32, 0x38, 0x40, 0x4A, 0x52, 0x5A}
+    _tags = frozenset([0x08, 0x10, 0x18, 0x22, 0x32, 0x38, 0x40, 0x4A, 0x52, 0x5A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -338,15 +346,16 @@ class Field(proto.Message):
                     elif tag == 0x32:  # type_url
                         values["type_url"] = data[pos:stop].decode()
                     elif tag == 0x4A:  # options
-                        values.setdefault("options", []).append(
-                            wire.embedded(Option, data, pos, stop, depth)
+                        items = values.setdefault("options", [])
+                        stop = wire.embedded_list(
+                            items, Option, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x52:  # json_name
                         values["json_name"] = data[pos:stop].decode()
                     elif tag == 0x5A:  # default_value
                         values["default_value"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -368,9 +377,9 @@ class Field(proto.Message):
                     elif tag == 0x40:  # packed
                         values["packed"] = value != 0
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -440,12 +449,12 @@ class Enum(proto.Message):
             part = b"\x32" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12, 0x1A, 0x22, 0x28, 0x32}
+    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x28, 0x32])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -471,26 +480,34 @@ class Enum(proto.Message):
                     if tag == 0x0A:  # name
                         values["name"] = data[pos:stop].decode()
                     elif tag == 0x12:  # enumvalue
-                        values.setdefault("enumvalue", []).append(
-                            wire.embedded(EnumValue, data, pos, stop, depth)
+                        items = values.setdefault("enumvalue", [])
+                        stop = wire.embedded_list(
+                            items, EnumValue, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x1A:  # options
-                        values.setdefault("options", []).append(
-                            wire.embedded(Option, data, pos, stop, depth)
+                        items = values.setdefault("options", [])
+                        stop = wire.embedded_list(
+                            items, Option, data, tag, pos, stop, end, depth
                         )
                     elif tag == 0x22:  # source_context
-                        values["source_context"] = wire.embedded(
-                            SourceContext,
-                            data,
-                            pos,
-                            stop,
-                            depth,
-                            values.get("source_context"),
-                        )
+                        if "source_context" in values:
+                            stop = wire.merge(
+                                values["source_context"],
+                                data,
+                                tag,
+                                pos,
+                                stop,
+                                end,
+                                depth,
+                            )
+                        else:
+                            values["source_context"] = wire.embedded(
+                                SourceContext, data, pos, stop, depth
+                            )
                     elif tag == 0x32:  # edition
                         values["edition"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -500,9 +517,9 @@ class Enum(proto.Message):
                     if tag == 0x28:  # syntax
                         values["syntax"] = Syntax._from_wire(value)
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -546,12 +563,12 @@ class EnumValue(proto.Message):
         if (value := values.get("options")) is not None:  # 3
             for item in wire.items(value, "EnumValue.options"):
                 size += wire.message(out, b"\x1a", item, Option, "EnumValue.options")
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x10, 0x1A}
+    _tags = frozenset([0x0A, 0x10, 0x1A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -577,11 +594,12 @@ class EnumValue(proto.Message):
                     if tag == 0x0A:  # name
                         values["name"] = data[pos:stop].decode()
                     elif tag == 0x1A:  # options
-                        values.setdefault("options", []).append(
-                            wire.embedded(Option, data, pos, stop, depth)
+                        items = values.setdefault("options", [])
+                        stop = wire.embedded_list(
+                            items, Option, data, tag, pos, stop, end, depth
                         )
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 elif kind == 0:
                     value = data[pos]
@@ -593,9 +611,9 @@ class EnumValue(proto.Message):
                             value if value < 0x8000_0000 else wire.signed32(value)
                         )
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -632,12 +650,12 @@ class Option(proto.Message):
             size += len(part) + len(text)
         if (value := values.get("value")) is not None:  # 2
             size += wire.message(out, b"\x12", value, Any, "Option.value")
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A, 0x12}
+    _tags = frozenset([0x0A, 0x12])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -663,14 +681,17 @@ class Option(proto.Message):
                     if tag == 0x0A:  # name
                         values["name"] = data[pos:stop].decode()
                     elif tag == 0x12:  # value
-                        values["value"] = wire.embedded(
-                            Any, data, pos, stop, depth, values.get("value")
-                        )
+                        if "value" in values:
+                            stop = wire.merge(
+                                values["value"], data, tag, pos, stop, end, depth
+                            )
+                        else:
+                            values["value"] = wire.embedded(Any, data, pos, stop, depth)
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, wire
+from remotemedia import proto, unknown, wire
 from remotemedia.native import WrapperMixin
 
 __all__ = [
@@ -43,12 +43,12 @@ class DoubleValue(WrapperMixin, proto.Message):
             part = b"\x09" + payload
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x09}
+    _tags = frozenset([0x09])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -68,10 +68,10 @@ class DoubleValue(WrapperMixin, proto.Message):
                     if tag == 0x09:  # value
                         values["value"] = wire.read_double(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -99,12 +99,12 @@ class FloatValue(WrapperMixin, proto.Message):
             part = b"\x0d" + payload
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0D}
+    _tags = frozenset([0x0D])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -124,10 +124,10 @@ class FloatValue(WrapperMixin, proto.Message):
                     if tag == 0x0D:  # value
                         values["value"] = wire.read_float(data, pos)[0]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -155,12 +155,12 @@ class Int64Value(WrapperMixin, proto.Message):
             part = b"\x08" + wire.int64(value, "Int64Value.value")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08}
+    _tags = frozenset([0x08])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -187,9 +187,9 @@ class Int64Value(WrapperMixin, proto.Message):
                             else wire.signed64(value)
                         )
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -217,12 +217,12 @@ class UInt64Value(WrapperMixin, proto.Message):
             part = b"\x08" + wire.uint64(value, "UInt64Value.value")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08}
+    _tags = frozenset([0x08])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -245,9 +245,9 @@ class UInt64Value(WrapperMixin, proto.Message):
                     if tag == 0x08:  # value
                         values["value"] = value
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -275,12 +275,12 @@ class Int32Value(WrapperMixin, proto.Message):
             part = b"\x08" + wire.int32(value, "Int32Value.value")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08}
+    _tags = frozenset([0x08])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -305,9 +305,9 @@ class Int32Value(WrapperMixin, proto.Message):
                             value if value < 0x8000_0000 else wire.signed32(value)
                         )
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -335,12 +335,12 @@ class UInt32Value(WrapperMixin, proto.Message):
             part = b"\x08" + wire.uint32(value, "UInt32Value.value")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08}
+    _tags = frozenset([0x08])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -363,9 +363,9 @@ class UInt32Value(WrapperMixin, proto.Message):
                     if tag == 0x08:  # value
                         values["value"] = value & 0xFFFF_FFFF
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -393,12 +393,12 @@ class BoolValue(WrapperMixin, proto.Message):
             part = b"\x08" + wire.bool_(value, "BoolValue.value")
             out.append(part)
             size += len(part)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x08}
+    _tags = frozenset([0x08])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -421,9 +421,9 @@ class BoolValue(WrapperMixin, proto.Message):
                     if tag == 0x08:  # value
                         values["value"] = value != 0
                     else:
-                        pos = wire.keep(values, data, start, end, depth, self._tags)
+                        pos = unknown.keep(values, data, start, end, depth, self._tags)
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -452,12 +452,12 @@ class StringValue(WrapperMixin, proto.Message):
             part = b"\x0a" + wire.varint(len(text))
             out += (part, text)
             size += len(part) + len(text)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A}
+    _tags = frozenset([0x0A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -483,10 +483,10 @@ class StringValue(WrapperMixin, proto.Message):
                     if tag == 0x0A:  # value
                         values["value"] = data[pos:stop].decode()
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:
@@ -517,12 +517,12 @@ class BytesValue(WrapperMixin, proto.Message):
             part = b"\x0a" + wire.varint(len(blob))
             out += (part, blob)
             size += len(part) + len(blob)
-        if unknown := values.get("_unknown"):
-            out.append(unknown)
-            size += len(unknown)
+        if kept := values.get("_unknown"):
+            out.append(kept)
+            size += len(kept)
         return size
 
-    _tags = {0x0A}
+    _tags = frozenset([0x0A])
 
     def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
         values = self._values
@@ -548,10 +548,10 @@ class BytesValue(WrapperMixin, proto.Message):
                     if tag == 0x0A:  # value
                         values["value"] = data[pos:stop]
                     else:
-                        stop = wire.keep(values, data, start, end, depth, self._tags)
+                        stop = unknown.keep(values, data, start, end, depth, self._tags)
                     pos = stop
                 else:
-                    pos = wire.keep(values, data, start, end, depth, self._tags)
+                    pos = unknown.keep(values, data, start, end, depth, self._tags)
             if pos > end:
                 raise wire.DecodeError(wire.TRUNCATED)
         except wire.FAULTS as error:

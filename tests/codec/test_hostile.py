@@ -7,31 +7,28 @@ held by a guard that only a runaway reaches.
 
 from __future__ import annotations
 
-import sys
 import time
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from remotemedia.v1 import AudioBuffer, ChunkResult, PipelineManifest, StreamRequest
+from remotemedia.v1 import AudioBuffer, StreamRequest
 from remotemedia.wire import DecodeError
+from tests.codec.attacks import ATTACKS
 from tests.codec.records import (
     START_GROUP,
     delimited,
-    group,
-    integer,
     nested_groups,
     tag,
     varint,
 )
+from tests.codec.work import lines_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     import betterproto
-    from _typeshed import TraceFunction
 
     from tests.codec.values import Pair
 
@@ -40,53 +37,6 @@ if TYPE_CHECKING:
 GUARD_SECONDS = 8.0
 
 
-def repeated(record: bytes) -> Callable[[int], bytes]:
-    """Return a maker of `size` bytes that are one record over and over."""
-    return lambda size: record * (size // len(record))
-
-
-ATTACKS: dict[str, tuple[type[betterproto.Message], Callable[[int], bytes]]] = {
-    "unknown varints": (AudioBuffer, repeated(integer(15, 1))),
-    "unknown strings": (AudioBuffer, repeated(delimited(15, b"ab"))),
-    "unknown fixed32": (AudioBuffer, repeated(tag(15, 5) + b"abcd")),
-    "unknown groups": (AudioBuffer, repeated(group(15))),
-    "groups 100 deep": (AudioBuffer, repeated(nested_groups(15, 100))),
-    "one number over and over": (AudioBuffer, repeated(integer(2, 1))),
-    "known and unknown in turn": (
-        AudioBuffer,
-        repeated(integer(2, 1) + group(15)),
-    ),
-    "wrong wire types": (AudioBuffer, repeated(integer(1, 1))),
-    "empty list elements": (PipelineManifest, repeated(delimited(3, b""))),
-    "one submessage over and over": (StreamRequest, repeated(delimited(2, b""))),
-    "oneof members in turn": (
-        StreamRequest,
-        repeated(delimited(1, b"") + delimited(2, b"")),
-    ),
-    "a submessage that grows a list": (
-        StreamRequest,
-        repeated(delimited(1, delimited(1, delimited(3, b"")))),
-    ),
-    "a submessage that grows unknown fields": (
-        StreamRequest,
-        repeated(delimited(1, delimited(1, integer(15, 1)))),
-    ),
-    "empty map entries": (ChunkResult, repeated(delimited(3, b""))),
-    "map entries with unknown fields": (
-        ChunkResult,
-        repeated(delimited(3, integer(9, 1))),
-    ),
-    "map values that are merged": (
-        ChunkResult,
-        lambda size: delimited(2, repeated(delimited(2, integer(15, 1)))(size)),
-    ),
-    "different map keys": (
-        ChunkResult,
-        lambda size: b"".join(
-            delimited(3, delimited(1, b"%07d" % number)) for number in range(size // 11)
-        ),
-    ),
-}
 every_attack = pytest.mark.parametrize(
     ("message", "make"), ATTACKS.values(), ids=ATTACKS
 )
@@ -129,25 +79,6 @@ def test_memory_stays_in_proportion(
         tracemalloc.stop()
     # An empty list element costs two bytes on the wire and a Python object here.
     assert peak < 400 * len(data)
-
-
-def lines_run(action: Callable[[], object]) -> int:
-    """Count the lines of Python that an action runs."""
-    lines = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> TraceFunction:
-        del frame, argument
-        nonlocal lines
-        lines += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        action()
-    finally:
-        sys.settrace(before)
-    return lines
 
 
 REFUSED = {
