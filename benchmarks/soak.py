@@ -32,9 +32,10 @@ import numpy as np
 
 from benchmarks.chaos import REASON
 from remotemedia import AudioBuffer, PipelineStream, RemoteMediaClient, RemoteMediaError
-from remotemedia.call import Call, ResponseStream
+from remotemedia.call import Call
 from remotemedia.channel import Channel
 from remotemedia.inbox import Inbox
+from remotemedia.responses import ResponseStream
 
 MANIFEST = {
     "version": "v1",

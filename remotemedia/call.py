@@ -1,7 +1,8 @@
 """One call, driven over grpclib.
 
 A call is two halves. The *writer* is a task of the call's own: it connects,
-sends the request headers, and sends what the caller's iterable yields. The
+sends the request headers, and sends what the caller's iterable yields. (A single
+request that can be sent without waiting for anything needs no task.) The
 *reader* is whoever awaits the response: it takes whole messages out of an
 inbox that the connection fills. HTTP/2 flow control is the only read-ahead:
 what was not read is not acknowledged, so a slow reader slows the peer.
@@ -34,6 +35,7 @@ from typing import (
     Generic,
     Protocol,
     TypeVar,
+    cast,
     runtime_checkable,
 )
 
@@ -54,8 +56,6 @@ from remotemedia.status import (
 )
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from grpclib.client import Stream as ClientStream
     from typing_extensions import Self
 
@@ -143,17 +143,30 @@ class Call(Generic[RequestT, ResponseT]):
         self._error: BaseException | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._sent = 0
+        self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the writer and the clock."""
+        """Start the clock, and the writer unless there is nothing to wait for."""
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self._writer = self.loop.create_task(self._write())
         if self._timeout is not None:
             self._timers["deadline"] = self.loop.call_later(
                 self._timeout, self._on_deadline
             )
         if self._idle_timeout is not None:
             self._watch_idle(self._idle_timeout, 0)
+        self._stream._wrapper = _Termination(self._on_terminated)
+        if self._cardinality.client_streaming:
+            self._writer = self.loop.create_task(self._write(self._requests))
+            return
+        try:
+            (request,) = cast("Iterable[RequestT]", self._requests)
+            data = self._encoded(request)
+            is_sent = self._sent_at_once(data)
+        except Exception as error:  # noqa: BLE001 - raised by the reader
+            self._fail(error)
+        else:
+            if not is_sent:
+                self._writer = self.loop.create_task(self._write(data))
 
     def stop(self) -> None:
         """End everything: the peer sees a reset, unless the call was over."""
@@ -165,13 +178,15 @@ class Call(Generic[RequestT, ResponseT]):
             self._is_stopped = True
             self._halt()
             self._inbox.eof()
+            # What was sent may be large, and the call may wait long to be collected.
+            self._requests = ()
             if self._is_open:
                 self._stream._release_stream()
 
     async def close(self) -> None:
         """End everything, and wait until the caller's iterable is closed."""
         self.stop()
-        if not self._writer.done():
+        if self._writer is not None and not self._writer.done():
             await asyncio.wait({self._writer}, timeout=_CLOSE_GRACE_S)
 
     async def read(self) -> ResponseT | None:
@@ -212,17 +227,32 @@ class Call(Generic[RequestT, ResponseT]):
 
     # -- the writer
 
-    async def _write(self) -> None:
+    def _sent_at_once(self, data: bytes) -> bool:
+        """Whether the one request could be sent without waiting for anything."""
+        # Of a channel of ours.
+        send_now: Callable[[bytes], bool] | None
+        send_now = getattr(self._stream, "send_now", None)
+        if send_now is None or not send_now(data):
+            return False
+        self._take_over()
+        self._sent = 1
+        return True
+
+    async def _write(
+        self, requests: AsyncIterable[RequestT] | Iterable[RequestT] | bytes
+    ) -> None:
         try:
             try:
                 await self._open()
             except BaseException:
-                await _close(self._requests)
+                await _close(requests)
                 raise
-            if isinstance(self._requests, AsyncIterable):
-                await self._send_async(self._requests)
+            if isinstance(requests, bytes):
+                await self._send(requests, end=True)
+            elif isinstance(requests, AsyncIterable):
+                await self._send_async(requests)
             else:
-                await self._send_plain(self._requests)
+                await self._send_plain(requests)
         except asyncio.CancelledError as error:
             if self._is_stopped or self._error is not None or self._has_ended():
                 raise
@@ -232,7 +262,6 @@ class Call(Generic[RequestT, ResponseT]):
 
     async def _open(self) -> None:
         stream = self._stream
-        stream._wrapper = _Termination(self._on_terminated)
         try:
             await stream.send_request()
         except NoAvailableStreamIDError as error:
@@ -247,18 +276,12 @@ class Call(Generic[RequestT, ResponseT]):
             raise not_connected(error) from error
         except StreamTerminatedError as error:
             raise terminated(error) from error
-        # grpclib's `send_request` does not wait after it registered the stream,
-        # so no frame has come in yet, and the buffer can still be replaced.
-        transport = stream._stream
-        self._inbox.acknowledge = transport.buffer._ack_callback
-        transport.buffer = self._inbox  # type: ignore[assignment]  # takes its place
-        self._transport = transport
-        self._opened = self.loop.time()
-        self._is_open = True
+        self._take_over()
+        connection = self._transport.connection
         if self._cardinality.client_streaming:
             # There may be nothing else to send for long.
-            transport.connection.flush()
-        if not stream._channel._connected or transport.connection.is_closing():
+            connection.flush()
+        if not stream._channel._connected or connection.is_closing():
             # The connection ended before grpclib knew of the stream.
             raise CallError(
                 Status.UNAVAILABLE,
@@ -266,12 +289,22 @@ class Call(Generic[RequestT, ResponseT]):
                 is_refused=True,
             )
 
+    def _take_over(self) -> None:
+        # grpclib does not wait after it registered the stream, so no frame has come
+        # in yet, and the buffer can still be replaced.
+        transport = self._stream._stream
+        self._inbox.acknowledge = transport.buffer._ack_callback
+        transport.buffer = self._inbox  # type: ignore[assignment]  # takes its place
+        self._transport = transport
+        self._opened = self.loop.time()
+        self._is_open = True
+
     async def _send_async(self, requests: AsyncIterable[RequestT]) -> None:
         iterator = requests.__aiter__()
         sent = 0
         try:
             async for request in iterator:
-                await self._send(request)
+                await self._send(self._encoded(request))
                 sent += 1
                 if sent % _MESSAGES_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
@@ -280,21 +313,17 @@ class Call(Generic[RequestT, ResponseT]):
         await self._half_close()
 
     async def _send_plain(self, requests: Iterable[RequestT]) -> None:
-        if not self._cardinality.client_streaming:
-            for request in requests:
-                await self._send(request, end=True)
-            return
         iterator = iter(requests)
         try:
             for sent, request in enumerate(iterator, 1):
-                await self._send(request)
+                await self._send(self._encoded(request))
                 if sent % _MESSAGES_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
         finally:
             await _close(iterator)
         await self._half_close()
 
-    async def _send(self, request: RequestT, *, end: bool = False) -> None:
+    def _encoded(self, request: RequestT) -> bytes:
         data = request.SerializeToString()
         if self._max_send_bytes is not None and len(data) > self._max_send_bytes:
             raise CallError(
@@ -304,10 +333,11 @@ class Call(Generic[RequestT, ResponseT]):
                 "raise the limit here and at the service",
                 unprocessed=not self._cardinality.client_streaming,
             )
+        return PREFIX.pack(0, len(data)) + data
+
+    async def _send(self, data: bytes, *, end: bool = False) -> None:
         try:
-            await self._transport.send_data(
-                PREFIX.pack(0, len(data)) + data, end_stream=end
-            )
+            await self._transport.send_data(data, end_stream=end)
         except _WRITE_ERRORS:
             self._check_open()
             raise
@@ -408,8 +438,9 @@ class Call(Generic[RequestT, ResponseT]):
         if self._is_open and self._transport.closable:
             self._transport.reset_nowait(ErrorCodes.CANCEL)
             self._transport.connection.stream_close_waiter.set()
-        if self._writer is not asyncio.current_task(self.loop):
-            self._writer.cancel()
+        writer = self._writer
+        if writer is not None and writer is not asyncio.current_task(self.loop):
+            writer.cancel()
 
     def _check_headers(self) -> None:
         self._headers_checked = True
@@ -431,76 +462,3 @@ async def _close(iterable: object) -> None:
         await iterable.aclose()
     elif isinstance(iterable, Generator):
         iterable.close()
-
-
-class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
-    """The responses of a streaming call: an asynchronous generator of them.
-
-    The call begins with the first response that is asked for. It ends, and the peer
-    sees it reset, as the iteration ends, fails or is cancelled, with ``aclose()``,
-    and as nothing refers to this object any more.
-    """
-
-    def __init__(self, call: Call[RequestT, ResponseT]) -> None:
-        self._call = call
-        self._is_started = False
-        self._is_closed = False
-
-    async def read(self) -> ResponseT | None:
-        """The next response, or None after the last; it can be cancelled and repeated.
-
-        Raises:
-            CallError: the call failed. Every response that came before is
-                delivered first.
-            BaseException: what the caller's iterable raised.
-        """
-        if self._is_closed:
-            return None
-        if not self._is_started:
-            self._is_started = True
-            self._call.start()
-        return await self._call.read()
-
-    def stop(self) -> None:
-        """End the call at once; ``aclose`` also waits for the caller's iterable."""
-        if self._is_started:
-            self._call.stop()
-
-    async def aclose(self) -> None:
-        """End the call, and close the caller's iterable."""
-        if not self._is_closed:
-            self._is_closed = True
-            if self._is_started:
-                await self._call.close()
-
-    async def __anext__(self) -> ResponseT:
-        try:
-            response = await self.read()
-        except BaseException:
-            await self.aclose()
-            raise
-        if response is None:
-            await self.aclose()
-            raise StopAsyncIteration
-        return response
-
-    async def asend(self, value: None) -> ResponseT:
-        """As ``__anext__``: a call takes nothing from its reader."""
-        return await self.__anext__()
-
-    async def athrow(
-        self,
-        typ: type[BaseException] | BaseException,
-        val: object = None,
-        tb: TracebackType | None = None,
-    ) -> ResponseT:
-        """End the call, and raise the exception."""
-        await self.aclose()
-        raise typ
-
-    def __del__(self) -> None:
-        # Garbage may be collected anywhere; a call is stopped in its own loop.
-        if self._is_started and not self._is_closed:
-            loop = self._call.loop
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._call.stop)

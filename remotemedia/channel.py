@@ -9,20 +9,29 @@ import re
 import weakref
 from dataclasses import dataclass
 from ssl import SSLContext, create_default_context
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from grpclib.client import Channel as GrpclibChannel
 from grpclib.client import Handler
+from grpclib.client import Stream as GrpclibRequest
 from grpclib.config import Configuration
-from grpclib.protocol import (
-    H2Protocol,
-)
+from grpclib.encoding.base import GRPC_CONTENT_TYPE
+from grpclib.metadata import USER_AGENT, Deadline, encode_metadata, encode_timeout
+from grpclib.protocol import H2Protocol
+from multidict import MultiDict
 
 from remotemedia.bounded import bounded
-from remotemedia.connection import Protocol
+from remotemedia.connection import Protocol, Stream
 
 if TYPE_CHECKING:
-    pass
+    from grpclib.const import Cardinality
+    from grpclib.metadata import _Metadata
+
+    from remotemedia.http2 import Headers
+    from remotemedia.rpc import MetadataLike
+
+SendT = TypeVar("SendT")
+ReceiveT = TypeVar("ReceiveT")
 
 # The connection's window is that of many streams, and is opened again as bytes
 # arrive; a stream's, as they are read.
@@ -153,9 +162,61 @@ class Channel(GrpclibChannel):
         self._is_closed = False
         self._home = _here()
         self._connecting: asyncio.Future[H2Protocol] | None = None
+        self._headers: dict[str, Headers] = {}
         self._failures = 0
         self._last_failure: Exception | None = None
         self._next_attempt = 0.0
+
+    def request(
+        self,
+        name: str,
+        cardinality: Cardinality,
+        request_type: type[SendT],
+        reply_type: type[ReceiveT],
+        *,
+        timeout: float | None = None,
+        deadline: Deadline | None = None,
+        metadata: MetadataLike | None = None,
+    ) -> Request[SendT, ReceiveT]:
+        """Prepare a call; as grpclib's."""
+        if timeout is not None:
+            end = Deadline.from_timeout(timeout)
+            deadline = end if deadline is None else min(end, deadline)
+        return Request(
+            self,
+            name,
+            cast("_Metadata", MultiDict(metadata or ())),
+            cardinality,
+            request_type,
+            reply_type,
+            codec=self._codec,
+            status_details_codec=self._status_details_codec,
+            dispatch=self.__dispatch__,
+            deadline=deadline,
+        )
+
+    def headers(self, path: str) -> Headers:
+        """What all calls of a method say alike."""
+        headers = self._headers.get(path)
+        if headers is None:
+            headers = self._headers[path] = (
+                (":method", "POST"),
+                (":scheme", self._scheme),
+                (":path", path),
+                (":authority", self._authority),
+                ("te", "trailers"),
+                ("content-type", GRPC_CONTENT_TYPE),
+                ("user-agent", USER_AGENT),
+            )
+        return headers
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """The connection, if a call can be made over it at once."""
+        protocol = self._protocol
+        if isinstance(protocol, Protocol) and self._connected and self.is_at_home:
+            return protocol
+        return None
 
     async def __connect__(self) -> H2Protocol:
         """The connection that a new call goes over."""
@@ -255,6 +316,36 @@ class Channel(GrpclibChannel):
                 protocol.processor.close()
             raise
         return protocol
+
+
+class Request(GrpclibRequest[SendT, ReceiveT]):
+    """grpclib's call, with a short way for a request that need not wait."""
+
+    _channel: Channel
+    _stream: Stream
+
+    def send_now(self, message: bytes) -> bool:
+        """Send headers and the one message; False, and nothing, if it has to wait."""
+        protocol = self._channel.protocol
+        # Listeners to grpclib's events are coroutines.
+        if protocol is None or self._dispatch._listeners:
+            return False
+        own_headers = list(encode_metadata(self._metadata))
+        if self._deadline is not None:
+            timeout = encode_timeout(self._deadline.time_remaining())
+            own_headers.insert(0, ("grpc-timeout", timeout))
+        stream = protocol.retirable.own_connection.create_stream(wrapper=self._wrapper)
+        release = stream.send_now(
+            self._channel.headers(self._method_name),
+            own_headers,
+            message,
+            protocol.retirable,
+        )
+        if release is None:
+            return False
+        self._stream = stream
+        self._release_stream = release
+        return True
 
 
 def tls_context(ssl: bool | SSLContext) -> SSLContext | None:

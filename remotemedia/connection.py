@@ -27,7 +27,7 @@ from h2.events import (
     StreamReset,
     WindowUpdated,
 )
-from h2.exceptions import TooManyStreamsError
+from h2.exceptions import ProtocolError, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
@@ -39,10 +39,14 @@ if TYPE_CHECKING:
     from grpclib.config import Configuration
     from h2.config import H2Configuration
 
+    from remotemedia.http2 import Headers
+
 # The connection's window is opened again in steps of this size.
 _ARRIVED_STEP_BYTES = 1024 * 1024
 # What is written in one turn of the loop goes out together, up to this size.
-_WRITE_BYTES = 1024
+_WRITE_BYTES = 64 * 1024
+# Requests are small, and the peer can work on the first while more are made.
+_REQUESTS_BYTES = 1024
 _FRAME_BYTES = 64 * 1024
 """The largest frame that the peer may send."""
 _SETTINGS = b"\x04"
@@ -179,13 +183,17 @@ class Connection(GrpclibConnection):
         if self.http2.outgoing_bytes and not self.is_closing():
             self._transport.write(self.http2.take_outgoing())
 
-    def flush_soon(self) -> None:
+    def flush_soon(self, at_most_bytes: int = _WRITE_BYTES) -> None:
         """Write it at the end of this turn of the loop, or now if it is much."""
-        if self.http2.outgoing_bytes >= _WRITE_BYTES:
+        if self.http2.outgoing_bytes >= at_most_bytes:
             self.flush()
         elif not self._will_flush:
             self._will_flush = True
             self._loop.call_soon(self.flush)
+
+    def flush_after_end(self) -> None:
+        """Write it, after the last of a call: soon, or now if no other may come."""
+        self.flush_soon(0 if self.calls == 1 else _REQUESTS_BYTES)
 
     def close(self) -> None:
         """Close, after what is to be sent has been written."""
@@ -265,23 +273,48 @@ class Stream(GrpclibStream):
         """
         if end_stream:
             return await super().send_request(headers, True, _processor=_processor)
-        shared: list[tuple[str, str]] = []
-        own: list[tuple[str, str]] = []
-        for header in headers:
-            (shared if header[0] in _SHARED_HEADERS else own).append(header)
-        block = tuple(shared)
+        shared = tuple(header for header in headers if header[0] in _SHARED_HEADERS)
+        own = [header for header in headers if header[0] not in _SHARED_HEADERS]
         connection = self.connection
         while True:
             if not connection.write_ready.is_set():
                 await self._waiting_to_open(connection.write_ready)
             try:
-                stream_id = self._h2_connection.send_request(block, own)
+                stream_id = self._h2_connection.send_request(shared, own)
             except TooManyStreamsError:
                 connection.stream_close_waiter.clear()
                 await self._waiting_to_open(connection.stream_close_waiter)
             else:
                 self.init_stream(stream_id, connection)
                 return _processor.register(self)
+
+    def send_now(
+        self,
+        headers: Headers,
+        own_headers: list[tuple[str, str]],
+        data: bytes,
+        processor: Processor,
+    ) -> Callable[[], None] | None:
+        """Open the stream and send all there is to send, if it can go out now.
+
+        Returns:
+            What to call when the stream is over; None if there is something to wait
+            for, and nothing was done.
+        """
+        connection = self.connection
+        http2 = self._h2_connection
+        if not connection.write_ready.is_set() or not http2.takes(len(data)):
+            return None
+        try:
+            stream_id = http2.send_request(headers, own_headers)
+        except ProtocolError:
+            # The long way says what it is.
+            return None
+        self.init_stream(stream_id, connection)
+        release = processor.register(self)
+        http2.send_part(stream_id, memoryview(data), end_stream=True)
+        connection.flush_after_end()
+        return release
 
     async def _waiting_to_open(self, event: asyncio.Event) -> None:
         opening = self.connection.opening
@@ -303,9 +336,8 @@ class Stream(GrpclibStream):
             sent = self._h2_connection.send_part(
                 self.number, view, end_stream=end_stream
             )
-            if end_stream and connection.calls == 1:
-                # Nothing else is about to go out.
-                connection.flush()
+            if end_stream:
+                connection.flush_after_end()
             else:
                 connection.flush_soon()
             view = view[sent:]
@@ -346,7 +378,7 @@ class Processor(EventsProcessor):
     ) -> None:
         super().__init__(handler, connection)
         self.closed: str = ""
-        self._own_connection = connection
+        self.own_connection: Connection = connection
         self._greeted = greeted
         self._is_retired = False
 
@@ -372,14 +404,14 @@ class Processor(EventsProcessor):
         stream = self.streams.get(event.stream_id)
         if stream is not None:
             stream.buffer.add(event.data, size)
-        self._own_connection.arrived(size)
+        self.own_connection.arrived(size)
 
     def process_window_updated(self, event: WindowUpdated) -> None:
         """Wake those that can send now."""
         if event.stream_id:
             super().process_window_updated(event)
         else:
-            self._own_connection.next_turn()
+            self.own_connection.next_turn()
 
     def process_stream_ended(self, event: StreamEnded) -> None:
         """Wake those that wait for a free stream."""
@@ -416,14 +448,14 @@ class Processor(EventsProcessor):
     def register(self, stream: GrpclibStream) -> Callable[[], None]:
         """Note that a call was sent; what is returned notes that it is over."""
         super().register(stream)
-        self._own_connection.calls += 1
+        self.own_connection.calls += 1
         number = cast("int", stream.id)
 
         def release() -> None:
             # Nothing is acknowledged, unlike in grpclib: the stream is over, and for
             # the connection that was done.
             del self.streams[number]
-            self._own_connection.calls -= 1
+            self.own_connection.calls -= 1
             self.connection.stream_close_waiter.set()
             self._close_if_done()
 
@@ -437,7 +469,7 @@ class Processor(EventsProcessor):
 
     def _refuse_waiting(self) -> None:
         """End the calls that wait to be sent over this connection."""
-        for wrapper in list(self._own_connection.opening):
+        for wrapper in list(self.own_connection.opening):
             wrapper.cancel(
                 RefusedError("the peer ended the connection before the call")
             )

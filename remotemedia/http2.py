@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import starmap
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from h2.connection import (
     AllowedStreamIDs,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from h2.stream import H2Stream
     from hpack.struct import Header
 
+Headers: TypeAlias = "tuple[tuple[str, str], ...]"
 KeyT = TypeVar("KeyT")
 T = TypeVar("T")
 
@@ -75,9 +76,7 @@ class ClientConnection(H2Connection):
         self._received_blocks: _Known[bytes, list[Header]] = _Known(
             self._received_table
         )
-        self._sent_blocks: _Known[tuple[tuple[str, str], ...], bytes] = _Known(
-            self._sent_table
-        )
+        self._sent_blocks: _Known[Headers, bytes] = _Known(self._sent_table)
 
     # -- what comes in
 
@@ -224,7 +223,7 @@ class ClientConnection(H2Connection):
 
     def send_request(
         self,
-        headers: tuple[tuple[str, str], ...],
+        headers: Headers,
         own_headers: Sequence[tuple[str, str]],
     ) -> int:
         """Open a stream with a request's headers.
@@ -260,6 +259,12 @@ class ClientConnection(H2Connection):
             self._queue(kind, _END_HEADERS if is_last else 0, stream_id, part)
             kind = _CONTINUATION
         return stream_id
+
+    def takes(self, size: int) -> bool:
+        """Whether so much can be sent at once on a new stream."""
+        return size <= min(
+            self.outbound_flow_control_window, self.remote_settings.initial_window_size
+        )
 
     def send_part(
         self, stream_id: int, data: memoryview, *, end_stream: bool = False
@@ -330,7 +335,7 @@ class ClientConnection(H2Connection):
         data, self._data_to_send = self._data_to_send, bytearray()
         return data
 
-    def _encoded(self, headers: tuple[tuple[str, str], ...]) -> bytes:
+    def _encoded(self, headers: Headers) -> bytes:
         block = self._sent_blocks.get(headers)
         if block is None:
             before = self._sent_table.state

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 from grpclib.const import Cardinality
 from grpclib.metadata import Deadline
 
-from remotemedia.call import Call, Message, RequestT, ResponseStream, ResponseT
+from remotemedia.call import Call, Message, RequestT, ResponseT
+from remotemedia.responses import ResponseStream
 from remotemedia.status import CallError
 
 if TYPE_CHECKING:

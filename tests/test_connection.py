@@ -108,10 +108,21 @@ async def test_what_is_written_in_one_turn_goes_out_together() -> None:
 
 
 async def test_much_is_written_at_once() -> None:
-    ends = Ends()
+    ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
+    ends.server.increment_flow_control_window(2**20)
+    ends.turn()
     stream = await ends.open()
-    await stream.send_data(bytes(10_000))
+    await stream.send_data(bytes(70_000))
     assert len(ends.wire.writes) == 1
+
+
+async def test_a_few_requests_are_written_at_once() -> None:
+    ends = Ends()
+    await ends.open()
+    for _ in range(9):
+        stream = await ends.open()
+        await stream.send_data(bytes(300), end_stream=True)
+    assert len(ends.wire.writes) == 2
 
 
 async def test_a_call_that_is_alone_waits_for_nobody() -> None:

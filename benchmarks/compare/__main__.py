@@ -46,7 +46,9 @@ def compare(
             for worker in turns(workers, number, scenario):
                 count = scenario.quick_count if quick else scenario.count
                 if scenario.is_fresh:
-                    with processes.worker(worker.client, worker.event_loop) as fresh:
+                    with processes.worker(
+                        worker.client, worker.event_loop, scenario.server
+                    ) as fresh:
                         figures = fresh.measure(name, count)
                 else:
                     figures = worker.measure(name, count)

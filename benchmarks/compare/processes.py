@@ -1,4 +1,4 @@
-"""The processes of a comparison: two servers, and a worker for every client."""
+"""The processes of a comparison: the servers, and a worker for every client."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from benchmarks.compare.clients import SOCKET
 from benchmarks.compare.results import Figures
 from tests import oracle
+
+SERVERS = ("server", "light", "echo")
 
 
 class Worker:
@@ -56,13 +58,14 @@ class Processes:
         path = os.pathsep.join((str(modules), str(oracle.REPOSITORY)))
         self.environment = os.environ | {"PYTHONPATH": path}
         self._stack = stack
-        self._addresses = [self._serve(name) for name in ("server", "echo")]
+        self._addresses = {name: self._serve(name) for name in SERVERS}
 
     @contextmanager
-    def worker(self, client: str, event_loop: str) -> Iterator[Worker]:
+    def worker(
+        self, client: str, event_loop: str, server: str = "server"
+    ) -> Iterator[Worker]:
         """Run a client's process."""
-        server, echo = self._addresses
-        address = echo if client == SOCKET else server
+        address = self._addresses["echo" if client == SOCKET else server]
         with self._run("worker", client, event_loop, address) as process:
             yield Worker(process, client, event_loop)
 
