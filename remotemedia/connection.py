@@ -47,6 +47,7 @@ _ARRIVED_STEP_BYTES = 1024 * 1024
 _WRITE_BYTES = 64 * 1024
 # Requests are small, and the peer can work on the first while more are made.
 _REQUESTS_BYTES = 1024
+_READ_BYTES = 256 * 1024
 _FRAME_BYTES = 64 * 1024
 """The largest frame that the peer may send."""
 _SETTINGS = b"\x04"
@@ -59,7 +60,7 @@ _SHARED_HEADERS = frozenset(
 )
 
 
-class Protocol(H2Protocol):
+class Protocol(H2Protocol, asyncio.BufferedProtocol):
     """grpclib's protocol, and what it leaves to chance.
 
     The peer must greet with a SETTINGS frame, as RFC 9113, section 3.4, has it:
@@ -74,6 +75,7 @@ class Protocol(H2Protocol):
     ) -> None:
         super().__init__(handler, config, h2_config)
         self._loop = asyncio.get_running_loop()
+        self._buffer = memoryview(bytearray(_READ_BYTES))
         self._first_bytes = b""
         self.last_received: float = self._loop.time()
         self.greeted: asyncio.Future[str] = self._loop.create_future()
@@ -108,6 +110,14 @@ class Protocol(H2Protocol):
         self.processor: EventsProcessor = self.retirable
         connection.flush()
         connection.initialize()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to read to; otherwise asyncio allocates as much for every reading."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer; an end, not an error, where they make no sense."""
