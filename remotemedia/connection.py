@@ -117,13 +117,13 @@ class Protocol(H2Protocol, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""
-        self.data_received(bytes(self._buffer[:nbytes]))
+        self.data_received(self._buffer[:nbytes])
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Take bytes from the peer; an end, not an error, where they make no sense."""
         self.last_received = self._loop.time()
         if not self.greeted.done():
-            self._first_bytes = (self._first_bytes + data)[:4]
+            self._first_bytes = (self._first_bytes + bytes(data[:4]))[:4]
             if self._first_bytes[3:] not in (b"", _SETTINGS):
                 self.greeted.set_result(NOT_HTTP2)
                 self.processor.close(NOT_HTTP2)

@@ -80,20 +80,31 @@ class ClientConnection(H2Connection):
 
     # -- what comes in
 
-    def received(self, data: bytes) -> Iterator[Event]:
+    def received(self, data: bytes | memoryview) -> Iterator[Event]:
         """Take bytes from the peer, and yield what they mean, frame by frame.
+
+        What is kept is copied: the memory may be used again when all was yielded.
 
         Raises:
             ProtocolError: the peer broke the protocol. What came before has been
                 yielded.
         """
-        if self._parts:
-            self._parts.append(data)
-            self._missing -= len(data)
-            if self._missing > 0:
-                return
-            data = b"".join(self._parts)
-            self._parts.clear()
+        view = memoryview(data)
+        # The frame that has begun is put together, or first its head.
+        while self._parts and view:
+            part = bytes(view[: self._missing])
+            view = view[len(part) :]
+            self._parts.append(part)
+            self._missing -= len(part)
+            if not self._missing:
+                begun = b"".join(self._parts)
+                self._parts.clear()
+                yield from self._frames(memoryview(begun))
+        if view:
+            yield from self._frames(view)
+
+    def _frames(self, data: memoryview) -> Iterator[Event]:
+        """What frames mean; the last may not be all there, and is kept."""
         size = len(data)
         pos = 0
         while True:
@@ -121,17 +132,17 @@ class ClientConnection(H2Connection):
             if self._continues:
                 pass
             elif kind == _DATA and flags == _NO_FLAGS:
-                events = self._data(stream_id, data[body:stop])
+                events = self._data(stream_id, bytes(data[body:stop]))
             elif kind == _HEADERS:
-                events = self._headers(stream_id, flags, data[body:stop])
+                events = self._headers(stream_id, flags, bytes(data[body:stop]))
             elif kind == _WINDOW_UPDATE:
-                events = self._window_update(stream_id, data[body:stop])
+                events = self._window_update(stream_id, bytes(data[body:stop]))
             if not events:
-                events = self._long_way(kind, flags, data[pos:stop])
+                events = self._long_way(kind, flags, bytes(data[pos:stop]))
             yield from events
             pos = stop
         if pos < size:
-            self._parts.append(data[pos:])
+            self._parts.append(bytes(data[pos:]))
 
     def _data(self, stream_id: int, data: bytes) -> Sequence[Event]:
         """What a DATA frame means, or nothing if it is not a plain one."""
