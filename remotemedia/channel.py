@@ -21,7 +21,7 @@ from grpclib.protocol import H2Protocol
 from multidict import MultiDict
 
 from remotemedia.bounded import bounded
-from remotemedia.connection import Protocol, Stream
+from remotemedia.connection import Protocol
 
 if TYPE_CHECKING:
     from grpclib.const import Cardinality
@@ -322,7 +322,6 @@ class Request(GrpclibRequest[SendT, ReceiveT]):
     """grpclib's call, with a short way for a request that need not wait."""
 
     _channel: Channel
-    _stream: Stream
 
     def send_now(self, message: bytes) -> bool:
         """Send headers and the one message; False, and nothing, if it has to wait."""

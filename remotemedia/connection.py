@@ -263,7 +263,7 @@ class Stream(GrpclibStream):
 
     connection: Connection
     _h2_connection: ClientConnection
-    number = 0
+    number: int = 0
 
     def init_stream(self, stream_id: int, connection: GrpclibConnection) -> None:
         """Take the number that the stream has from when it is open."""

@@ -74,7 +74,7 @@ class ServiceStub:
         self.channel = channel
         self.timeout = timeout
         self.deadline = deadline
-        self.metadata = metadata_pairs(metadata)
+        self.metadata: list[_Pair] = metadata_pairs(metadata)
         self.idle_timeout = idle_timeout
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
