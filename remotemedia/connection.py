@@ -47,6 +47,7 @@ _ARRIVED_STEP_BYTES = 1024 * 1024
 _WRITE_BYTES = 64 * 1024
 # Requests are small, and the peer can work on the first while more are made.
 _REQUESTS_BYTES = 1024
+# As much is read at once; each connection has a buffer of it.
 _READ_BYTES = 256 * 1024
 _FRAME_BYTES = 64 * 1024
 """The largest frame that the peer may send."""
@@ -169,6 +170,10 @@ class Connection(GrpclibConnection):
     """grpclib's connection, which knows the calls that wait to be sent over it.
 
     What is written in one turn of the event loop goes out together.
+
+    Attributes:
+        opening: what ends the calls that wait for a stream.
+        streams: those that are under way, by number.
     """
 
     def __init__(
@@ -182,7 +187,7 @@ class Connection(GrpclibConnection):
         self.http2 = http2
         self.opening: set[Wrapper] = set()
         self._loop = asyncio.get_running_loop()
-        self.calls: int = 0
+        self.streams: dict[int, GrpclibStream] = {}
         self._arrived = 0
         self._will_flush = False
         self._turns: deque[asyncio.Future[None]] = deque()
@@ -193,9 +198,9 @@ class Connection(GrpclibConnection):
         if self.http2.outgoing_bytes and not self.is_closing():
             self._transport.write(self.http2.take_outgoing())
 
-    def flush_soon(self, at_most_bytes: int = _WRITE_BYTES) -> None:
+    def flush_soon(self, much_bytes: int = _WRITE_BYTES) -> None:
         """Write it at the end of this turn of the loop, or now if it is much."""
-        if self.http2.outgoing_bytes >= at_most_bytes:
+        if self.http2.outgoing_bytes >= much_bytes:
             self.flush()
         elif not self._will_flush:
             self._will_flush = True
@@ -203,7 +208,7 @@ class Connection(GrpclibConnection):
 
     def flush_after_end(self) -> None:
         """Write it, after the last of a call: soon, or now if no other may come."""
-        self.flush_soon(0 if self.calls == 1 else _REQUESTS_BYTES)
+        self.flush_soon(0 if len(self.streams) == 1 else _REQUESTS_BYTES)
 
     def close(self) -> None:
         """Close, after what is to be sent has been written."""
@@ -313,7 +318,11 @@ class Stream(GrpclibStream):
         """
         connection = self.connection
         http2 = self._h2_connection
-        if not connection.write_ready.is_set() or not http2.takes(len(data)):
+        if (
+            connection.is_closing()
+            or not connection.write_ready.is_set()
+            or not http2.takes(len(data))
+        ):
             return None
         try:
             stream_id = http2.send_request(headers, own_headers)
@@ -389,6 +398,7 @@ class Processor(EventsProcessor):
         super().__init__(handler, connection)
         self.closed: str = ""
         self.own_connection: Connection = connection
+        self.streams: dict[int, GrpclibStream] = connection.streams
         self._greeted = greeted
         self._is_retired = False
 
@@ -458,14 +468,12 @@ class Processor(EventsProcessor):
     def register(self, stream: GrpclibStream) -> Callable[[], None]:
         """Note that a call was sent; what is returned notes that it is over."""
         super().register(stream)
-        self.own_connection.calls += 1
         number = cast("int", stream.id)
 
         def release() -> None:
             # Nothing is acknowledged, unlike in grpclib: the stream is over, and for
             # the connection that was done.
             del self.streams[number]
-            self.own_connection.calls -= 1
             self.connection.stream_close_waiter.set()
             self._close_if_done()
 

@@ -175,19 +175,19 @@ class ClientConnection(H2Connection):
         ):
             return ()
         machine = stream.state_machine
-        event: ResponseReceived | TrailersReceived
-        if flags == _END_HEADERS and not machine.headers_received:
-            machine.headers_received = True
-            return (ResponseReceived(stream_id=stream_id, headers=headers),)
-        if flags != _END_HEADERS | _END_STREAM:
+        is_last = flags == _END_HEADERS | _END_STREAM
+        if not is_last and (flags != _END_HEADERS or machine.headers_received):
             return ()
-        ended: list[StreamEnded] = machine.process_input(StreamInputs.RECV_END_STREAM)  # type: ignore[assignment]  # of that input
+        event: ResponseReceived | TrailersReceived
         if machine.headers_received:
             machine.trailers_received = True
             event = TrailersReceived(stream_id=stream_id, headers=headers)
         else:
             machine.headers_received = True
             event = ResponseReceived(stream_id=stream_id, headers=headers)
+        if not is_last:
+            return (event,)
+        ended: list[StreamEnded] = machine.process_input(StreamInputs.RECV_END_STREAM)  # type: ignore[assignment]  # of that input
         event.stream_ended = ended[0]
         return (event, ended[0])
 

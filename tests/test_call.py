@@ -6,6 +6,8 @@ Peers here are scripts of HTTP/2 frames.
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
@@ -15,6 +17,7 @@ import h2.connection
 import h2.events
 import pytest
 from grpclib.const import Status
+from grpclib.events import SendRequest, listen
 from h2.errors import ErrorCodes
 
 from remotemedia.channel import Address, Channel
@@ -241,3 +244,55 @@ async def test_one_unread_stream_leaves_the_others_alone() -> None:
             assert answer.compatible
         channel.close()
         await asyncio.sleep(0)
+
+
+async def test_a_request_that_waits_says_what_one_says_at_once() -> None:
+    log: list[h2.events.Event] = []
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    heard = []
+
+    async def listener(event: SendRequest) -> None:
+        # A call has to wait for it.
+        heard.append(event.method_name)
+
+    async with (
+        h2_peer(script, log) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        # The first call of a connection waits for it to be made.
+        for _ in range(3):
+            # In whole seconds, where it is this long.
+            await service.get_version(VersionRequest(), timeout=60, metadata={"a": "1"})
+            if len([e for e in log if type(e) is h2.events.RequestReceived]) == 2:
+                listen(service.channel, SendRequest, listener)
+    said = [e.headers for e in log if isinstance(e, h2.events.RequestReceived)]
+    assert (len(said), len(heard)) == (3, 1)
+    assert sorted(said[0]) == sorted(said[1]) == sorted(said[2])
+
+
+async def test_what_was_sent_is_let_go_of_as_a_call_ends() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        gc.disable()
+        try:
+            for _ in range(2):
+                request = VersionRequest()
+                is_there = weakref.ref(request)
+                await service.get_version(request)
+                del request
+                await asyncio.sleep(0)
+                assert is_there() is None
+        finally:
+            gc.enable()

@@ -132,6 +132,42 @@ async def test_a_call_that_is_alone_waits_for_nobody() -> None:
     assert len(ends.wire.writes) == 1
 
 
+@pytest.mark.parametrize("hindrance", ["buffer", "window", "slot", "end"])
+async def test_a_request_that_has_to_wait_is_left_to_wait(hindrance: str) -> None:
+    limit = 1 if hindrance == "slot" else 9
+    ends = Ends({SettingCodes.MAX_CONCURRENT_STREAMS: limit})
+    if hindrance == "slot":
+        await ends.open()
+    elif hindrance == "buffer":
+        ends.protocol.pause_writing()
+    elif hindrance == "end":
+        ends.wire.close()
+    ends.wire.writes.clear()
+    size = WINDOW + 1 if hindrance == "window" else 5
+    connection = ends.protocol.retirable.own_connection
+    streams = len(ends.protocol.http2.streams)
+    assert (
+        connection.create_stream().send_now(
+            tuple(HEADERS), [], bytes(size), ends.protocol.retirable
+        )
+        is None
+    )
+    assert ends.wire.writes == []
+    assert len(ends.protocol.http2.streams) == streams
+
+
+async def test_a_request_that_need_not_wait_goes_out_at_once() -> None:
+    ends = Ends()
+    stream = ends.protocol.retirable.own_connection.create_stream()
+    release = stream.send_now(tuple(HEADERS), [], b"12345", ends.protocol.retirable)
+    assert release is not None
+    ends.turn()
+    assert ends.data == {1: 5}
+    assert ends.server.streams[1].state_machine.state.name == "HALF_CLOSED_REMOTE"
+    release()
+    assert ends.protocol.processor.streams == {}
+
+
 async def test_what_was_said_goes_out_before_the_end() -> None:
     ends = Ends()
     stream = await ends.open()

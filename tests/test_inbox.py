@@ -92,6 +92,15 @@ def test_bad_prefixes_are_refused_before_the_body() -> None:
     ]
 
 
+@pytest.mark.parametrize("size", [10, 11])
+def test_a_whole_message_over_the_limit_is_refused(size: int) -> None:
+    errors: list[CallError] = []
+    inbox = Inbox(10, errors.append, lambda: None)
+    inbox.add(framed(bytes(size)), size + 5)
+    assert inbox.has_unread == (size == 10)
+    assert len(errors) == (size == 11)
+
+
 async def test_a_cancelled_read_loses_nothing() -> None:
     fed = Acknowledged()
     for arrives_first in (False, True):

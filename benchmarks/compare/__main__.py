@@ -4,7 +4,7 @@
 
 Writes ``benchmarks.md`` and ``benchmarks.svg``. Every client has a process of its
 own; all are told to do the same, in turn and in several rounds, so that what else
-the machine does touches all alike. The full run takes about ten minutes.
+the machine does touches all alike. The full run takes about a quarter of an hour.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import h2.events
 import pytest
@@ -32,6 +33,14 @@ from tests.faults.tools import (
 )
 from tests.peers import Exchange, h2_peer
 from tests.pipelines import PASS, tone
+
+
+def hold_the_first(held: list[Exchange], exchange: Exchange) -> None:
+    """Leave the first call without an answer, and answer the others."""
+    if held:
+        is_version(exchange)
+    else:
+        held.append(exchange)
 
 
 async def test_a_connection_that_ran_out_of_stream_ids() -> None:
@@ -92,12 +101,7 @@ async def test_waiting_for_a_slot_is_under_the_deadline() -> None:
 
 async def test_a_slot_is_free_when_the_peer_raises_its_limit() -> None:
     held: list[Exchange] = []
-
-    def script(exchange: Exchange) -> None:
-        if held:
-            is_version(exchange)
-        else:
-            held.append(exchange)
+    script = partial(hold_the_first, held)
 
     async with (
         h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
@@ -159,12 +163,7 @@ async def test_a_call_that_is_over_gives_its_slot_free_unread(end: str) -> None:
 async def test_a_call_that_waits_for_a_slot_does_not_wait_past_a_goaway() -> None:
     """The connection is retired with a call on it: whoever waits gets a new one."""
     held: list[Exchange] = []
-
-    def script(exchange: Exchange) -> None:
-        if held:
-            is_version(exchange)
-        else:
-            held.append(exchange)
+    script = partial(hold_the_first, held)
 
     async with (
         h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
@@ -188,12 +187,7 @@ async def test_a_call_that_waits_for_a_slot_does_not_wait_past_a_goaway() -> Non
 async def test_calls_that_wait_for_a_slot_as_the_connection_ends(end: str) -> None:
     """A new connection serves them, or the error says what happened."""
     held: list[Exchange] = []
-
-    def script(exchange: Exchange) -> None:
-        if held:
-            is_version(exchange)
-        else:
-            held.append(exchange)
+    script = partial(hold_the_first, held)
 
     async with (
         h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
