@@ -34,6 +34,8 @@ from remotemedia.rpc import ServiceStub
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from remotemedia.wire import Parts
+
 CHUNK = bytes(6_400)
 ROUTE = "/benchmark.Echo/Echo"
 # The windows of the engine's channel, for both.
@@ -50,9 +52,10 @@ class Raw:
     def __init__(self, data: bytes) -> None:
         self.data = data
 
-    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+    def _encode(self, out: Parts) -> int:
         """Nothing to do."""
-        return self.data
+        out.append(self.data)
+        return len(self.data)
 
     @classmethod
     def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name

@@ -54,10 +54,13 @@ from remotemedia.status import (
     status_error,
     terminated,
 )
+from remotemedia.wire import joined
 
 if TYPE_CHECKING:
     from grpclib.client import Stream as ClientStream
     from typing_extensions import Self
+
+    from remotemedia.wire import Parts
 
 # An iterable that never waits would keep the loop from everything else.
 _MESSAGES_BETWEEN_YIELDS = 8
@@ -72,8 +75,8 @@ _CLOSE_GRACE_S = 5.0
 class Message(Protocol):
     """What a call needs of a message: it can be encoded and decoded."""
 
-    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        """Encode the message."""
+    def _encode(self, out: Parts) -> int:
+        """Append the encoded message to `out`; return its size in bytes."""
         ...
 
     @classmethod
@@ -166,7 +169,7 @@ class Call(Generic[RequestT, ResponseT]):
             self._fail(error)
         else:
             if not is_sent:
-                self._writer = self.loop.create_task(self._write(data))
+                self._writer = self.loop.create_task(self._write(encoded=data))
 
     def stop(self) -> None:
         """End everything: the peer sees a reset, unless the call was over."""
@@ -227,19 +230,22 @@ class Call(Generic[RequestT, ResponseT]):
 
     # -- the writer
 
-    def _sent_at_once(self, data: bytes) -> bool:
+    def _sent_at_once(self, data: list[bytes]) -> bool:
         """Whether the one request could be sent without waiting for anything."""
         # Of a channel of ours.
         send_now: Callable[[bytes], bool] | None
         send_now = getattr(self._stream, "send_now", None)
-        if send_now is None or not send_now(data):
+        if send_now is None or len(data) > 1 or not send_now(data[0]):
             return False
         self._take_over()
         self._sent = 1
         return True
 
     async def _write(
-        self, requests: AsyncIterable[RequestT] | Iterable[RequestT] | bytes
+        self,
+        requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
+        *,
+        encoded: list[bytes] | None = None,
     ) -> None:
         try:
             try:
@@ -247,8 +253,8 @@ class Call(Generic[RequestT, ResponseT]):
             except BaseException:
                 await _close(requests)
                 raise
-            if isinstance(requests, bytes):
-                await self._send(requests, end=True)
+            if encoded is not None:
+                await self._send(encoded, end=True)
             elif isinstance(requests, AsyncIterable):
                 await self._send_async(requests)
             else:
@@ -323,21 +329,27 @@ class Call(Generic[RequestT, ResponseT]):
             await _close(iterator)
         await self._half_close()
 
-    def _encoded(self, request: RequestT) -> bytes:
-        data = request.SerializeToString()
-        if self._max_send_bytes is not None and len(data) > self._max_send_bytes:
+    def _encoded(self, request: RequestT) -> list[bytes]:
+        """The request with its prefix, in parts to be sent one after the other."""
+        parts: Parts = [b""]
+        size = request._encode(parts)
+        if self._max_send_bytes is not None and size > self._max_send_bytes:
             raise CallError(
                 Status.RESOURCE_EXHAUSTED,
-                f"the request is {len(data)} bytes, over the limit of "
+                f"the request is {size} bytes, over the limit of "
                 f"{self._max_send_bytes} (max_send_bytes): stream it in chunks, or "
                 "raise the limit here and at the service",
                 unprocessed=not self._cardinality.client_streaming,
             )
-        return PREFIX.pack(0, len(data)) + data
+        parts[0] = PREFIX.pack(0, size)
+        return joined(parts, size)
 
-    async def _send(self, data: bytes, *, end: bool = False) -> None:
+    async def _send(self, parts: list[bytes], *, end: bool = False) -> None:
+        *first, last = parts
         try:
-            await self._transport.send_data(data, end_stream=end)
+            for part in first:
+                await self._transport.send_data(part)
+            await self._transport.send_data(last, end_stream=end)
         except _WRITE_ERRORS:
             self._check_open()
             raise

@@ -321,6 +321,7 @@ class Stream(GrpclibStream):
         if (
             connection.is_closing()
             or not connection.write_ready.is_set()
+            or len(data) > _WRITE_BYTES
             or not http2.takes(len(data))
         ):
             return None
@@ -352,8 +353,11 @@ class Stream(GrpclibStream):
         while True:
             if not connection.write_ready.is_set():
                 await connection.write_ready.wait()
+            # In steps, so that little waits in memory for a socket that is full.
             sent = self._h2_connection.send_part(
-                self.number, view, end_stream=end_stream
+                self.number,
+                view[:_WRITE_BYTES],
+                end_stream=end_stream and len(view) <= _WRITE_BYTES,
             )
             if end_stream:
                 connection.flush_after_end()
@@ -365,7 +369,7 @@ class Stream(GrpclibStream):
                 return
             if self._h2_connection.outbound_flow_control_window <= 0:
                 await connection.turn()
-            else:
+            elif sent < _WRITE_BYTES:
                 # It is the stream's own window that is used up.
                 connection.next_turn()
                 self.window_updated.clear()

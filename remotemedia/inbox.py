@@ -6,6 +6,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable
+from io import BytesIO
 
 from grpclib.const import Status
 
@@ -17,6 +18,10 @@ PREFIX = struct.Struct(">BI")
 # Read bytes are acknowledged in steps of this size. It is below half of the
 # smallest window that HTTP/2 starts with, so the peer never runs dry meanwhile.
 _ACK_STEP_BYTES = 32 * 1024
+# A buffer of a message that came in parts, for the next one. New memory for each large
+# message would cost as much as all else: the system hands it out page by page.
+_spare_bodies: list[BytesIO] = []
+_MAX_SPARE_BYTES = 2 * 1024 * 1024
 
 
 class Inbox:
@@ -42,15 +47,14 @@ class Inbox:
         self._max_message_bytes = max_message_bytes
         self._on_bad_data = on_bad_data
         self._on_end = on_end
-        self._messages: deque[bytes] = deque()
+        self._messages: deque[bytes | BytesIO] = deque()
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
-        # Bytes that are not a whole message yet; the first chunk from an offset.
-        self._chunks: deque[bytes] = deque()
-        self._offset = 0
-        self._size = 0
-        self._needed = PREFIX.size
-        self._in_body = False
+        # What has come of a message: of its prefix, and, in a buffer that grows with
+        # it, of its body. How much of that is missing.
+        self._prefix = b""
+        self._body: BytesIO | None = None
+        self._missing = 0
         # Bytes of flow control: received, and the part of it nobody read yet.
         self._unacknowledged = 0
         self._unread = 0
@@ -63,7 +67,7 @@ class Inbox:
     @property
     def is_partial(self) -> bool:
         """Whether a message has begun and not ended."""
-        return self._in_body or self._size > 0
+        return bool(self._prefix)
 
     def add(self, data: bytes, ack_size: int) -> None:
         """Take the payload of a DATA frame."""
@@ -71,28 +75,27 @@ class Inbox:
         self._unacknowledged += ack_size
         if self._ended or not data:
             return
-        if not self._in_body and not self._size and self._is_message(data):
+        if not self._prefix and self._is_message(data):
             self._messages.append(data[PREFIX.size :])
             self._unread += len(data)
             self._wake()
             return
-        self._chunks.append(data)
-        self._size += len(data)
-        while self._size >= self._needed:
-            part = self._take(self._needed)
-            if self._in_body:
-                self._messages.append(part)
-                self._unread += len(part) + PREFIX.size
-                self._in_body, self._needed = False, PREFIX.size
-                continue
-            compressed, length = PREFIX.unpack(part)
-            if compressed:
-                self._on_bad_data(_compressed())
-                return
-            if length > self._max_message_bytes:
-                self._on_bad_data(_too_large(length, self._max_message_bytes))
-                return
-            self._in_body, self._needed = True, length
+        rest = memoryview(data)
+        while rest:
+            if self._body is None:
+                missing = PREFIX.size - len(self._prefix)
+                self._prefix += rest[:missing]
+                if len(self._prefix) == PREFIX.size and not self._begin():
+                    return
+            else:
+                missing = self._missing
+                self._missing -= self._body.write(rest[:missing])
+            rest = rest[missing:]
+            if self._body is not None and not self._missing:
+                # What is left of an earlier message goes.
+                self._unread += self._body.truncate() + PREFIX.size
+                self._messages.append(self._body)
+                self._prefix, self._body = b"", None
         if self._messages:
             self._wake()
         elif self._waiter is not None:
@@ -128,9 +131,10 @@ class Inbox:
             finally:
                 self._waiter = None
         message = self._messages.popleft()
-        self._unread -= len(message) + PREFIX.size
+        data = message if isinstance(message, bytes) else _emptied(message)
+        self._unread -= len(data) + PREFIX.size
         self._settle()
-        return message
+        return data
 
     def _is_message(self, data: bytes) -> bool:
         """Whether the data is one good message, as most frames are."""
@@ -140,27 +144,22 @@ class Inbox:
             size,
         )
 
-    def _take(self, size: int) -> bytes:
-        self._size -= size
-        first = self._chunks[0] if self._chunks else b""
-        end = self._offset + size
-        if end <= len(first):
-            part = first[self._offset : end]
-            if end == len(first) and self._chunks:
-                self._chunks.popleft()
-                end = 0
-            self._offset = end
-            return part
-        parts: list[bytes | memoryview] = []
-        while size:
-            chunk = memoryview(self._chunks[0])[self._offset :][:size]
-            parts.append(chunk)
-            size -= len(chunk)
-            self._offset += len(chunk)
-            if self._offset == len(self._chunks[0]):
-                self._chunks.popleft()
-                self._offset = 0
-        return b"".join(parts)
+    def _begin(self) -> bool:
+        """Begin with a message as its prefix says, unless that is bad."""
+        compressed, length = PREFIX.unpack(self._prefix)
+        if compressed:
+            self._on_bad_data(_compressed())
+            return False
+        if length > self._max_message_bytes:
+            self._on_bad_data(_too_large(length, self._max_message_bytes))
+            return False
+        try:
+            self._body = _spare_bodies.pop()
+            self._body.seek(0)
+        except IndexError:
+            self._body = BytesIO()
+        self._missing = length
+        return True
 
     def _settle(self) -> None:
         read = self._unacknowledged - self._unread
@@ -171,6 +170,15 @@ class Inbox:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _emptied(body: BytesIO) -> bytes:
+    """The message in a buffer, which is used again if it is not too large to keep."""
+    data = body.getvalue()
+    if not _spare_bodies and len(data) <= _MAX_SPARE_BYTES:
+        # Where the message is still in use then, the buffer takes new memory by itself.
+        _spare_bodies.append(body)
+    return data
 
 
 def _compressed() -> CallError:

@@ -28,6 +28,9 @@ else:
 MAX_DEPTH = 100
 """How deep messages and groups may be nested in one that is decoded."""
 
+_LARGE_BYTES = 64 * 1024
+"""What is as large costs less to send by itself than to copy."""
+
 Parts: TypeAlias = "list[bytes | bytearray | memoryview]"
 Values: TypeAlias = "dict[str, Any]"
 """The fields of a message that are set. Their types are the message's business."""
@@ -292,6 +295,24 @@ def message(
     size = value._encode(out)
     out[index] = head = tag + varint(size)
     return len(head) + size
+
+
+def joined(parts: Parts, size: int) -> list[bytes]:
+    """Join parts of so many bytes, but for large ones that need no copy."""
+    if size < _LARGE_BYTES:
+        return [b"".join(parts)]
+    runs: list[bytes] = []
+    small: Parts = []
+    for part in parts:
+        # What is not bytes can be changed while it waits to be sent.
+        if type(part) is not bytes or len(part) < _LARGE_BYTES:
+            small.append(part)
+            continue
+        runs.append(b"".join(small))
+        runs.append(part)
+        small = []
+    runs.append(b"".join(small))
+    return [run for run in runs if run]
 
 
 class Convertible(Message, Protocol):

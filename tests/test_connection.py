@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -33,10 +34,12 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.is_closed = False
+        self.on_write: Callable[[], None] = lambda: None
 
     def write(self, data: Any) -> None:
         assert not self.is_closed
         self.writes.append(bytes(data))
+        self.on_write()
 
     def close(self) -> None:
         self.is_closed = True
@@ -114,6 +117,25 @@ async def test_much_is_written_at_once() -> None:
     stream = await ends.open()
     await stream.send_data(bytes(70_000))
     assert len(ends.wire.writes) == 1
+
+
+async def test_little_waits_in_memory_for_a_socket_that_is_full() -> None:
+    ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
+    ends.server.increment_flow_control_window(2**20)
+    ends.turn()
+    stream = await ends.open()
+    ends.wire.on_write = ends.protocol.pause_writing
+    sending = asyncio.create_task(stream.send_data(bytes(200_000), end_stream=True))
+    for _ in range(3):
+        await rest()
+        assert not sending.done()
+        assert sum(map(len, ends.wire.writes)) < 70_000
+        ends.turn()
+        ends.protocol.resume_writing()
+    await sending
+    ends.turn()
+    assert ends.data == {1: 200_000}
+    assert ends.server.streams[1].state_machine.state.name == "HALF_CLOSED_REMOTE"
 
 
 async def test_a_few_requests_are_written_at_once() -> None:

@@ -24,14 +24,14 @@ from tests.pipelines import PASS, tone
 
 # About a fifth above what was counted; to be lowered where a chunk gets cheaper.
 MOST_CALLS_A_CHUNK = 220
-# Beside what is held once it is answered: encoded, and received in parts.
-MOST_COPIES_OF_A_CHUNK = 2.6
+# Beside its result: the message that this was decoded from, and the result before.
+MOST_COPIES_OF_A_CHUNK = 2.2
 # Nothing stays of a chunk that was answered; over a thousand of them, the odd list or
 # dictionary that grew once may show.
 MOST_BYTES_KEPT_A_CHUNK = 8
 
 CHUNK = tone(1600)
-# Beside it, the 256 KiB that asyncio reserves for each reading do not count for much.
+# Beside it, what is read and written at a time does not count for much.
 LARGE_CHUNK = tone(512 * 1024)
 STREAMS = 20
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 
 import pytest
 from grpclib.const import Status
@@ -71,6 +73,45 @@ def test_messages_come_through_any_cut(
         return [await fed.inbox.read() for _ in range(len(bodies) + 2)]
 
     assert asyncio.run(read()) == [*bodies, None, None]
+
+
+async def in_parts(body: bytes) -> bytes | None:
+    """A message that comes in two frames, to a reader of its own."""
+    fed = Acknowledged()
+    stream = framed(body)
+    for part in (stream[:7], stream[7:]):
+        fed.inbox.add(part, len(part))
+    return await fed.inbox.read()
+
+
+async def test_a_message_stays_as_it_is_while_others_come() -> None:
+    bodies = [bytes([number]) * size for number, size in enumerate((900, 90, 0, 900))]
+    assert [await in_parts(body) for body in bodies] == bodies
+
+
+async def test_the_memory_of_a_message_in_parts_is_used_again() -> None:
+    body = bytes(1024 * 1024)
+    await in_parts(body)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        assert await in_parts(body) == body
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The test itself makes the two parts out of a whole.
+    assert peak < 2.5 * len(body)
+
+
+async def test_the_memory_of_a_huge_message_is_not_kept() -> None:
+    body = bytes(16 * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        await in_parts(body)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1024 * 1024
 
 
 @pytest.mark.parametrize("cut", range(1, 9))

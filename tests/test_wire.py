@@ -155,3 +155,32 @@ def test_a_decode_error_says_where_and_pickles() -> None:
     assert (again.message, again.path, again.reason) == (
         *("Outer", ("a", "b"), "it is wrong"),
     )
+
+
+PARTS = st.lists(
+    st.binary(max_size=9)
+    | st.binary(max_size=9).map(bytearray)
+    | st.sampled_from([64 * 1024, 64 * 1024 - 1, 100_000]).map(bytes)
+)
+
+
+@given(PARTS)
+def test_parts_are_joined_but_for_large_ones(parts: wire.Parts) -> None:
+    size = sum(map(len, parts))
+    joined = wire.joined(parts, size)
+    assert b"".join(joined) == b"".join(parts)
+    large = [part for part in parts if len(part) >= 64 * 1024]
+    assert len(joined) <= 2 * len(large) + 1
+
+
+@pytest.mark.parametrize("size", [9, 100_000])
+def test_what_can_be_changed_is_copied_before_it_is_sent(size: int) -> None:
+    part = bytearray(size)
+    joined = wire.joined([part, b"x"], size + 1)
+    part[:] = bytes(b"y" * size)
+    assert b"".join(joined) == bytes(size) + b"x"
+
+
+def test_a_large_part_is_not_copied() -> None:
+    large = bytes(100_000)
+    assert wire.joined([b"x", large, b"y", b"z"], 100_003)[1] is large
