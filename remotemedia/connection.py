@@ -46,7 +46,7 @@ _ARRIVED_STEP_BYTES = 1024 * 1024
 # What is written in one turn of the loop goes out together, up to this size.
 _WRITE_BYTES = 64 * 1024
 # Requests are small, and the peer can work on the first while more are made.
-_REQUESTS_BYTES = 1024
+_REQUESTS_BYTES = 256
 # As much is read at once; each connection has a buffer of it.
 _READ_BYTES = 256 * 1024
 _FRAME_BYTES = 64 * 1024

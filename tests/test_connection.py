@@ -143,7 +143,7 @@ async def test_a_few_requests_are_written_at_once() -> None:
     await ends.open()
     for _ in range(9):
         stream = await ends.open()
-        await stream.send_data(bytes(300), end_stream=True)
+        await stream.send_data(bytes(40), end_stream=True)
     assert len(ends.wire.writes) == 2
 
 
