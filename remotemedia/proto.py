@@ -176,9 +176,8 @@ class Message(betterproto.Message):
 
         @property
         def _group_current(self):
-            values = self._values
             groups = self._betterproto.oneof_group_by_field
-            return {groups[name]: name for name in groups if name in values}
+            return {groups[name]: name for name in self._values if name in groups}
 
         @property
         def _unknown_fields(self):

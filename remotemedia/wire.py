@@ -365,6 +365,9 @@ def read_varint(data: bytes, pos: int) -> tuple[int, int]:
 
 def read_uint32(data: bytes, pos: int) -> tuple[int, int]:
     """Read a tag or a length: a varint of up to five bytes and 32 bits."""
+    low = data[pos]
+    if low > 0x7F and (high := data[pos + 1]) < 0x80:
+        return low & 0x7F | high << 7, pos + 2
     value, stop = read_varint(data, pos)
     if value > 0xFFFF_FFFF or stop > pos + 5:
         raise DecodeError("a tag or a length has more than 32 bits")

@@ -24,6 +24,17 @@ def test_a_varint_is_googles_and_reads_back(value: int) -> None:
     assert wire.read_varint(b"x" + encoded + b"x", 1) == (value, 1 + len(encoded))
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(0, 4))
+def test_a_length_reads_back_with_or_without_padding(value: int, padding: int) -> None:
+    plain = wire.varint(value)
+    size = min(len(plain) + padding, 5)
+    encoded = plain
+    if size > len(plain):
+        last = bytes((plain[-1] | 0x80,))
+        encoded = (plain[:-1] + last).ljust(size - 1, b"\x80") + b"\0"
+    assert wire.read_uint32(encoded + b"x", 0) == (value, size)
+
+
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_signed_numbers_read_back(value: int) -> None:
     low = wire.signed32(value & 0xFFFF_FFFF)
