@@ -21,9 +21,16 @@ PACKAGE = "stock_remotemedia.v1"
 def load() -> types.ModuleType:
     """Generate the contract with betterproto's own plugin, and import it."""
     with TemporaryDirectory() as folder:
-        protos, out = Path(folder) / "protos", Path(folder) / "out"
+        generate(Path(folder))
+        with oracle.importable(Path(folder)):
+            return importlib.import_module(PACKAGE)
+
+
+def generate(out: Path) -> None:
+    """Generate the contract with betterproto's own plugin, into a folder."""
+    with TemporaryDirectory() as folder:
+        protos = Path(folder) / "protos"
         protos.mkdir()
-        out.mkdir()
         for path in oracle.CONTRACT.glob("*.proto"):
             text = path.read_text(encoding="utf-8")
             text = text.replace("package remotemedia.v1;", f"package {PACKAGE};")
@@ -38,8 +45,6 @@ def load() -> types.ModuleType:
         oracle.protoc(
             protos, f"--plugin=protoc-gen-stock={plugin}", f"--stock_out={out}"
         )
-        with oracle.importable(out):
-            return importlib.import_module(PACKAGE)
 
 
 def plugin() -> None:

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks import stock
 from benchmarks.compare import chart, imports, report
 from benchmarks.compare.clients import GRPC_AIO, OURS, READY_MADE, SOCKET, STOCK
 from benchmarks.compare.loops import EVENT_LOOPS
@@ -66,7 +67,7 @@ def turns(workers: Sequence[Worker], number: int, scenario: Scenario) -> list[Wo
         worker
         for worker in workers
         if worker.client in scenario.clients
-        and not (scenario.is_fresh and worker.event_loop != "asyncio")
+        and worker.event_loop in scenario.event_loops
     ]
     start = number % len(chosen)
     return chosen[start:] + chosen[:start]
@@ -94,6 +95,7 @@ def main() -> None:
         oracle.protoc(
             oracle.CONTRACT, f"--python_out={modules}", f"--grpc_python_out={modules}"
         )
+        stock.generate(modules)
         processes = Processes(modules, stack)
         workers = [
             stack.enter_context(processes.worker(client, event_loop))
@@ -101,9 +103,12 @@ def main() -> None:
             for client in CLIENTS[event_loop]
         ]
         found = compare(processes, workers, quick=arguments.quick)
+        import_shares = imports.shares(processes.environment)
     arguments.out.mkdir(parents=True, exist_ok=True)
     document = arguments.out / "benchmarks.md"
-    document.write_text(report.document(found, setting), encoding="utf-8")
+    document.write_text(
+        report.document(found, import_shares, setting), encoding="utf-8"
+    )
     chart.draw(found, arguments.out / "benchmarks.svg")
     print(document.read_text(encoding="utf-8"))
 

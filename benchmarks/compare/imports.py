@@ -1,19 +1,31 @@
-"""What importing costs, each time in a fresh process."""
+"""What importing costs, each time in a fresh process, and which packages take it."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 
-from benchmarks.compare.clients import GRPC_AIO, OURS, READY_MADE
+from benchmarks import stock
+from benchmarks.compare.clients import GRPC_AIO, OURS, READY_MADE, SOCKET, STOCK
 from benchmarks.compare.results import Figures, Measured, Target
 
 STATEMENTS = {
     OURS: "from remotemedia import AudioBuffer, RemoteMediaClient",
     GRPC_AIO: "import grpc.aio, common_pb2, execution_pb2_grpc, streaming_pb2_grpc",
+    STOCK: f"import grpclib.client, {stock.PACKAGE}",
     READY_MADE: "import grpclib.client",
+    SOCKET: "import asyncio",
+}
+# Whose time it is. What a package is the first to import is counted as its own.
+OWNERS = {
+    "asyncio": "asyncio",
+    "betterproto": "betterproto",
+    **dict.fromkeys(("grpclib", "h2", "hpack", "hyperframe", "multidict"), "grpclib"),
+    "remotemedia": "remotemedia",
 }
 _PROGRAM = """
 import json, time
@@ -24,6 +36,9 @@ print(json.dumps({{
     "wall_ms": (time.perf_counter() - wall) * 1000,
 }}))
 """
+# A line of `-X importtime`: microseconds, and a name that is indented by its depth. A
+# module comes after those that it imports.
+_IMPORTED = re.compile(r"import time: +(\d+) \| +\d+ \|( +)(\S+)")
 
 
 def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
@@ -31,7 +46,6 @@ def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
 
     All are compiled, as an installed package is.
     """
-    environment = {**environment, "PYTHONDONTWRITEBYTECODE": ""}
     alone = Measured("import", {"wall_ms": Target(1.0)})
     beside = Measured("import, with numpy", {})
     for measured, more in ((alone, ""), (beside, "; import numpy")):
@@ -45,12 +59,39 @@ def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
     return [alone, beside]
 
 
+def shares(environment: Mapping[str, str]) -> dict[str, float]:
+    """What part of our import each package takes, in percent, the largest first."""
+    trace = _run(environment, "-X", "importtime", "-c", STATEMENTS[OURS]).stderr
+    owners: dict[int, str | None] = {}
+    times: Counter[str] = Counter()
+    for line in reversed(trace.splitlines()):
+        found = _IMPORTED.fullmatch(line)
+        if found is None:
+            continue
+        time_us, depth, name = int(found[1]), len(found[2]), found[3]
+        above = [owners[other] for other in owners if other < depth]
+        owner = OWNERS.get(name.partition(".")[0], above[-1] if above else None)
+        owners = {other: owners[other] for other in owners if other < depth}
+        owners[depth] = owner
+        if owner is not None:
+            times[owner] += time_us
+    total = sum(times.values())
+    return {owner: time_us / total * 100 for owner, time_us in times.most_common()}
+
+
 def _import(statement: str, environment: Mapping[str, str]) -> Figures:
-    run = subprocess.run(
-        [sys.executable, "-c", _PROGRAM.format(statement=statement)],
-        stdout=subprocess.PIPE,
-        env=environment,
-        check=True,
-    )
+    run = _run(environment, "-c", _PROGRAM.format(statement=statement))
     figures: Figures = json.loads(run.stdout)
     return figures
+
+
+def _run(
+    environment: Mapping[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env={**environment, "PYTHONDONTWRITEBYTECODE": ""},
+        check=True,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -61,30 +61,29 @@ a deadline.
   processor time as it takes `grpc.aio`, so a client cannot go much faster than that.
 - Live streams send at the pace of speech. Their worst chunk is counted from when it
   was due, so it includes how late the client was itself, and how late the server was.
-  The latency of the one live stream is counted from handing a chunk over.
+  The latency of the one live stream is counted from handing a chunk over. All sessions
+  are open before the first chunk, and until the last was answered.
+- With 1,000 live streams grpcio's server is as busy as the clients. So they also speak
+  to a server that does next to nothing, on a core of its own.
 - Memory is the peak above what the process had before the call.
 - Figures are medians of rounds in which the clients take turns. A ratio is the median
   of the rounds' own ratios, ours to grpc.aio's, less is better; it may differ a
   little from the ratio of the medians.
 
-Where targets are missed:
+Where a target is out of reach:
 
-- **A unary call** costs about what it costs `grpc.aio`: a little less for small ones, a
-  little more with 64 kB, where the client's checks and its codec show.
-- **1 MiB calls** pay for memory: glibc hands large blocks back to the system and takes
-  them anew, page by page. Told to keep them (`MALLOC_MMAP_THRESHOLD_` and
-  `MALLOC_TRIM_THRESHOLD_` at 256 MiB), the ratio falls to about 1.0.
 - **Import.** `import betterproto` alone takes longer than importing `grpc.aio` with all
-  that was generated for it, and grpclib comes on top; `python -X importtime` shows
-  that the library's own modules are about a tenth of the whole. numpy is imported
-  with the first array.
-- **1,000 live streams.** Ten thousand chunks a second leave 100 µs for each, on one
-  core. A chunk costs the client more, spread over some 180 function calls of which
-  none stands out (`python -m benchmarks.engine --profile`), and the pace itself, a
-  timer for each chunk, takes about a tenth. grpcio's server cannot serve as many
-  either; the one that does next to nothing shows what is the client's own.
+  that was generated for it, and grpclib comes on top; see the end of this page. numpy
+  is imported with the first array.
 
 ![Cost relative to grpc.aio](benchmarks.svg)
+"""
+
+IMPORT_SHARES = """\
+## Where the time of our import goes
+
+By `python -X importtime`; what a package is the first to import counts as its own.
+
 """
 
 
@@ -114,7 +113,9 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def document(found: Sequence[Measured], setting: str) -> str:
+def document(
+    found: Sequence[Measured], import_shares: Mapping[str, float], setting: str
+) -> str:
     """The whole document."""
     parts = [INTRODUCTION, setting]
     for event_loop in EVENT_LOOPS:
@@ -132,6 +133,10 @@ def document(found: Sequence[Measured], setting: str) -> str:
         ]
     if "uvloop" not in EVENT_LOOPS:
         parts.append("uvloop was not installed, and was not measured.\n")
+    shares = "".join(
+        f"- {owner}: {share:.0f} %\n" for owner, share in import_shares.items()
+    )
+    parts.append(IMPORT_SHARES + shares)
     return "\n".join(parts)
 
 
