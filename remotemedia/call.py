@@ -181,10 +181,12 @@ class Call(Generic[RequestT, ResponseT]):
             self._is_stopped = True
             self._halt()
             self._inbox.eof()
-            # What was sent may be large, and the call may wait long to be collected.
-            self._requests = ()
+            # Without a way back to the call, all of it goes with the last that refers
+            # to it: the collector of cycles has nothing to do, and may come late.
+            del self._stream._wrapper
             if self._is_open:
                 self._stream._release_stream()
+                self._transport.wrapper = None
 
     async def close(self) -> None:
         """End everything, and wait until the caller's iterable is closed."""

@@ -107,6 +107,8 @@ class Inbox:
             self._ended = True
             self._wake()
             self._on_end()
+            # They lead back to the call, and are not needed any more.
+            del self._on_end, self._on_bad_data
 
     def unacked_size(self) -> int:
         """Bytes still to be acknowledged, as the stream is given up."""

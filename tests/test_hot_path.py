@@ -12,7 +12,7 @@ import gc
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -204,3 +204,39 @@ async def test_a_chunk_is_held_in_few_copies(service: str) -> None:
         )
     copies = most / len(LARGE_CHUNK.samples)
     assert copies <= MOST_COPIES_OF_A_CHUNK
+
+
+async def version(client: RemoteMediaClient) -> None:
+    await client.get_version()
+
+
+async def execution(client: RemoteMediaClient) -> None:
+    await client.execute_pipeline(PASS, {"src": CHUNK})
+
+
+async def session(client: RemoteMediaClient) -> None:
+    await one_by_one(client, 3, lambda: None)
+
+
+async def live_session(client: RemoteMediaClient) -> None:
+    async with client.open_stream(PASS) as stream:
+        await stream.send("src", CHUNK)
+        await stream.close()
+
+
+@pytest.mark.parametrize("call", [version, execution, session, live_session])
+async def test_a_call_leaves_nothing_for_the_collector_of_cycles(
+    service: str, call: Callable[[RemoteMediaClient], Awaitable[None]]
+) -> None:
+    async with RemoteMediaClient(service) as client:
+        await call(client)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                await call(client)
+            # What the loop's last turn holds is no cycle.
+            await asyncio.sleep(0)
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
