@@ -151,25 +151,25 @@ class Call(Generic[RequestT, ResponseT]):
     def start(self) -> None:
         """Start the clock, and the writer unless there is nothing to wait for."""
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+        self._stream._wrapper = _Termination(self._on_terminated)
         if self._timeout is not None:
             self._timers["deadline"] = self.loop.call_later(
                 self._timeout, self._on_deadline
             )
         if self._idle_timeout is not None:
             self._watch_idle(self._idle_timeout, 0)
-        self._stream._wrapper = _Termination(self._on_terminated)
         if self._cardinality.client_streaming:
             self._writer = self.loop.create_task(self._write(self._requests))
             return
         try:
             (request,) = cast("Iterable[RequestT]", self._requests)
-            data = self._encoded(request)
-            is_sent = self._sent_at_once(data)
+            parts = self._encoded(request)
+            is_sent = self._sent_at_once(parts)
         except Exception as error:  # noqa: BLE001 - raised by the reader
             self._fail(error)
         else:
             if not is_sent:
-                self._writer = self.loop.create_task(self._write(encoded=data))
+                self._writer = self.loop.create_task(self._write(parts=parts))
 
     def stop(self) -> None:
         """End everything: the peer sees a reset, unless the call was over."""
@@ -181,8 +181,10 @@ class Call(Generic[RequestT, ResponseT]):
             self._is_stopped = True
             self._halt()
             self._inbox.eof()
-            # Without a way back to the call, all of it goes with the last that refers
-            # to it: the collector of cycles has nothing to do, and may come late.
+            # What was sent may be large.
+            self._requests = ()
+            # With no way back to the call, one that went well leaves nothing to the
+            # collector of cycles, which may come late.
             del self._stream._wrapper
             if self._is_open:
                 self._stream._release_stream()
@@ -232,12 +234,12 @@ class Call(Generic[RequestT, ResponseT]):
 
     # -- the writer
 
-    def _sent_at_once(self, data: list[bytes]) -> bool:
+    def _sent_at_once(self, parts: list[bytes]) -> bool:
         """Whether the one request could be sent without waiting for anything."""
         # Of a channel of ours.
         send_now: Callable[[bytes], bool] | None
         send_now = getattr(self._stream, "send_now", None)
-        if send_now is None or len(data) > 1 or not send_now(data[0]):
+        if send_now is None or len(parts) > 1 or not send_now(parts[0]):
             return False
         self._take_over()
         self._sent = 1
@@ -247,16 +249,17 @@ class Call(Generic[RequestT, ResponseT]):
         self,
         requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
         *,
-        encoded: list[bytes] | None = None,
+        parts: list[bytes] | None = None,
     ) -> None:
+        """Open the call, and send what an iterable yields, or one request."""
         try:
             try:
                 await self._open()
             except BaseException:
                 await _close(requests)
                 raise
-            if encoded is not None:
-                await self._send(encoded, end=True)
+            if parts is not None:
+                await self._send(parts, end=True)
             elif isinstance(requests, AsyncIterable):
                 await self._send_async(requests)
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from ssl import SSLObject
 from typing import TYPE_CHECKING, cast
 
@@ -43,8 +44,11 @@ if TYPE_CHECKING:
 
 # The connection's window is opened again in steps of this size.
 _ARRIVED_STEP_BYTES = 1024 * 1024
-# What is written in one turn of the loop goes out together, up to this size.
+# What is written in one turn of the loop goes out together, up to this size. More is
+# written in steps of it.
 _WRITE_BYTES = 64 * 1024
+# A socket that takes all it is given would keep the loop from everything else.
+_STEPS_BETWEEN_YIELDS = 16
 # Requests are small, and the peer can work on the first while more are made.
 _REQUESTS_BYTES = 256
 # As much is read at once; each connection has a buffer of it.
@@ -234,17 +238,13 @@ class Connection(GrpclibConnection):
     async def turn(self) -> None:
         """Wait for a part of the connection's window, in the order of asking.
 
-        Each that has had its turn calls ``next_turn``, so that no more are woken than
-        can send.
+        Each that has had its turn calls ``next_turn``, whatever became of it, and so
+        does each that waits for something else meanwhile: no more are woken than can
+        send.
         """
         turn = self._loop.create_future()
         self._turns.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                self.next_turn()
-            raise
+        await turn
 
     def next_turn(self) -> None:
         """Wake the one that has waited longest, if there is something to send with."""
@@ -347,33 +347,40 @@ class Stream(GrpclibStream):
                 opening.discard(self.wrapper)
 
     async def send_data(self, data: bytes, end_stream: bool = False) -> None:
-        """Send some bytes as DATA frames, as the peer's windows allow."""
+        """Send some bytes as DATA frames, as the peer's windows allow.
+
+        Step by step, so that little waits in memory for a socket that is full, and
+        others have their turn.
+        """
         connection = self.connection
+        http2 = self._h2_connection
         view = memoryview(data)
-        while True:
-            if not connection.write_ready.is_set():
-                await connection.write_ready.wait()
-            # In steps, so that little waits in memory for a socket that is full.
-            sent = self._h2_connection.send_part(
-                self.number,
-                view[:_WRITE_BYTES],
-                end_stream=end_stream and len(view) <= _WRITE_BYTES,
-            )
-            if end_stream:
-                connection.flush_after_end()
-            else:
-                connection.flush_soon()
-            view = view[sent:]
-            if not view:
-                connection.next_turn()
-                return
-            if self._h2_connection.outbound_flow_control_window <= 0:
-                await connection.turn()
-            elif sent < _WRITE_BYTES:
-                # It is the stream's own window that is used up.
-                connection.next_turn()
-                self.window_updated.clear()
-                await self.window_updated.wait()
+        try:
+            for number in count(1):
+                if not connection.write_ready.is_set():
+                    connection.next_turn()
+                    await connection.write_ready.wait()
+                step = view[:_WRITE_BYTES]
+                is_last = end_stream and len(step) == len(view)
+                sent = http2.send_part(self.number, step, end_stream=is_last)
+                if is_last:
+                    connection.flush_after_end()
+                else:
+                    connection.flush_soon()
+                view = view[sent:]
+                if not view:
+                    return
+                if http2.outbound_flow_control_window <= 0:
+                    await connection.turn()
+                elif sent < len(step):
+                    # It is the stream's own window that is used up.
+                    connection.next_turn()
+                    self.window_updated.clear()
+                    await self.window_updated.wait()
+                elif number % _STEPS_BETWEEN_YIELDS == 0:
+                    await asyncio.sleep(0)
+        finally:
+            connection.next_turn()
 
     async def end(self) -> None:
         """End the stream."""

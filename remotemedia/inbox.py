@@ -18,9 +18,10 @@ PREFIX = struct.Struct(">BI")
 # Read bytes are acknowledged in steps of this size. It is below half of the
 # smallest window that HTTP/2 starts with, so the peer never runs dry meanwhile.
 _ACK_STEP_BYTES = 32 * 1024
-# A buffer of a message that came in parts, for the next one. New memory for each large
-# message would cost as much as all else: the system hands it out page by page.
+# The buffer of a message that came in parts, for the next one. New memory for each
+# large message would cost as much as all else: the system gives it page by page.
 _spare_bodies: list[BytesIO] = []
+# As much may be kept, by the process and for good.
 _MAX_SPARE_BYTES = 2 * 1024 * 1024
 
 
@@ -82,20 +83,9 @@ class Inbox:
             return
         rest = memoryview(data)
         while rest:
-            if self._body is None:
-                missing = PREFIX.size - len(self._prefix)
-                self._prefix += rest[:missing]
-                if len(self._prefix) == PREFIX.size and not self._begin():
-                    return
-            else:
-                missing = self._missing
-                self._missing -= self._body.write(rest[:missing])
-            rest = rest[missing:]
-            if self._body is not None and not self._missing:
-                # What is left of an earlier message goes.
-                self._unread += self._body.truncate() + PREFIX.size
-                self._messages.append(self._body)
-                self._prefix, self._body = b"", None
+            body = self._body
+            size = self._begin(rest) if body is None else self._go_on(body, rest)
+            rest = rest[size:]
         if self._messages:
             self._wake()
         elif self._waiter is not None:
@@ -133,7 +123,7 @@ class Inbox:
             finally:
                 self._waiter = None
         message = self._messages.popleft()
-        data = message if isinstance(message, bytes) else _emptied(message)
+        data = message if isinstance(message, bytes) else _content(message)
         self._unread -= len(data) + PREFIX.size
         self._settle()
         return data
@@ -146,22 +136,47 @@ class Inbox:
             size,
         )
 
-    def _begin(self) -> bool:
-        """Begin with a message as its prefix says, unless that is bad."""
+    def _begin(self, data: memoryview) -> int:
+        """Take a prefix, or what is missing of it, and the body if all is there.
+
+        Returns:
+            How many bytes were taken: all of them where the prefix is bad.
+        """
+        stop = PREFIX.size - len(self._prefix)
+        self._prefix += data[:stop]
+        if len(self._prefix) < PREFIX.size:
+            return len(data)
+        length: int
         compressed, length = PREFIX.unpack(self._prefix)
         if compressed:
             self._on_bad_data(_compressed())
-            return False
+            return len(data)
         if length > self._max_message_bytes:
             self._on_bad_data(_too_large(length, self._max_message_bytes))
-            return False
+            return len(data)
+        if len(data) - stop >= length:
+            self._prefix = b""
+            self._messages.append(bytes(data[stop : stop + length]))
+            self._unread += PREFIX.size + length
+            return stop + length
         try:
             self._body = _spare_bodies.pop()
             self._body.seek(0)
         except IndexError:
             self._body = BytesIO()
         self._missing = length
-        return True
+        return stop
+
+    def _go_on(self, body: BytesIO, data: memoryview) -> int:
+        """Take more of a body that did not come at once; return how many bytes."""
+        size = body.write(data[: self._missing])
+        self._missing -= size
+        if not self._missing:
+            # What is left of an earlier message goes.
+            self._unread += PREFIX.size + body.truncate()
+            self._messages.append(body)
+            self._prefix, self._body = b"", None
+        return size
 
     def _settle(self) -> None:
         read = self._unacknowledged - self._unread
@@ -174,8 +189,8 @@ class Inbox:
             self._waiter.set_result(None)
 
 
-def _emptied(body: BytesIO) -> bytes:
-    """The message in a buffer, which is used again if it is not too large to keep."""
+def _content(body: BytesIO) -> bytes:
+    """The message in a buffer, which is kept for another if it is not too large."""
     data = body.getvalue()
     if not _spare_bodies and len(data) <= _MAX_SPARE_BYTES:
         # Where the message is still in use then, the buffer takes new memory by itself.

@@ -176,8 +176,9 @@ class Message(betterproto.Message):
 
         @property
         def _group_current(self):
+            values = self._values
             groups = self._betterproto.oneof_group_by_field
-            return {groups[name]: name for name in self._values if name in groups}
+            return {groups[name]: name for name in groups if name in values}
 
         @property
         def _unknown_fields(self):

@@ -29,7 +29,7 @@ MAX_DEPTH = 100
 """How deep messages and groups may be nested in one that is decoded."""
 
 _LARGE_BYTES = 64 * 1024
-"""What is as large costs less to send by itself than to copy."""
+"""What is as large is sent by itself, and not copied into one with the rest."""
 
 Parts: TypeAlias = "list[bytes | bytearray | memoryview]"
 Values: TypeAlias = "dict[str, Any]"
@@ -298,7 +298,7 @@ def message(
 
 
 def joined(parts: Parts, size: int) -> list[bytes]:
-    """Join parts of so many bytes, but for large ones that need no copy."""
+    """Join parts of so many bytes, but for large ones, which stand by themselves."""
     if size < _LARGE_BYTES:
         return [b"".join(parts)]
     runs: list[bytes] = []

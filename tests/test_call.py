@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 
 import grpclib.client
@@ -23,7 +24,11 @@ from h2.errors import ErrorCodes
 from remotemedia.channel import Address, Channel
 from remotemedia.rpc import CallError
 from remotemedia.v1 import (
+    AudioBuffer,
     AudioChunk,
+    ErrorResponse,
+    ExecuteRequest,
+    ExecuteResponse,
     PipelineExecutionServiceStub,
     StreamingPipelineServiceStub,
     StreamRequest,
@@ -31,6 +36,11 @@ from remotemedia.v1 import (
 )
 from tests.calls import METRICS, READY, VERSION, no_input, stream, stub, unary
 from tests.peers import Exchange, Script, h2_peer
+
+
+def ours(host: str, port: int) -> Channel:
+    """A channel of the library's, made as grpclib's are."""
+    return Channel(Address(host=host, port=port))
 
 
 @pytest.mark.parametrize(
@@ -273,6 +283,103 @@ async def test_a_request_that_waits_says_what_one_says_at_once() -> None:
     said = [e.headers for e in log if isinstance(e, h2.events.RequestReceived)]
     assert (len(said), len(heard)) == (3, 1)
     assert sorted(said[0]) == sorted(said[1]) == sorted(said[2])
+
+
+@pytest.mark.parametrize("channel", [grpclib.client.Channel, ours])
+@pytest.mark.parametrize("size", [9, 64 * 1024, 100_000, 2 * 1024 * 1024])
+async def test_a_request_arrives_whole_and_ends_once(
+    size: int, channel: Callable[[str, int], grpclib.client.Channel]
+) -> None:
+    samples = random.Random(size).randbytes(size)
+    request = ExecuteRequest(
+        audio_inputs={"src": AudioBuffer(samples=samples)}, client_version="v1"
+    )
+    has_ended = asyncio.Event()
+
+    class Log(list[h2.events.Event]):
+        def append(self, event: h2.events.Event) -> None:
+            super().append(event)
+            if isinstance(event, h2.events.StreamEnded):
+                has_ended.set()
+
+    log = Log()
+    exchanges: list[Exchange] = []
+    async with h2_peer(exchanges.append, log) as port:
+        service = PipelineExecutionServiceStub(channel("127.0.0.1", port))
+        # What need not wait for a connection may take another way.
+        await service.channel.__connect__()
+        calling = asyncio.create_task(service.execute_pipeline(request))
+        await has_ended.wait()
+        (exchange,) = exchanges
+        exchange.headers()
+        exchange.message(bytes(ExecuteResponse(error=ErrorResponse(message="seen"))))
+        exchange.trailers()
+        exchange.flush()
+        assert (await calling).error.message == "seen"
+        service.channel.close()
+        await asyncio.sleep(0)
+    frames = [event for event in log if isinstance(event, h2.events.DataReceived)]
+    assert all(frame.data for frame in frames)
+    body = b"".join(frame.data for frame in frames)
+    assert body == b"\0" + len(bytes(request)).to_bytes(4, "big") + bytes(request)
+    ends = [frame.stream_ended is not None for frame in frames]
+    assert ends == [False] * (len(frames) - 1) + [True]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_a_request_is_refused_that_is_one_byte_too_large(size: int) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    request = VersionRequest(client_version="v" * size)
+    limit = len(bytes(request))
+    async with h2_peer(script) as port:
+        service = PipelineExecutionServiceStub(
+            ours("127.0.0.1", port), max_send_bytes=limit
+        )
+        await service.get_version(request)
+        service.max_send_bytes = limit - 1
+        with pytest.raises(CallError, match=f"{limit} bytes, over the limit"):
+            await service.get_version(request)
+        service.channel.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_time_out_that_is_no_number_is_an_error_of_its_own() -> None:
+    async with h2_peer(lambda exchange: exchange.headers()) as port:
+        service = StreamingPipelineServiceStub(
+            ours("127.0.0.1", port),
+            idle_timeout="5",  # type: ignore[arg-type]  # on purpose
+        )
+        with pytest.raises(TypeError, match="str"):
+            await anext(service.stream_pipeline(no_input()))
+        service.channel.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_stream_that_is_over_lets_go_of_what_was_sent() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+        exchange.trailers()
+
+    class Requests(list[StreamRequest]):
+        """Can be referred to weakly."""
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        requests = Requests()
+        is_there = weakref.ref(requests)
+        responses = service.stream_pipeline(requests)
+        del requests
+        assert is_there() is not None
+        assert [bytes(response) async for response in responses] == [READY]
+        gc.collect()
+        assert is_there() is None
 
 
 async def test_what_was_sent_is_let_go_of_as_a_call_ends() -> None:

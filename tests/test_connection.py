@@ -154,10 +154,14 @@ async def test_a_call_that_is_alone_waits_for_nobody() -> None:
     assert len(ends.wire.writes) == 1
 
 
-@pytest.mark.parametrize("hindrance", ["buffer", "window", "slot", "end"])
+@pytest.mark.parametrize("hindrance", ["buffer", "window", "size", "slot", "end"])
 async def test_a_request_that_has_to_wait_is_left_to_wait(hindrance: str) -> None:
     limit = 1 if hindrance == "slot" else 9
     ends = Ends({SettingCodes.MAX_CONCURRENT_STREAMS: limit})
+    if hindrance == "size":
+        ends.server.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
+        ends.server.increment_flow_control_window(2**20)
+        ends.turn()
     if hindrance == "slot":
         await ends.open()
     elif hindrance == "buffer":
@@ -165,7 +169,7 @@ async def test_a_request_that_has_to_wait_is_left_to_wait(hindrance: str) -> Non
     elif hindrance == "end":
         ends.wire.close()
     ends.wire.writes.clear()
-    size = WINDOW + 1 if hindrance == "window" else 5
+    size = 70_000 if hindrance in ("window", "size") else 5
     connection = ends.protocol.retirable.own_connection
     streams = len(ends.protocol.http2.streams)
     assert (
@@ -276,6 +280,69 @@ async def test_a_turn_that_is_of_no_use_is_passed_on() -> None:
     assert not sending.done()
 
 
+@pytest.mark.parametrize("end", ["nothing", "cancelled", "reset"])
+async def test_whatever_becomes_of_a_turn_the_next_is_woken(end: str) -> None:
+    ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
+    first, second = await ends.open(), await ends.open()
+    sending = asyncio.create_task(first.send_data(bytes(500_000)))
+    await rest()
+    also = asyncio.create_task(second.send_data(bytes(100_000)))
+    await rest()
+    ends.turn()
+    # The window opens far enough for both, and then the socket is full.
+    ends.wire.on_write = ends.protocol.pause_writing
+    ends.server.increment_flow_control_window(2**20)
+    ends.turn()
+    await rest()
+    if end == "cancelled":
+        sending.cancel()
+    elif end == "reset":
+        ends.server.reset_stream(1)
+    ends.wire.on_write = lambda: None
+    ends.turn()
+    ends.protocol.resume_writing()
+    await rest()
+    ends.turn()
+    assert ends.data[3] == 100_000
+    assert also.done()
+    assert (ends.data[1] == 500_000) == (end == "nothing")
+    await asyncio.gather(sending, return_exceptions=True)
+
+
+async def test_those_that_wait_for_the_socket_share_it() -> None:
+    ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
+    streams = [await ends.open() for _ in range(3)]
+    sending = []
+    for stream in streams:
+        sending.append(asyncio.create_task(stream.send_data(bytes(300_000))))
+        await rest()
+    ends.wire.on_write = ends.protocol.pause_writing
+    ends.server.increment_flow_control_window(2**20)
+    for _ in range(2):
+        ends.turn()
+        ends.protocol.resume_writing()
+        await rest()
+    assert not any(task.done() for task in sending)
+    ends.turn()
+    assert ends.data.keys() == {stream.number for stream in streams}
+    ends.wire.on_write = lambda: None
+    ends.protocol.resume_writing()
+    await asyncio.gather(*sending)
+
+
+async def test_one_that_sends_much_leaves_the_loop_to_others() -> None:
+    ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**30})
+    ends.server.increment_flow_control_window(2**30)
+    ends.turn()
+    stream = await ends.open()
+    sending = asyncio.create_task(stream.send_data(bytes(10 * 2**20)))
+    turns = 0
+    while not sending.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 9
+
+
 async def test_a_peer_without_room_for_a_stream() -> None:
     ends = Ends({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
     first = await ends.open()
@@ -303,7 +370,7 @@ def test_grpclib_is_what_the_stream_expects() -> None:
     ).keys()
 
 
-@pytest.mark.parametrize("size", [0, 1, 9, 70_000])
+@pytest.mark.parametrize("size", [0, 1, 9, 65_536, 70_000, 131_072])
 async def test_bytes_of_every_size_arrive(size: int) -> None:
     ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
     ends.server.increment_flow_control_window(2**20)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from remotemedia import AudioBuffer, RemoteMediaClient
+from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
 from tests.pipelines import PASS, tone
 
 # About a fifth above what was counted; to be lowered where a chunk gets cheaper.
@@ -204,6 +204,20 @@ async def test_a_chunk_is_held_in_few_copies(service: str) -> None:
         )
     copies = most / len(LARGE_CHUNK.samples)
     assert copies <= MOST_COPIES_OF_A_CHUNK
+
+
+@pytest.mark.usefixtures("traced")
+async def test_a_large_request_is_sent_from_where_it_is(service: str) -> None:
+    # So that nothing large comes back.
+    unknown = {"id": "src", "node_type": "Unknown"}
+    manifest = {"version": "v1", "metadata": {"name": "send"}, "nodes": [unknown]}
+    async with RemoteMediaClient(service) as client:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        with pytest.raises(RemoteMediaError, match="Unknown"):
+            await client.execute_pipeline(manifest, {"src": LARGE_CHUNK})
+        _, peak = tracemalloc.get_traced_memory()
+    assert peak - before < len(LARGE_CHUNK.samples) / 2
 
 
 async def version(client: RemoteMediaClient) -> None:

@@ -103,6 +103,42 @@ async def test_the_memory_of_a_message_in_parts_is_used_again() -> None:
     assert peak < 2.5 * len(body)
 
 
+async def test_of_several_messages_the_memory_of_one_is_kept() -> None:
+    data = framed(bytes(1024 * 1024))
+    tracemalloc.start()
+    try:
+        inboxes = [Acknowledged().inbox for _ in range(4)]
+        for part in (data[:9], data[9:]):
+            for inbox in inboxes:
+                inbox.add(part, len(part))
+        for inbox in inboxes:
+            assert await inbox.read() == data[5:]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1.5 * len(data)
+
+
+async def test_small_messages_take_little_more_memory_than_their_bytes() -> None:
+    inbox = Acknowledged().inbox
+    data = framed(bytes(100)) * 5_000
+    tracemalloc.start()
+    try:
+        inbox.add(data, len(data))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * len(data)
+
+
+async def test_a_frame_that_looks_like_a_message_may_be_part_of_one() -> None:
+    body = b"<" + framed(b"inner") + b">"
+    fed = Acknowledged()
+    for part in (framed(body)[:6], framed(b"inner"), b">"):
+        fed.inbox.add(part, len(part))
+    assert await fed.inbox.read() == body
+
+
 async def test_the_memory_of_a_huge_message_is_not_kept() -> None:
     body = bytes(16 * 1024 * 1024)
     tracemalloc.start()
@@ -133,11 +169,19 @@ def test_bad_prefixes_are_refused_before_the_body() -> None:
     ]
 
 
+@pytest.mark.parametrize("cut", [1, 5, 9, 15, 20])
 @pytest.mark.parametrize("size", [10, 11])
-def test_a_whole_message_over_the_limit_is_refused(size: int) -> None:
+def test_a_message_over_the_limit_is_refused(size: int, cut: int) -> None:
     errors: list[CallError] = []
-    inbox = Inbox(10, errors.append, lambda: None)
-    inbox.add(framed(bytes(size)), size + 5)
+
+    def on_bad_data(error: CallError) -> None:
+        errors.append(error)
+        inbox.eof()
+
+    inbox = Inbox(10, on_bad_data, lambda: None)
+    data = framed(bytes(size))
+    for part in (data[:cut], data[cut:]):
+        inbox.add(part, len(part))
     assert inbox.has_unread == (size == 10)
     assert len(errors) == (size == 11)
 

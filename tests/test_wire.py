@@ -192,6 +192,13 @@ def test_what_can_be_changed_is_copied_before_it_is_sent(size: int) -> None:
     assert b"".join(joined) == bytes(size) + b"x"
 
 
-def test_a_large_part_is_not_copied() -> None:
-    large = bytes(100_000)
-    assert wire.joined([b"x", large, b"y", b"z"], 100_003)[1] is large
+def test_a_large_part_stands_by_itself() -> None:
+    large = bytes(64 * 1024)
+    joined = wire.joined([b"x", large, b"y", b"z"], len(large) + 3)
+    assert joined == [b"x", large, b"yz"]
+    assert joined[1] is large
+
+
+def test_no_part_is_empty() -> None:
+    large = bytes(64 * 1024)
+    assert wire.joined([large, b"", large], 2 * len(large)) == [large, large]

@@ -61,10 +61,12 @@ def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
 
 def shares(environment: Mapping[str, str]) -> dict[str, float]:
     """What part of our import each package takes, in percent, the largest first."""
-    trace = _run(environment, "-X", "importtime", "-c", STATEMENTS[OURS]).stderr
+    run = _run(
+        environment, "-X", "importtime", "-c", STATEMENTS[OURS], stderr=subprocess.PIPE
+    )
     owners: dict[int, str | None] = {}
     times: Counter[str] = Counter()
-    for line in reversed(trace.splitlines()):
+    for line in reversed(run.stderr.splitlines()):
         found = _IMPORTED.fullmatch(line)
         if found is None:
             continue
@@ -86,11 +88,12 @@ def _import(statement: str, environment: Mapping[str, str]) -> Figures:
 
 
 def _run(
-    environment: Mapping[str, str], *arguments: str
+    environment: Mapping[str, str], *arguments: str, stderr: int | None = None
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env={**environment, "PYTHONDONTWRITEBYTECODE": ""},
         check=True,
