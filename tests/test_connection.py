@@ -14,6 +14,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived
 from h2.settings import SettingCodes
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remotemedia.connection import Protocol, Stream
 
@@ -328,6 +330,62 @@ async def test_those_that_wait_for_the_socket_share_it() -> None:
     ends.wire.on_write = lambda: None
     ends.protocol.resume_writing()
     await asyncio.gather(*sending)
+
+
+EVENTS = st.lists(
+    st.tuples(st.just("send"), st.integers(1, 300_000))
+    | st.tuples(st.just("window"), st.integers(1, 200_000))
+    | st.tuples(st.sampled_from(["cancel", "reset"]), st.integers(0, 9))
+    | st.tuples(st.sampled_from(["full", "free"]), st.just(0)),
+    max_size=25,
+)
+
+
+@given(EVENTS)
+def test_whatever_happened_all_is_sent_in_the_end(
+    events: list[tuple[str, int]],
+) -> None:
+    async def run() -> None:
+        ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
+        sending: list[tuple[Stream, int, asyncio.Task[None]]] = []
+        for event, value in events:
+            if event == "send":
+                # Opening waits for the socket, too.
+                ends.protocol.resume_writing()
+                stream = await ends.open()
+                task = asyncio.create_task(stream.send_data(bytes(value)))
+                sending.append((stream, value, task))
+            elif event == "window":
+                ends.server.increment_flow_control_window(value)
+            elif event == "full":
+                ends.wire.on_write = ends.protocol.pause_writing
+            elif event == "free":
+                ends.wire.on_write = lambda: None
+                ends.protocol.resume_writing()
+            elif sending:
+                stream, _, task = sending.pop(value % len(sending))
+                if event == "reset":
+                    ends.server.reset_stream(stream.number)
+                # A call that is reset cancels what sends for it.
+                task.cancel()
+                await asyncio.wait({task})
+                if event == "cancel":
+                    stream.reset_nowait()
+            ends.turn()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            ends.turn()
+        ends.wire.on_write = lambda: None
+        ends.protocol.resume_writing()
+        ends.server.increment_flow_control_window(2**24)
+        ends.turn()
+        await rest()
+        ends.turn()
+        for stream, size, task in sending:
+            assert task.done()
+            assert ends.data[stream.number] == size
+
+    asyncio.run(run())
 
 
 async def test_one_that_sends_much_leaves_the_loop_to_others() -> None:
