@@ -64,17 +64,18 @@ def shares(environment: Mapping[str, str]) -> dict[str, float]:
     run = _run(
         environment, "-X", "importtime", "-c", STATEMENTS[OURS], stderr=subprocess.PIPE
     )
-    owners: dict[int, str | None] = {}
+    above: list[tuple[int, str | None]] = []
     times: Counter[str] = Counter()
     for line in reversed(run.stderr.splitlines()):
         found = _IMPORTED.fullmatch(line)
         if found is None:
             continue
         time_us, depth, name = int(found[1]), len(found[2]), found[3]
-        above = [owners[other] for other in owners if other < depth]
-        owner = OWNERS.get(name.partition(".")[0], above[-1] if above else None)
-        owners = {other: owners[other] for other in owners if other < depth}
-        owners[depth] = owner
+        while above and above[-1][0] >= depth:
+            above.pop()
+        importer = above[-1][1] if above else None
+        owner = OWNERS.get(name.partition(".")[0], importer)
+        above.append((depth, owner))
         if owner is not None:
             times[owner] += time_us
     total = sum(times.values())
