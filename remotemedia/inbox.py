@@ -123,7 +123,7 @@ class Inbox:
             finally:
                 self._waiter = None
         message = self._messages.popleft()
-        data = message if isinstance(message, bytes) else _content(message)
+        data = message if isinstance(message, bytes) else _take_out(message)
         self._unread -= len(data) + PREFIX.size
         self._settle()
         return data
@@ -189,7 +189,7 @@ class Inbox:
             self._waiter.set_result(None)
 
 
-def _content(body: BytesIO) -> bytes:
+def _take_out(body: BytesIO) -> bytes:
     """The message in a buffer, which is kept for another if it is not too large."""
     data = body.getvalue()
     if not _spare_bodies and len(data) <= _MAX_SPARE_BYTES:

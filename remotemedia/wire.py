@@ -1,9 +1,9 @@
 """The protobuf wire format: what the generated encoders and decoders stand on.
 
 An encoder appends the parts of a message to a list and returns their size in bytes,
-so that a payload is copied once, when the parts are joined. A decoder walks over one
-`bytes` object with indices. It may read past the end of an embedded message, into
-what follows, and finds out afterwards: only then does `pos` exceed `end`.
+so that a payload is copied once at most, when the parts are joined. A decoder walks
+over one `bytes` object with indices. It may read past the end of an embedded message,
+into what follows, and finds out afterwards: only then does `pos` exceed `end`.
 
 Names and limits are those of https://protobuf.dev/programming-guides/encoding.
 Where that page leaves something open, the behaviour of Google's upb is followed: a

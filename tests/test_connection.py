@@ -171,7 +171,7 @@ async def test_a_request_that_has_to_wait_is_left_to_wait(hindrance: str) -> Non
     elif hindrance == "end":
         ends.wire.close()
     ends.wire.writes.clear()
-    size = 70_000 if hindrance in ("window", "size") else 5
+    size = {"window": WINDOW + 1, "size": 70_000}.get(hindrance, 5)
     connection = ends.protocol.retirable.own_connection
     streams = len(ends.protocol.http2.streams)
     assert (

@@ -197,8 +197,8 @@ async def live(client: Client, sessions: int, chunks: int, size: int) -> Live:
                 are_answered.set()
 
         await client.stream(source(number, waiting), on_result)
-        if waiting:
-            raise RuntimeError(f"{len(waiting)} chunks of a session were not answered")
+        if not are_answered.is_set():
+            raise RuntimeError(f"session {number} ended before all was answered")
 
     await asyncio.gather(*(session(number) for number in range(sessions)))
     return found
