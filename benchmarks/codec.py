@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import remotemedia.v1
 from benchmarks import stock
 from benchmarks.samples import MESSAGES
-from tests import oracle
+from conformance import oracle
 from tests.codec.attacks import ATTACKS
 
 OURS, STOCK, UPB = "ours", "stock", "upb"

@@ -28,13 +28,13 @@ from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler
 from grpclib.encoding.base import CodecBase
 
-from remotemedia.channel import Address, Channel
-from remotemedia.rpc import ServiceStub
+from remotemedia.grpc.stub import ServiceStub
+from remotemedia.http2.channel import Address, Channel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from remotemedia.wire import Parts
+    from remotemedia.protobuf.wire import Parts
 
 CHUNK = bytes(6_400)
 ROUTE = "/benchmark.Echo/Echo"

@@ -32,10 +32,10 @@ import numpy as np
 
 from benchmarks.chaos import REASON
 from remotemedia import AudioBuffer, PipelineStream, RemoteMediaClient, RemoteMediaError
-from remotemedia.call import Call
-from remotemedia.channel import Channel
-from remotemedia.inbox import Inbox
-from remotemedia.responses import ResponseStream
+from remotemedia.grpc.call import Call
+from remotemedia.grpc.inbox import Inbox
+from remotemedia.grpc.responses import ResponseStream
+from remotemedia.http2.channel import Channel
 
 MANIFEST = {
     "version": "v1",

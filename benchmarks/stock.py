@@ -13,7 +13,7 @@ import types
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests import oracle
+from conformance import oracle
 
 PACKAGE = "stock_remotemedia.v1"
 

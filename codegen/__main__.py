@@ -61,7 +61,7 @@ def generate(proto_dir: Path, out: Path) -> dict[str, str]:
     names = [name for name in names if not name.startswith("google/protobuf/")]
     if not names:
         raise protoc.ProtocError(f"there are no .proto files in {proto_dir}")
-    if (out / "remotemedia" / "wire.py").exists():
+    if (out / "remotemedia" / "protobuf" / "wire.py").exists():
         names += protoc.WELL_KNOWN_FILES
     return render.render(build.build(protoc.request(proto_dir, names)))
 

@@ -13,7 +13,7 @@ from betterproto import encode_varint
 from codegen import naming
 
 WELL_KNOWN = "google.protobuf"
-WELL_KNOWN_PACKAGE = "remotemedia.wkt"
+WELL_KNOWN_PACKAGE = "remotemedia.protobuf.wkt"
 """The Python package of the well-known types, which ship with the runtime."""
 
 NATIVE = {

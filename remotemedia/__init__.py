@@ -10,7 +10,7 @@ from remotemedia.errors import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.stream import PipelineStream
+from remotemedia.session.stream import PipelineStream
 from remotemedia.v1 import (
     AudioBuffer,
     AudioFormat,

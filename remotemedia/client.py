@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 import betterproto
 
-from remotemedia.channel import Address, Channel, authorization, tls_context
 from remotemedia.errors import (
     Operation,
     RemoteMediaConnectionError,
     RemoteMediaError,
     from_response,
 )
+from remotemedia.grpc.stub import ServiceStub, metadata_pairs
+from remotemedia.http2.channel import Address, Channel, authorization, tls_context
 from remotemedia.manifest import ManifestSource, to_json_text, to_manifest
-from remotemedia.rpc import ServiceStub, metadata_pairs
-from remotemedia.stream import AudioChunkSource, PipelineStream
+from remotemedia.session.stream import AudioChunkSource, PipelineStream
 from remotemedia.v1 import (
     AudioBuffer,
     ChunkResult,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from remotemedia.rpc import MetadataLike
+    from remotemedia.grpc.stub import MetadataLike
 
 PROTOCOL_VERSION = "v1"
 REQUEST_ID = "x-request-id"

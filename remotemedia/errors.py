@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grpclib.const import Status
 
-from remotemedia.status import CallError
+from remotemedia.grpc.status import CallError
 from remotemedia.v1 import ErrorResponse, ErrorType
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import hypothesis
 import pytest
 import pytest_asyncio
 
+from conformance.oracle import grpc_modules
 from remotemedia import RemoteMediaClient
 from remotemedia.testing import LocalService
-from tests import core_server
-from tests.oracle import grpc_modules
+from tests.support import core_server
 
 # No test fails for being slow: machines are noisy.
 hypothesis.settings.register_profile(
@@ -26,7 +26,7 @@ hypothesis.settings.load_profile("any machine")
 
 
 # What drives calls runs on both loops; the rest has nothing to do with them.
-ON_BOTH_LOOPS = {"faults", "test_call", "test_channel", "test_client", "test_rpc"}
+ON_BOTH_LOOPS = {"faults", "test_call", "test_channel", "test_client", "test_stub"}
 ON_BOTH_LOOPS |= {"test_stream"}
 
 

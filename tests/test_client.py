@@ -23,9 +23,9 @@ from remotemedia import (
     ResourceLimits,
 )
 from remotemedia.testing import LocalService, NodeCall
-from tests.core_server import CoreServer
-from tests.peers import tcp_peer
-from tests.pipelines import PASS, pipeline, tone
+from tests.support.core_server import CoreServer
+from tests.support.peers import tcp_peer
+from tests.support.pipelines import PASS, pipeline, tone
 
 
 def calculator(operation: str, operand: float) -> dict[str, object]:

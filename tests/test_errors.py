@@ -23,7 +23,7 @@ from remotemedia.errors import (
     to_status,
     to_stream_response,
 )
-from remotemedia.rpc import CallError
+from remotemedia.grpc.stub import CallError
 from remotemedia.v1 import ErrorResponse
 
 STATUSES = {

@@ -24,7 +24,7 @@ from benchmarks.compare.loops import EVENT_LOOPS
 from benchmarks.compare.processes import Processes, Worker
 from benchmarks.compare.results import Measured
 from benchmarks.compare.scenarios import SCENARIOS, Scenario
-from tests import oracle
+from conformance import oracle
 
 ROUNDS, QUICK_ROUNDS = 7, 1
 # What betterproto generates is too far away for another loop to matter.

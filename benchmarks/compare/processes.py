@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.compare.clients import SOCKET
 from benchmarks.compare.results import Figures
-from tests import oracle
+from conformance import oracle
 
 SERVERS = ("server", "light", "echo")
 

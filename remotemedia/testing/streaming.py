@@ -2,7 +2,7 @@
 
 A session takes one request after the other, and answers each before it takes the
 next: chunks that are not processed yet wait in HTTP/2's window, which holds a client
-back that is too fast. The machine of ``remotemedia.session`` sees every message in
+back that is too fast. ``remotemedia.session.machine`` sees every message in
 and out.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from remotemedia.errors import RemoteMediaError, to_stream_response
-from remotemedia.session import Event, Session
+from remotemedia.session.machine import Event, Session
 from remotemedia.testing.execution import check_version
 from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia import proto, unknown, wire
 from remotemedia.audio import AudioBufferMixin
+from remotemedia.protobuf import message as proto
+from remotemedia.protobuf import unknown, wire
 
 __all__ = [
     "AudioBuffer",

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import grpclib
 import grpclib.const
 
-from remotemedia import proto, rpc, unknown, wire
-from remotemedia.outputs import DataOutputsMixin
+from remotemedia.grpc import stub as rpc
+from remotemedia.protobuf import message as proto
+from remotemedia.protobuf import unknown, wire
+from remotemedia.results import DataOutputsMixin
 from remotemedia.v1.common import (
     AudioBuffer,
     ErrorResponse,

@@ -25,7 +25,7 @@ from tests.codec.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotemedia import proto
+    from remotemedia.protobuf import message as proto
 
 NODE = delimited(1, b"abc")
 

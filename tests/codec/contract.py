@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests import oracle
+from conformance import oracle
 from tests.codec.values import Pair, pair_of
 
 GOOGLE = oracle.load()

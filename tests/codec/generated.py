@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests import oracle
+from conformance import oracle
 from tests.codec.values import pair_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import oracle
+from conformance import oracle
 
 
 def test_every_binary_case_of_proto3_passes() -> None:

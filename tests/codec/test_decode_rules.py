@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from remotemedia.protobuf.wire import DecodeError
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
@@ -18,7 +19,6 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionInfo,
 )
-from remotemedia.wire import DecodeError
 from tests.codec.contract import pair
 from tests.codec.records import (
     END_GROUP,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remotemedia.protobuf.wire import DecodeError
 from remotemedia.v1 import AudioBuffer, AudioChunk, ExecuteRequest, VersionInfo
-from remotemedia.wire import DecodeError
 from tests.codec.contract import every_message
 from tests.codec.effort import examples
 from tests.codec.records import integer, tag, varint

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from remotemedia.protobuf.wire import DecodeError
 from remotemedia.v1 import AudioBuffer, StreamRequest
-from remotemedia.wire import DecodeError
 from tests.codec.attacks import ATTACKS
 from tests.codec.records import (
     START_GROUP,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remotemedia.protobuf.wire import DecodeError
 from remotemedia.v1 import ChunkResult, PipelineManifest, StreamRequest
-from remotemedia.wire import DecodeError
 from tests.codec.contract import pair
 from tests.codec.effort import examples
 from tests.codec.records import delimited, integer, nested, tag, varint
@@ -17,7 +17,7 @@ from tests.codec.roundtrip import Outcome, round_trip
 from tests.codec.work import calls_made
 
 if TYPE_CHECKING:
-    from remotemedia import proto
+    from remotemedia.protobuf import message as proto
     from tests.codec.values import Pair
 
 NODE = delimited(3, delimited(1, b"abc"))

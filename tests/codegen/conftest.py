@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from codegen.__main__ import main
-from tests import oracle
+from conformance import oracle
 
 PROTOS = Path(__file__).parent / "protos"
 

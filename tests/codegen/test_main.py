@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from codegen.__main__ import main
-from tests import oracle
+from conformance import oracle
 from tests.codegen.conftest import PROTOS
 
 PROTO = """

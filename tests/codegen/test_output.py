@@ -13,7 +13,8 @@ import betterproto
 import pytest
 
 from codegen import naming
-from remotemedia import proto, rpc
+from remotemedia.grpc import stub as rpc
+from remotemedia.protobuf import message as proto
 
 pytestmark = pytest.mark.usefixtures("generated")
 

@@ -16,7 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle
+from conformance import oracle
 from tests.codec.effort import examples
 from tests.codec.roundtrip import Outcome, round_trip
 from tests.codec.strategies import messages

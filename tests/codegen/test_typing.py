@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import oracle
+from conformance import oracle
 
 PROGRAMS = Path(__file__).parent / "programs"
 

@@ -20,7 +20,7 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.rpc import CallError
+from remotemedia.grpc.stub import CallError
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     StreamingPipelineServiceStub,
@@ -39,8 +39,8 @@ from tests.faults.tools import (
     stub,
     until,
 )
-from tests.peers import Exchange, Script, h2_peer
-from tests.pipelines import PASS, tone
+from tests.support.peers import Exchange, Script, h2_peer
+from tests.support.pipelines import PASS, tone
 
 # -- results first, then the error
 

@@ -18,7 +18,6 @@ from remotemedia.v1 import (
     VersionRequest,
     VersionResponse,
 )
-from tests.core_server import CoreServer
 from tests.faults.tools import (
     GUARD_S,
     drained,
@@ -27,8 +26,9 @@ from tests.faults.tools import (
     stub,
     until,
 )
-from tests.peers import Exchange, h2_peer
-from tests.pipelines import PASS, tone
+from tests.support.core_server import CoreServer
+from tests.support.peers import Exchange, h2_peer
+from tests.support.pipelines import PASS, tone
 
 # -- sizes
 

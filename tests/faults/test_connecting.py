@@ -16,8 +16,8 @@ from remotemedia import (
     RemoteMediaConnectionError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.channel import Address, Channel
-from remotemedia.rpc import CallError
+from remotemedia.grpc.stub import CallError
+from remotemedia.http2.channel import Address, Channel
 from remotemedia.testing import LocalService
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
@@ -37,8 +37,8 @@ from tests.faults.tools import (
     turns,
     until,
 )
-from tests.peers import Exchange, h2_peer, tcp_peer
-from tests.pipelines import PASS, tone
+from tests.support.peers import Exchange, h2_peer, tcp_peer
+from tests.support.pipelines import PASS, tone
 
 # -- nobody there
 
@@ -413,7 +413,7 @@ def test_a_fork_leaves_the_parents_connection_alone(local_process: str) -> None:
 
 FORGOTTEN = """
     import asyncio, sys
-    from remotemedia.channel import Address, Channel
+    from remotemedia.http2.channel import Address, Channel
     from remotemedia.v1 import *
 
     async def requests():

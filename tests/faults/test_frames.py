@@ -29,7 +29,7 @@ from remotemedia import (
     RemoteMediaClient,
     RemoteMediaError,
 )
-from remotemedia.rpc import CallError
+from remotemedia.grpc.stub import CallError
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     VersionRequest,
@@ -43,7 +43,7 @@ from tests.faults.tools import (
     turns,
     until,
 )
-from tests.peers import Exchange, Script, h2_peer, tcp_peer
+from tests.support.peers import Exchange, Script, h2_peer, tcp_peer
 
 # -- frames that nobody asked for
 

@@ -13,7 +13,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
-from remotemedia.rpc import CallError
+from remotemedia.grpc.stub import CallError
 from remotemedia.testing import LocalService
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
@@ -21,7 +21,6 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionRequest,
 )
-from tests.core_server import CoreServer
 from tests.faults.tools import (
     GUARD_S,
     READY,
@@ -34,8 +33,9 @@ from tests.faults.tools import (
     turns,
     until,
 )
-from tests.peers import Exchange, h2_peer
-from tests.pipelines import PASS, tone
+from tests.support.core_server import CoreServer
+from tests.support.peers import Exchange, h2_peer
+from tests.support.pipelines import PASS, tone
 
 
 class Source:

@@ -16,7 +16,7 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.channel import Address, Channel
+from remotemedia.http2.channel import Address, Channel
 from remotemedia.testing import LocalService, NodeCall
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
@@ -26,7 +26,6 @@ from remotemedia.v1 import (
     VersionRequest,
     VersionResponse,
 )
-from tests.core_server import CoreServer
 from tests.faults.tools import (
     GUARD_S,
     READY,
@@ -37,8 +36,9 @@ from tests.faults.tools import (
     turns,
     until,
 )
-from tests.peers import Exchange, h2_peer
-from tests.pipelines import PASS, pipeline, tone
+from tests.support.core_server import CoreServer
+from tests.support.peers import Exchange, h2_peer
+from tests.support.pipelines import PASS, pipeline, tone
 
 CHUNK = tone(16_000)
 CHUNK_BYTES = len(CHUNK.samples)

@@ -16,8 +16,8 @@ from remotemedia import (
     RemoteMediaConnectionError,
     RemoteMediaError,
 )
-from remotemedia.channel import Address, Channel
-from remotemedia.rpc import CallError
+from remotemedia.grpc.stub import CallError
+from remotemedia.http2.channel import Address, Channel
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     StreamingPipelineServiceStub,
@@ -31,8 +31,8 @@ from tests.faults.tools import (
     turns,
     until,
 )
-from tests.peers import Exchange, h2_peer
-from tests.pipelines import PASS, tone
+from tests.support.peers import Exchange, h2_peer
+from tests.support.pipelines import PASS, tone
 
 
 def hold_the_first(held: list[Exchange], exchange: Exchange) -> None:

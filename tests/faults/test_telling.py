@@ -19,14 +19,14 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.channel import Address, Channel
-from remotemedia.rpc import CallError
+from remotemedia.grpc.stub import CallError
+from remotemedia.http2.channel import Address, Channel
 from remotemedia.testing import LocalService
 from remotemedia.v1 import PipelineExecutionServiceStub, VersionRequest
-from tests.core_server import CoreServer
 from tests.faults.tools import GUARD_S, free_port, is_version, stub, turns
-from tests.peers import Exchange, h2_peer, tcp_peer
-from tests.pipelines import PASS, pipeline, tone
+from tests.support.core_server import CoreServer
+from tests.support.peers import Exchange, h2_peer, tcp_peer
+from tests.support.pipelines import PASS, pipeline, tone
 
 TOKEN = "s3cr3t-t0k3n"
 

@@ -15,8 +15,8 @@ import h2.events
 from h2.errors import ErrorCodes
 
 from remotemedia import AudioBuffer
-from remotemedia.channel import Address, Channel
-from remotemedia.rpc import ServiceStub
+from remotemedia.grpc.stub import ServiceStub
+from remotemedia.http2.channel import Address, Channel
 from remotemedia.v1 import (
     ChunkResult,
     StreamReady,
@@ -24,8 +24,8 @@ from remotemedia.v1 import (
     StreamResponse,
     VersionResponse,
 )
-from tests.peers import Exchange
-from tests.pipelines import tone
+from tests.support.peers import Exchange
+from tests.support.pipelines import tone
 
 # Far above what anything here takes; what hangs fails by it.
 GUARD_S = 10.0

@@ -14,7 +14,7 @@ from remotemedia.errors import RemoteMediaError
 from remotemedia.testing import Node, NodeCall, NodeOutput
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.v1 import AudioBuffer, AudioFormat, ErrorType, ResourceLimits
-from tests.pipelines import tone
+from tests.support.pipelines import tone
 
 LIMITS = ResourceLimits(max_audio_samples=10_000_000)
 

@@ -22,7 +22,7 @@ from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, PingFrame
 
 from remotemedia.testing import Fault, LocalService
 from remotemedia.v1 import ErrorType, ExecuteRequest, ExecuteResponse, VersionRequest
-from tests.pipelines import tone
+from tests.support.pipelines import tone
 from tests.testing.core_client import CoreStream, connect
 from tests.testing.manifests import chain, node
 

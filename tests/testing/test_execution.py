@@ -15,7 +15,7 @@ from remotemedia.v1 import (
     NodeStatus,
     ResourceLimits,
 )
-from tests.pipelines import tone
+from tests.support.pipelines import tone
 from tests.testing.core_client import CoreClient, connect
 from tests.testing.manifests import chain, node
 

@@ -25,7 +25,7 @@ from remotemedia import (
     RemoteMediaTimeoutError,
 )
 from remotemedia.testing import Fault, LocalService, NodeCall, NodeOutput
-from tests.pipelines import pipeline, tone
+from tests.support.pipelines import pipeline, tone
 
 COUNT = pipeline("src", "Count")
 

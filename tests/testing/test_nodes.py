@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from remotemedia.testing import Node, NodeCall, NodeOutput
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.v1 import AudioBuffer, ResourceLimits
-from tests.pipelines import tone
+from tests.support.pipelines import tone
 
 
 def make(node_type: str, **params: Any) -> Node:

@@ -16,7 +16,7 @@ from remotemedia.testing.node import NodeType
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.pipeline import Outputs, Pipeline
 from remotemedia.v1 import AudioBuffer, ErrorType, PipelineManifest, ResourceLimits
-from tests.pipelines import tone
+from tests.support.pipelines import tone
 from tests.testing.manifests import chain, graph, node
 
 

@@ -20,7 +20,7 @@ from remotemedia.v1 import (
     StreamControlCommand,
     StreamRequest,
 )
-from tests.pipelines import tone
+from tests.support.pipelines import tone
 from tests.testing.core_client import CoreClient, CoreStream, connect
 from tests.testing.manifests import chain, graph, node
 

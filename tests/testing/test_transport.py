@@ -17,7 +17,7 @@ from h2.connection import H2Connection
 from remotemedia.testing import LocalService, NodeCall
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.v1 import ExecuteRequest
-from tests.pipelines import tone
+from tests.support.pipelines import tone
 from tests.testing.core_client import CoreClient, connect
 from tests.testing.manifests import chain, node
 

@@ -1,0 +1,1 @@
+"""What generated messages stand on."""

@@ -1,0 +1,405 @@
+"""Streams over the bare stubs: what is delivered, how they end, what they leave.
+
+Peers here are scripts of HTTP/2 frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+
+import grpclib.client
+import grpclib.protocol
+import h2.connection
+import h2.events
+import pytest
+from grpclib.const import Status
+from grpclib.events import SendRequest, listen
+from h2.errors import ErrorCodes
+
+from remotemedia.grpc.stub import CallError
+from remotemedia.http2.channel import Address, Channel
+from remotemedia.v1 import (
+    AudioBuffer,
+    AudioChunk,
+    ErrorResponse,
+    ExecuteRequest,
+    ExecuteResponse,
+    PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
+    StreamRequest,
+    VersionRequest,
+)
+from tests.support.calls import METRICS, READY, VERSION, no_input, stream, stub, unary
+from tests.support.peers import Exchange, Script, h2_peer
+
+
+def ours(host: str, port: int) -> Channel:
+    """A channel of the library's, made as grpclib's are."""
+    return Channel(Address(host=host, port=port))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda e: e.reset(ErrorCodes.INTERNAL_ERROR),
+        lambda e: e.trailers(13),
+        lambda e: (e.go_away(), e.hang_up()),
+        lambda e: e.hang_up(),
+        lambda e: e.data(b"\1\0\0\0\0"),
+    ],
+    ids=["reset", "status", "goaway", "lost", "junk"],
+)
+async def test_what_came_before_an_error_is_delivered(end: Script) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY, METRICS, METRICS)
+        end(exchange)
+
+    received, error = await stream(script)
+    assert [bytes(response) for response in received] == [READY, METRICS, METRICS]
+    assert error is not None
+
+
+async def test_a_graceful_goaway_lets_a_call_finish() -> None:
+    connections = 0
+
+    def script(exchange: Exchange) -> None:
+        nonlocal connections
+        connections += exchange.stream_id == 1
+        exchange.headers()
+        exchange.message(READY)
+        exchange.announce_end(last_stream_id=exchange.stream_id)
+        exchange.message(METRICS)
+        exchange.trailers()
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        for _ in range(3):
+            received = [r async for r in service.stream_pipeline(no_input())]
+            assert [bytes(response) for response in received] == [READY, METRICS]
+    # New calls do not go over a connection that is about to end.
+    assert connections == 3
+
+
+async def test_a_call_that_a_goaway_refuses_is_made_again() -> None:
+    tries = []
+
+    def script(exchange: Exchange) -> None:
+        tries.append(exchange.stream_id)
+        if len(tries) == 1:
+            exchange.announce_end(last_stream_id=0)
+            return
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+    assert tries == [1, 1]
+
+
+async def test_a_call_that_is_refused_is_made_again() -> None:
+    tries = []
+
+    def script(exchange: Exchange) -> None:
+        tries.append(exchange.stream_id)
+        if len(tries) < 4:
+            exchange.reset(ErrorCodes.REFUSED_STREAM)
+            return
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+    assert tries == [1, 3, 5, 7]
+
+
+async def test_a_call_is_refused_until_its_deadline() -> None:
+    async with (
+        h2_peer(lambda exchange: exchange.reset(ErrorCodes.REFUSED_STREAM)) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError) as caught:
+            await service.get_version(VersionRequest(), timeout=0.1)
+    assert caught.value.unprocessed
+
+
+async def test_an_early_ok_is_a_clean_end() -> None:
+    log: list[h2.events.Event] = []
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+        exchange.trailers()
+
+    received, error = await stream(script, log)
+    assert (len(received), error) == (1, None)
+
+
+async def test_an_early_ok_and_a_reset_is_a_clean_end() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+        exchange.trailers()
+        exchange.reset(ErrorCodes.NO_ERROR)
+
+    received, error = await stream(script)
+    assert (len(received), error) == (1, None)
+
+
+async def test_a_status_while_the_input_idles_is_raised_at_once() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(7, ("grpc-message", "no"))
+
+    _, error = await asyncio.wait_for(stream(script), 5)
+    assert error is not None
+    assert (error.status, error.message) == (Status.PERMISSION_DENIED, "no")
+
+
+async def test_a_stream_without_progress() -> None:
+    async with h2_peer(lambda exchange: exchange.headers()) as port:
+        channel = grpclib.client.Channel("127.0.0.1", port)
+        service = StreamingPipelineServiceStub(channel, idle_timeout=0.05)
+        with pytest.raises(CallError, match=r"no progress for 0\.05 s"):
+            async for _ in service.stream_pipeline(no_input()):
+                pass
+        channel.close()
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_the_callers_iterable_is_closed(is_async: bool) -> None:
+    closed = []
+
+    async def asynchronous() -> AsyncIterator[StreamRequest]:
+        try:
+            while True:
+                yield StreamRequest(audio_chunk=AudioChunk())
+        finally:
+            closed.append("async")
+
+    def plain() -> Iterator[StreamRequest]:
+        try:
+            while True:
+                yield StreamRequest(audio_chunk=AudioChunk())
+        finally:
+            closed.append("plain")
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        source = asynchronous() if is_async else plain()
+        async with aclosing(service.stream_pipeline(source)) as responses:
+            await anext(responses)
+    assert closed == ["async" if is_async else "plain"]
+
+
+async def test_a_message_that_cannot_be_encoded() -> None:
+    bad = StreamRequest(audio_chunk=AudioChunk(sequence=-1))
+    async with (
+        h2_peer(lambda exchange: exchange.headers()) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        with pytest.raises(ValueError, match=r"AudioChunk\.sequence"):
+            async for _ in service.stream_pipeline([bad]):
+                pass
+
+
+async def test_a_request_over_the_limit_is_not_sent() -> None:
+    log: list[h2.events.Event] = []
+    big = VersionRequest(client_version="v" * 1000)
+    async with (
+        h2_peer(lambda exchange: exchange.headers(), log) as port,
+        stub(PipelineExecutionServiceStub, port, max_send_bytes=999) as service,
+    ):
+        with pytest.raises(CallError, match=r"100\d bytes, over the limit of 999"):
+            await service.get_version(big)
+    assert not any(isinstance(event, h2.events.DataReceived) for event in log)
+
+
+async def test_one_unread_stream_leaves_the_others_alone() -> None:
+    """The unread one fills its own window, and that only."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        if exchange.stream_id > 1:
+            exchange.message(VERSION)
+            exchange.trailers()
+            return
+        while exchange.connection.local_flow_control_window(1) > 20 * len(METRICS):
+            exchange.message(*[METRICS] * 10)
+
+    async with h2_peer(script) as port:
+        channel = Channel(
+            Address(host="127.0.0.1", port=port),
+        )
+        streaming = StreamingPipelineServiceStub(channel)
+        async with aclosing(streaming.stream_pipeline(no_input())) as unread:
+            await anext(unread)
+            answer = await PipelineExecutionServiceStub(channel).get_version(
+                VersionRequest()
+            )
+            assert answer.compatible
+        channel.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_request_that_waits_says_what_one_says_at_once() -> None:
+    log: list[h2.events.Event] = []
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    heard = []
+
+    async def listener(event: SendRequest) -> None:
+        # A call has to wait for it.
+        heard.append(event.method_name)
+
+    async with (
+        h2_peer(script, log) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        # The first call of a connection waits for it to be made.
+        for _ in range(3):
+            # In whole seconds, where it is this long.
+            await service.get_version(VersionRequest(), timeout=60, metadata={"a": "1"})
+            if len([e for e in log if type(e) is h2.events.RequestReceived]) == 2:
+                listen(service.channel, SendRequest, listener)
+    said = [e.headers for e in log if isinstance(e, h2.events.RequestReceived)]
+    assert (len(said), len(heard)) == (3, 1)
+    assert sorted(said[0]) == sorted(said[1]) == sorted(said[2])
+
+
+@pytest.mark.parametrize("channel", [grpclib.client.Channel, ours])
+@pytest.mark.parametrize("size", [9, 64 * 1024, 100_000, 2 * 1024 * 1024])
+async def test_a_request_arrives_whole_and_ends_once(
+    size: int, channel: Callable[[str, int], grpclib.client.Channel]
+) -> None:
+    samples = random.Random(size).randbytes(size)
+    request = ExecuteRequest(
+        audio_inputs={"src": AudioBuffer(samples=samples)}, client_version="v1"
+    )
+    has_ended = asyncio.Event()
+
+    class Log(list[h2.events.Event]):
+        def append(self, event: h2.events.Event) -> None:
+            super().append(event)
+            if isinstance(event, h2.events.StreamEnded):
+                has_ended.set()
+
+    log = Log()
+    exchanges: list[Exchange] = []
+    async with h2_peer(exchanges.append, log) as port:
+        service = PipelineExecutionServiceStub(channel("127.0.0.1", port))
+        # What need not wait for a connection may take another way.
+        await service.channel.__connect__()
+        calling = asyncio.create_task(service.execute_pipeline(request))
+        await has_ended.wait()
+        (exchange,) = exchanges
+        exchange.headers()
+        exchange.message(bytes(ExecuteResponse(error=ErrorResponse(message="seen"))))
+        exchange.trailers()
+        exchange.flush()
+        assert (await calling).error.message == "seen"
+        service.channel.close()
+        await asyncio.sleep(0)
+    frames = [event for event in log if isinstance(event, h2.events.DataReceived)]
+    assert all(frame.data for frame in frames)
+    body = b"".join(frame.data for frame in frames)
+    assert body == b"\0" + len(bytes(request)).to_bytes(4, "big") + bytes(request)
+    ends = [frame.stream_ended is not None for frame in frames]
+    assert ends == [False] * (len(frames) - 1) + [True]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_a_request_is_refused_that_is_one_byte_too_large(size: int) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    request = VersionRequest(client_version="v" * size)
+    limit = len(bytes(request))
+    async with h2_peer(script) as port:
+        service = PipelineExecutionServiceStub(
+            ours("127.0.0.1", port), max_send_bytes=limit
+        )
+        await service.get_version(request)
+        service.max_send_bytes = limit - 1
+        with pytest.raises(CallError, match=f"{limit} bytes, over the limit"):
+            await service.get_version(request)
+        service.channel.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_time_out_that_is_no_number_is_an_error_of_its_own() -> None:
+    async with h2_peer(lambda exchange: exchange.headers()) as port:
+        service = StreamingPipelineServiceStub(
+            ours("127.0.0.1", port),
+            idle_timeout="5",  # type: ignore[arg-type]  # on purpose
+        )
+        with pytest.raises(TypeError, match="str"):
+            await anext(service.stream_pipeline(no_input()))
+        service.channel.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_stream_that_is_over_lets_go_of_what_was_sent() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+        exchange.trailers()
+
+    class Requests(list[StreamRequest]):
+        """Can be referred to weakly."""
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        requests = Requests()
+        is_there = weakref.ref(requests)
+        responses = service.stream_pipeline(requests)
+        del requests
+        assert is_there() is not None
+        assert [bytes(response) async for response in responses] == [READY]
+        gc.collect()
+        assert is_there() is None
+
+
+async def test_what_was_sent_is_let_go_of_as_a_call_ends() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        gc.disable()
+        try:
+            for _ in range(2):
+                request = VersionRequest()
+                is_there = weakref.ref(request)
+                await service.get_version(request)
+                del request
+                await asyncio.sleep(0)
+                assert is_there() is None
+        finally:
+            gc.enable()

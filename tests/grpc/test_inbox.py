@@ -1,0 +1,209 @@
+"""The inbox: frames of any cut become messages, and what is acknowledged when."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+
+import pytest
+from grpclib.const import Status
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remotemedia.grpc.inbox import Inbox
+from remotemedia.grpc.status import CallError
+
+
+class Acknowledged:
+    """An inbox, fed by hand, and what it acknowledged."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.inbox = Inbox(10**9, lambda error: None, lambda: None)
+        self.inbox.acknowledge = self.take
+
+    def take(self, size: int) -> None:
+        self.total += size
+
+
+def framed(body: bytes) -> bytes:
+    return b"\0" + len(body).to_bytes(4, "big") + body
+
+
+async def test_unread_messages_are_not_acknowledged() -> None:
+    fed = Acknowledged()
+    for _ in range(10):
+        data = framed(bytes(20_000))
+        fed.inbox.add(data, len(data))
+    assert fed.total == 0
+    for _ in range(10):
+        await fed.inbox.read()
+    assert fed.total + fed.inbox.unacked_size() == 10 * 20_005
+    assert fed.total >= 9 * 20_005
+
+
+async def test_a_message_larger_than_the_window_comes_through() -> None:
+    """While the reader waits, parts of a message are acknowledged as they come."""
+    fed = Acknowledged()
+    reading = asyncio.create_task(fed.inbox.read())
+    await asyncio.sleep(0)
+    data = framed(bytes(200_000))
+    for start in range(0, len(data), 16_384):
+        part = data[start : start + 16_384]
+        fed.inbox.add(part, len(part))
+        assert start + len(part) - fed.total <= 65_535
+    assert await reading == bytes(200_000)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.data())
+def test_messages_come_through_any_cut(
+    bodies: list[bytes], data: st.DataObject
+) -> None:
+    fed = Acknowledged()
+    stream = b"".join(map(framed, bodies))
+    while stream:
+        cut = data.draw(st.integers(0, len(stream)))
+        fed.inbox.add(stream[:cut], cut)
+        stream = stream[cut:]
+    assert not fed.inbox.is_partial
+    fed.inbox.eof()
+
+    async def read() -> list[bytes | None]:
+        return [await fed.inbox.read() for _ in range(len(bodies) + 2)]
+
+    assert asyncio.run(read()) == [*bodies, None, None]
+
+
+async def in_parts(body: bytes) -> bytes | None:
+    """A message that comes in two frames, to a reader of its own."""
+    fed = Acknowledged()
+    stream = framed(body)
+    for part in (stream[:7], stream[7:]):
+        fed.inbox.add(part, len(part))
+    return await fed.inbox.read()
+
+
+async def test_a_message_stays_as_it_is_while_others_come() -> None:
+    bodies = [bytes([number]) * size for number, size in enumerate((900, 90, 0, 900))]
+    assert [await in_parts(body) for body in bodies] == bodies
+
+
+async def test_the_memory_of_a_message_in_parts_is_used_again() -> None:
+    body = bytes(1024 * 1024)
+    await in_parts(body)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        assert await in_parts(body) == body
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The test itself makes the two parts out of a whole.
+    assert peak < 2.5 * len(body)
+
+
+async def test_of_several_messages_the_memory_of_one_is_kept() -> None:
+    data = framed(bytes(1024 * 1024))
+    tracemalloc.start()
+    try:
+        inboxes = [Acknowledged().inbox for _ in range(4)]
+        for part in (data[:9], data[9:]):
+            for inbox in inboxes:
+                inbox.add(part, len(part))
+        for inbox in inboxes:
+            assert await inbox.read() == data[5:]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1.5 * len(data)
+
+
+async def test_small_messages_take_little_more_memory_than_their_bytes() -> None:
+    inbox = Acknowledged().inbox
+    data = framed(bytes(100)) * 5_000
+    tracemalloc.start()
+    try:
+        inbox.add(data, len(data))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * len(data)
+
+
+async def test_a_frame_that_looks_like_a_message_may_be_part_of_one() -> None:
+    body = b"<" + framed(b"inner") + b">"
+    fed = Acknowledged()
+    for part in (framed(body)[:6], framed(b"inner"), b">"):
+        fed.inbox.add(part, len(part))
+    assert await fed.inbox.read() == body
+
+
+async def test_the_memory_of_a_huge_message_is_not_kept() -> None:
+    body = bytes(16 * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        await in_parts(body)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1024 * 1024
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_cut_message_is_partial(cut: int) -> None:
+    fed = Acknowledged()
+    fed.inbox.add(framed(b"body")[:cut], cut)
+    assert fed.inbox.is_partial
+
+
+def test_bad_prefixes_are_refused_before_the_body() -> None:
+    errors: list[CallError] = []
+    inbox = Inbox(10, errors.append, lambda: None)
+    inbox.add(framed(bytes(11))[:5], 5)
+    inbox = Inbox(10, errors.append, lambda: None)
+    inbox.add(b"\1" + framed(b"zip")[1:], 8)
+    assert [error.status for error in errors] == [
+        Status.RESOURCE_EXHAUSTED,
+        Status.UNIMPLEMENTED,
+    ]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9, 15, 20])
+@pytest.mark.parametrize("size", [10, 11])
+def test_a_message_over_the_limit_is_refused(size: int, cut: int) -> None:
+    errors: list[CallError] = []
+
+    def on_bad_data(error: CallError) -> None:
+        errors.append(error)
+        inbox.eof()
+
+    inbox = Inbox(10, on_bad_data, lambda: None)
+    data = framed(bytes(size))
+    for part in (data[:cut], data[cut:]):
+        inbox.add(part, len(part))
+    assert inbox.has_unread == (size == 10)
+    assert len(errors) == (size == 11)
+
+
+async def test_a_cancelled_read_loses_nothing() -> None:
+    fed = Acknowledged()
+    for arrives_first in (False, True):
+        reading = asyncio.create_task(fed.inbox.read())
+        await asyncio.sleep(0)
+        if arrives_first:
+            fed.inbox.add(framed(b"one"), 8)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert await fed.inbox.read() == b"one"
+
+
+async def test_one_reader_at_a_time() -> None:
+    fed = Acknowledged()
+    reading = asyncio.create_task(fed.inbox.read())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="another task is reading"):
+        await fed.inbox.read()
+    fed.inbox.add(framed(b"one"), 8)
+    assert await reading == b"one"

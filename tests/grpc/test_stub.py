@@ -1,0 +1,319 @@
+"""Calls with one response, over the bare stubs, and what is used of grpclib and h2.
+
+Peers here are scripts of HTTP/2 frames, so that every way a call can end is driven
+exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import grpclib.client
+import grpclib.protocol
+import h2.connection
+import h2.events
+import pytest
+from grpclib.const import Status
+from grpclib.metadata import Deadline
+from h2.errors import ErrorCodes
+
+from remotemedia.grpc.stub import CallError
+from remotemedia.v1 import (
+    PipelineExecutionServiceStub,
+    VersionRequest,
+    VersionResponse,
+)
+from tests.support.calls import VERSION, failing, stub, unary
+from tests.support.peers import Exchange, h2_peer, tcp_peer
+
+
+async def test_a_proper_answer() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+
+
+async def test_an_answer_in_small_pieces() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        framed = b"\0" + len(VERSION).to_bytes(4, "big") + VERSION
+        exchange.data(b"")
+        for byte in framed:
+            exchange.data(bytes([byte]))
+            exchange.data(b"")
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+
+
+async def test_an_empty_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(b"")
+        exchange.trailers()
+
+    assert await unary(script) == VersionResponse()
+
+
+async def test_a_status_with_details() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(
+            3, ("grpc-message", "na%C3%AFve"), ("grpc-status-details-bin", "AAEC")
+        )
+
+    error = await failing(script)
+    assert error.status is Status.INVALID_ARGUMENT
+    assert (error.message, error.details) == ("naïve", b"\0\1\2")
+    assert not error.unprocessed
+
+
+async def test_a_status_in_the_headers() -> None:
+    error = await failing(
+        lambda exchange: exchange.headers(
+            (":status", "200"),
+            ("content-type", "application/grpc"),
+            ("grpc-status", "16"),
+            ("grpc-message", "who"),
+            end=True,
+        )
+    )
+    assert (error.status, error.message) == (Status.UNAUTHENTICATED, "who")
+
+
+@pytest.mark.parametrize("text", ["!!!", "A"])
+async def test_details_that_are_not_base64(text: str) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(13, ("grpc-status-details-bin", text))
+
+    error = await failing(script)
+    assert (error.status, error.details) == (Status.INTERNAL, None)
+
+
+@pytest.mark.parametrize("status", ["99", "-1", "x", ""])
+async def test_a_status_that_is_none(status: str) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers(status)
+
+    assert (await failing(script)).status is Status.UNKNOWN
+
+
+async def test_ok_without_a_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.trailers()
+
+    error = await failing(script)
+    assert error.status is Status.INTERNAL
+    assert "without a message" in str(error.message)
+
+
+async def test_more_than_one_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION, VERSION)
+        exchange.trailers()
+
+    assert "more than one message" in str((await failing(script)).message)
+
+
+async def test_a_message_and_then_an_error() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers(8)
+
+    assert (await failing(script)).status is Status.RESOURCE_EXHAUSTED
+
+
+async def test_the_end_in_the_middle_of_a_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.data(b"\0\0\0\0\x09abc")
+        exchange.trailers()
+
+    error = await failing(script)
+    assert "in the middle of a message" in str(error.message)
+
+
+async def test_the_end_without_a_status() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.data(b"", end=True)
+
+    error = await failing(script)
+    assert error.status is Status.UNKNOWN
+    assert "without a status" in str(error.message)
+
+
+async def test_bytes_that_are_no_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(b"\x0a\xff")
+        exchange.trailers()
+
+    error = await failing(script)
+    assert error.status is Status.INTERNAL
+    assert "could not be decoded" in str(error.message)
+    assert isinstance(error.__cause__, ValueError)
+
+
+async def test_a_compressed_message() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(b"zzz", flag=1)
+        exchange.trailers()
+
+    error = await failing(script)
+    assert error.status is Status.UNIMPLEMENTED
+    assert "compressed" in str(error.message)
+
+
+async def test_a_response_over_the_limit_is_refused_by_its_length() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.data(b"\0" + (2**31).to_bytes(4, "big"))
+
+    error = await failing(script, max_receive_bytes=1000)
+    assert error.status is Status.RESOURCE_EXHAUSTED
+    assert "2147483648 bytes, over the limit of 1000" in str(error.message)
+
+
+@pytest.mark.parametrize(
+    ("http_status", "status"),
+    [
+        ("404", Status.UNIMPLEMENTED),
+        ("503", Status.UNAVAILABLE),
+        ("302", Status.UNKNOWN),
+    ],
+)
+async def test_a_proxy_answers(http_status: str, status: Status) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers((":status", http_status), ("content-type", "text/html"))
+        # Read as a length prefix, this asks for gigabytes.
+        exchange.data(b"<html>no</html>", end=True)
+
+    error = await failing(script)
+    assert error.status is status
+    assert f"HTTP status {http_status}" in str(error.message)
+
+
+async def test_another_content_type() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers((":status", "200"), ("content-type", "text/html"))
+        exchange.data(b"hello", end=True)
+
+    assert "'text/html'" in str((await failing(script)).message)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "unprocessed"),
+    [
+        (ErrorCodes.CANCEL, Status.CANCELLED, False),
+        (ErrorCodes.ENHANCE_YOUR_CALM, Status.RESOURCE_EXHAUSTED, False),
+        (ErrorCodes.INTERNAL_ERROR, Status.INTERNAL, False),
+        (ErrorCodes.NO_ERROR, Status.INTERNAL, False),
+    ],
+)
+async def test_a_reset(code: ErrorCodes, status: Status, unprocessed: bool) -> None:
+    error = await failing(lambda exchange: exchange.reset(code))
+    assert (error.status, error.unprocessed) == (status, unprocessed)
+
+
+async def test_a_lost_connection() -> None:
+    error = await failing(lambda exchange: exchange.hang_up())
+    assert error.status is Status.UNAVAILABLE
+    assert not error.unprocessed
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"\0" * 99],
+)
+async def test_a_peer_that_does_not_speak_http2(junk: bytes) -> None:
+    async with (
+        tcp_peer(junk) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError, match="is it a gRPC service") as caught:
+            await service.get_version(VersionRequest())
+    assert caught.value.status is Status.UNAVAILABLE
+
+
+async def test_a_peer_that_says_nothing() -> None:
+    async with (
+        h2_peer(lambda exchange: None) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError, match=r"not done within 0\.05 s") as caught:
+            await service.get_version(VersionRequest(), timeout=0.05)
+        assert caught.value.status is Status.DEADLINE_EXCEEDED
+        with pytest.raises(CallError, match="not done within"):
+            await service.get_version(
+                VersionRequest(), deadline=Deadline.from_timeout(0.05)
+            )
+
+
+async def test_the_deadline_goes_to_the_peer() -> None:
+    log: list[h2.events.Event] = []
+    async with (
+        h2_peer(lambda exchange: exchange.headers(end=True), log) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        for timeout in (2.0, math.inf):
+            with pytest.raises(CallError):
+                await service.get_version(VersionRequest(), timeout=timeout)
+    sent = [str(e.headers) for e in log if isinstance(e, h2.events.RequestReceived)]
+    assert ["grpc-timeout" in headers for headers in sent] == [True, False]
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, math.nan])
+async def test_a_timeout_that_makes_no_sense(timeout: float) -> None:
+    async with stub(PipelineExecutionServiceStub, 1) as service:
+        with pytest.raises(ValueError, match="timeout must be positive"):
+            await service.get_version(VersionRequest(), timeout=timeout)
+
+
+async def test_the_cancellation_count_stays_right() -> None:
+    """A caught failure leaves nothing that a later cancellation would trip over."""
+    task = asyncio.current_task()
+    assert task is not None
+    await failing(lambda exchange: exchange.hang_up())
+    await failing(lambda exchange: exchange.reset(ErrorCodes.INTERNAL_ERROR))
+    # New in Python 3.11.
+    cancelling = getattr(task, "cancelling", lambda: 0)
+    assert cancelling() == 0
+
+
+async def test_cancelling_a_call_resets_it() -> None:
+    log: list[h2.events.Event] = []
+    arrived = asyncio.Event()
+    async with (
+        h2_peer(lambda exchange: arrived.set(), log) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        task = asyncio.create_task(service.get_version(VersionRequest()))
+        await arrived.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.05)
+    resets = [e for e in log if isinstance(e, h2.events.StreamReset)]
+    assert [reset.error_code for reset in resets] == [ErrorCodes.CANCEL]
+
+
+def test_grpclib_is_what_the_engine_expects() -> None:
+    assert {"_wrapper", "_stream", "_release_stream"} <= (
+        set(grpclib.client.Stream.__annotations__)
+        | set(vars(grpclib.client.Stream))
+        | set(grpclib.client.Stream.__aenter__.__code__.co_names)
+    )
+    assert {"add", "eof", "unacked_size"} <= set(vars(grpclib.protocol.Buffer))
+    assert "_ack_callback" in grpclib.protocol.Buffer.__init__.__code__.co_names

@@ -1,0 +1,308 @@
+"""Two clients to which the same happens, and a peer that spells frames for both.
+
+One client goes the short way, and one h2's. What they make of what comes, what they are
+left with, and what they say in turn must be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import Event
+from h2.exceptions import (
+    H2Error,
+)
+from h2.stream import StreamState
+from hpack.hpack import Encoder
+from hpack.struct import NeverIndexedHeaderTuple
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    ExtensionFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    PushPromiseFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from remotemedia.http2.frames import ClientConnection
+
+if TYPE_CHECKING:
+    pass
+
+SHARED = ((":method", "POST"), (":scheme", "http"), (":path", "/a/B"))
+OWN = [("grpc-timeout", "29S"), ("x-request-id", "0123456789abcdef" * 9)]
+# The first have been answered; they are how the others are known to be answered.
+ANSWERED, STREAMS = 2, 5
+
+RESPONSES = (
+    [(":status", "200"), ("content-type", "application/grpc")],
+    [(":status", "200"), ("content-type", "application/grpc"), ("x-a", "b" * 200)],
+    [(":status", "200"), ("content-length", "7")],
+    [(":status", "200"), ("content-length", "x")],
+    [(":status", "103")],
+    [("grpc-status", "0")],
+    [("grpc-status", "5"), ("grpc-message", "no")],
+)
+
+
+def config() -> H2Configuration:
+    """As grpclib configures a client."""
+    return H2Configuration(
+        client_side=True,
+        header_encoding="ascii",
+        validate_inbound_headers=False,
+        validate_outbound_headers=False,
+        normalize_inbound_headers=False,
+        normalize_outbound_headers=False,
+    )
+
+
+class Pair:
+    """Two clients to which the same happens: by the short way, and by h2's."""
+
+    def __init__(self, requests: int = STREAMS) -> None:
+        self.short = ClientConnection(config())
+        self.long = H2Connection(config())
+        for client in (self.short, self.long):
+            client.initiate_connection()
+            client.receive_data(SettingsFrame(0).serialize())
+        for _ in range(requests):
+            self.request()
+
+    def request(self) -> None:
+        """Make a request."""
+        # h2 lets go of closed streams for every request, and the short way when there
+        # are many. It shows in what h2 makes of 1xx on a stream that was reset.
+        assert self.short.open_outbound_streams >= 0
+        self.short.send_request(SHARED, OWN)
+        self.long.send_headers(
+            self.long.get_next_available_stream_id(),
+            [*SHARED, *(NeverIndexedHeaderTuple(*header) for header in OWN)],
+        )
+
+    def hear(self, frame: Frame) -> bool:
+        """Take a frame from the peer."""
+        return self.hear_bytes(frame.serialize())
+
+    def hear_bytes(self, data: bytes) -> bool:
+        """Take bytes from the peer."""
+        return self.both(
+            lambda client: meant(client.received(data)),
+            lambda client: meant(client.receive_data(data)),
+        )
+
+    def both(
+        self,
+        short: Callable[[ClientConnection], object],
+        long: Callable[[H2Connection], object],
+    ) -> bool:
+        """Do the same with both, and compare; whether it went well."""
+        outcome = [result(short, self.short), result(long, self.long)]
+        assert outcome[0] == outcome[1]
+        assert state(self.short) == state(self.long)
+        return not isinstance(outcome[0], type)
+
+
+def result(act: Callable[[Any], object], client: H2Connection) -> object:
+    """What comes of an action; of one that fails, the kind of error."""
+    try:
+        return act(client)
+    except H2Error as error:
+        return type(error)
+
+
+def state(client: H2Connection) -> object:
+    """What a connection knows, as far as calls go."""
+    streams = {
+        number: (
+            stream.state_machine.state,
+            stream.closed_by,
+            stream.state_machine.headers_received,
+            stream.state_machine.trailers_received,
+            stream.outbound_flow_control_window,
+            stream.inbound_flow_control_window,
+        )
+        for number, stream in client.streams.items()
+        if not stream.closed
+    }
+    return (
+        client.state_machine.state,
+        client.outbound_flow_control_window,
+        client.inbound_flow_control_window,
+        streams,
+    )
+
+
+def meant(events: Iterable[Event]) -> list[tuple[object, ...]]:
+    """Events, in a form that compares."""
+    return [
+        (type(event), *((name, comparable(value)) for name, value in fields(event)))
+        for event in events
+    ]
+
+
+def fields(event: Event) -> list[tuple[str, object]]:
+    """The fields of an event that are set, by name."""
+    return sorted(vars(event).items())
+
+
+def comparable(value: object) -> object:
+    """A value that equals its like; most of h2's are only equal to themselves."""
+    return value if isinstance(value, (bytes, int, list, tuple)) else repr(value)
+
+
+def said(client: H2Connection) -> object:
+    """What a server understands of all that a client has sent."""
+    server = H2Connection(H2Configuration(client_side=False, header_encoding="ascii"))
+    server.initiate_connection()
+    data = client.data_to_send()
+    client._data_to_send += data
+    return result(lambda server: meant(server.receive_data(data)), server)
+
+
+# -- what comes in
+
+
+class Peer:
+    """Spells frames of a server's."""
+
+    def __init__(self) -> None:
+        self.encoder = Encoder()
+
+    def frames(self, kind: str, *arguments: Any) -> list[Frame]:
+        """The frames of one thing that the peer says."""
+        made: Frame | list[Frame] = getattr(self, kind)(*arguments)
+        return made if isinstance(made, list) else [made]
+
+    def headers(
+        self, stream: int, which: int, flags: set[str], is_split: bool
+    ) -> list[Frame]:
+        """Response headers or trailers, in one frame or in two."""
+        frame = HeadersFrame(stream or 1)
+        frame.flags.add("END_HEADERS")
+        for flag in flags:
+            frame.flags.add(flag)
+        block = self.encoder.encode(RESPONSES[which])
+        frame.data = block
+        if not is_split:
+            return [frame]
+        frame.flags.discard("END_HEADERS")
+        frame.data = block[:3]
+        rest = ContinuationFrame(stream or 1)
+        rest.flags.add("END_HEADERS")
+        rest.data = block[3:]
+        return [frame, rest]
+
+    def data(self, stream: int, size: int, flags: set[str]) -> Frame:
+        """Audio."""
+        frame = DataFrame(stream or 1)
+        frame.data = bytes(size)
+        for flag in flags - {"PRIORITY"}:
+            frame.flags.add(flag)
+        return frame
+
+    def window_update(self, stream: int, increment: int) -> Frame:
+        """Leave to send more."""
+        frame = WindowUpdateFrame(stream)
+        frame.window_increment = increment
+        return frame
+
+    def settings(self, window: int) -> Frame:
+        """Another size of window."""
+        frame = SettingsFrame(0)
+        frame.settings = {SettingsFrame.INITIAL_WINDOW_SIZE: window}
+        return frame
+
+    def reset(self, stream: int) -> Frame:
+        """The end of a stream."""
+        return RstStreamFrame(stream or 1, error_code=8)
+
+    def push(self, stream: int) -> Frame:
+        """A push that nobody asked for."""
+        frame = PushPromiseFrame(stream or 1, promised_stream_id=2)
+        frame.flags.add("END_HEADERS")
+        frame.data = self.encoder.encode([(":method", "GET"), (":path", "/")])
+        return frame
+
+    def other(self, which: int) -> Frame:
+        """Frames that concern no call."""
+        ping = PingFrame(0, opaque_data=b"12345678")
+        unknown = ExtensionFrame(0xEE, 1, flag_byte=0x5)
+        return (ping, PriorityFrame(1), unknown)[which]
+
+
+def do(pair: Pair, kind: str, *arguments: Any) -> bool:
+    """Have both clients do something; whether it went well."""
+    if kind == "request":
+        pair.request()
+        return True
+    stream = arguments[0] or 1
+    if kind == "end":
+        return pair.both(*[lambda client: client.end_stream(stream)] * 2)
+    if kind == "cancel":
+        return pair.both(*[lambda c: c.reset_stream(stream, ErrorCodes.CANCEL)] * 2)
+    if kind == "acknowledge":
+        # The short way passes over what is closed, instead of failing.
+        pair.short.open_window(arguments[1], stream)
+        if is_in(pair.long, stream, StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL):
+            pair.long.increment_flow_control_window(arguments[1], stream)
+        return state(pair.short) == state(pair.long)
+    _, size, is_last = arguments
+    return pair.both(
+        lambda client: send_short(client, stream, bytes(size), is_last),
+        lambda client: send_long(client, stream, bytes(size), is_last),
+    )
+
+
+def is_in(client: H2Connection, stream: int, *states: StreamState) -> bool:
+    """Whether a stream is in one of some states."""
+    found = client.streams.get(stream)
+    return found is not None and found.state_machine.state in states
+
+
+def send_short(
+    client: ClientConnection, stream: int, data: bytes, is_last: bool
+) -> int:
+    """Send, as the stream of a call does."""
+    if is_in(client, stream, StreamState.OPEN, StreamState.HALF_CLOSED_REMOTE):
+        # As the other does, to see whether the stream sends at all.
+        client.send_data(stream, b"")
+    return client.send_part(stream, memoryview(data), end_stream=is_last)
+
+
+def send_long(client: H2Connection, stream: int, data: bytes, is_last: bool) -> int:
+    """Send, as grpclib does."""
+    client.local_flow_control_window(stream)
+    client.send_data(stream, b"")
+    pos = 0
+    while True:
+        window = client.local_flow_control_window(stream)
+        part = data[pos : pos + max(min(window, client.max_outbound_frame_size), 0)]
+        if not part:
+            return pos
+        pos += len(part)
+        client.send_data(stream, part, end_stream=is_last and pos == len(data))
+        if pos == len(data):
+            return pos
+
+
+def answered() -> tuple[Pair, Peer]:
+    """Two clients that have had some answers, and their peer."""
+    pair, peer = Pair(), Peer()
+    for stream in range(1, 2 * ANSWERED, 2):
+        for frame in (
+            *peer.headers(stream, 0, set(), is_split=False),
+            peer.data(stream, 9, set()),
+            *peer.headers(stream, 5, {"END_STREAM"}, is_split=False),
+        ):
+            assert pair.hear(frame)
+    return pair, peer

@@ -1,0 +1,256 @@
+"""What a chunk of a running stream costs, in counts: they do not depend on the machine.
+
+The service runs in a process of its own, over a socket, so that all that is counted is
+the client's. Every chunk is sent when the one before it has been answered: that way no
+two runs differ in what travels together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
+from tests.support.pipelines import PASS, tone
+
+# About a fifth above what was counted; to be lowered where a chunk gets cheaper.
+MOST_CALLS_A_CHUNK = 210
+# Beside its result: the message that this was decoded from, and the result before.
+MOST_COPIES_OF_A_CHUNK = 2.2
+# Nothing stays of a chunk that was answered; over a thousand of them, the odd list or
+# dictionary that grew once may show.
+MOST_BYTES_KEPT_A_CHUNK = 8
+
+CHUNK = tone(1600)
+# Beside it, what is read and written at a time does not count for much.
+LARGE_CHUNK = tone(512 * 1024)
+STREAMS = 20
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    """The address of the embedded service, in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "remotemedia.testing", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+            process.wait()
+
+
+class Calls:
+    """Counts the Python functions that this thread calls."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def _on_event(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            self.count += 1
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        before = sys.getprofile()
+        sys.setprofile(self._on_event)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
+
+async def one_by_one(
+    client: RemoteMediaClient,
+    chunks: int,
+    on_result: Callable[[], None],
+    chunk: AudioBuffer = CHUNK,
+) -> None:
+    """Stream chunks, each of them when the one before it was answered."""
+    answered = asyncio.Event()
+
+    async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
+        for _ in range(chunks):
+            yield "src", chunk
+            await answered.wait()
+            answered.clear()
+
+    async for _ in client.stream_pipeline(PASS, source()):
+        on_result()
+        answered.set()
+
+
+async def figures_at(
+    marks: tuple[int, ...],
+    figure: Callable[[], int],
+    client: RemoteMediaClient,
+    *,
+    streams: int = 1,
+    chunk: AudioBuffer = CHUNK,
+) -> list[int]:
+    """A figure at so many results, counted over all streams."""
+    results = 0
+    found = []
+
+    def on_result() -> None:
+        nonlocal results
+        results += 1
+        if results in marks:
+            found.append(figure())
+
+    chunks = max(marks) // streams + 1
+    await asyncio.gather(
+        *(one_by_one(client, chunks, on_result, chunk) for _ in range(streams))
+    )
+    return found
+
+
+async def calls_a_chunk(
+    client: RemoteMediaClient, *spans: tuple[int, int], streams: int = 1
+) -> list[float]:
+    """The calls of a chunk in each span of results."""
+    calls = Calls()
+    marks = tuple(mark for span in spans for mark in span)
+    with calls.counted():
+        at = await figures_at(marks, lambda: calls.count, client, streams=streams)
+    return [
+        (after - before) / (last - first)
+        for (first, last), before, after in zip(spans, at[::2], at[1::2], strict=True)
+    ]
+
+
+async def test_a_chunk_takes_no_more_calls_than_it_needs(service: str) -> None:
+    async with RemoteMediaClient(service) as client:
+        (calls,) = await calls_a_chunk(client, (100, 300))
+    assert calls <= MOST_CALLS_A_CHUNK
+
+
+async def test_the_calls_of_a_chunk_do_not_grow_with_the_stream(service: str) -> None:
+    async with RemoteMediaClient(service) as client:
+        early, late = await calls_a_chunk(client, (100, 300), (1100, 1300))
+    assert late == pytest.approx(early, rel=0.05)
+
+
+async def test_the_calls_of_a_chunk_do_not_grow_with_other_streams(
+    service: str,
+) -> None:
+    async with RemoteMediaClient(service) as client:
+        (alone,) = await calls_a_chunk(client, (100, 300))
+        (among_others,) = await calls_a_chunk(client, (400, 1400), streams=STREAMS)
+    # Chunks that travel together cost less.
+    assert among_others <= alone * 1.05
+
+
+async def test_a_chunk_takes_no_task(service: str) -> None:
+    tasks = 0
+
+    def factory(
+        loop: asyncio.AbstractEventLoop, work: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        nonlocal tasks
+        tasks += 1
+        return asyncio.Task(work, loop=loop, **options)
+
+    async with RemoteMediaClient(service) as client:
+        asyncio.get_running_loop().set_task_factory(factory)
+        before, after = await figures_at((100, 300), lambda: tasks, client)
+    assert before > 0
+    assert after == before
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("traced")
+async def test_nothing_is_kept_of_a_chunk(service: str) -> None:
+    def kept() -> int:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    async with RemoteMediaClient(service) as client:
+        before, after = await figures_at((100, 1100), kept, client)
+    assert (after - before) / 1000 <= MOST_BYTES_KEPT_A_CHUNK
+
+
+@pytest.mark.usefixtures("traced")
+async def test_a_chunk_is_held_in_few_copies(service: str) -> None:
+    def held_since_the_last() -> int:
+        now, peak = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        return peak - now
+
+    async with RemoteMediaClient(service) as client:
+        *_, most = await figures_at(
+            (5, 10), held_since_the_last, client, chunk=LARGE_CHUNK
+        )
+    copies = most / len(LARGE_CHUNK.samples)
+    assert copies <= MOST_COPIES_OF_A_CHUNK
+
+
+@pytest.mark.usefixtures("traced")
+async def test_a_large_request_is_sent_from_where_it_is(service: str) -> None:
+    # So that nothing large comes back.
+    unknown = {"id": "src", "node_type": "Unknown"}
+    manifest = {"version": "v1", "metadata": {"name": "send"}, "nodes": [unknown]}
+    async with RemoteMediaClient(service) as client:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        with pytest.raises(RemoteMediaError, match="Unknown"):
+            await client.execute_pipeline(manifest, {"src": LARGE_CHUNK})
+        _, peak = tracemalloc.get_traced_memory()
+    assert peak - before < len(LARGE_CHUNK.samples) / 2
+
+
+async def version(client: RemoteMediaClient) -> None:
+    await client.get_version()
+
+
+async def execution(client: RemoteMediaClient) -> None:
+    await client.execute_pipeline(PASS, {"src": CHUNK})
+
+
+async def session(client: RemoteMediaClient) -> None:
+    await one_by_one(client, 3, lambda: None)
+
+
+async def live_session(client: RemoteMediaClient) -> None:
+    async with client.open_stream(PASS) as stream:
+        await stream.send("src", CHUNK)
+        await stream.close()
+
+
+@pytest.mark.parametrize("call", [version, execution, session, live_session])
+async def test_a_call_leaves_nothing_for_the_collector_of_cycles(
+    service: str, call: Callable[[RemoteMediaClient], Awaitable[None]]
+) -> None:
+    async with RemoteMediaClient(service) as client:
+        await call(client)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                await call(client)
+            # What the loop's last turn holds is no cycle.
+            await asyncio.sleep(0)
+            assert gc.collect() == 0
+        finally:
+            gc.enable()

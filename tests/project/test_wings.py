@@ -1,0 +1,63 @@
+"""Who may import whom: the table of wings, held against every import statement."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "remotemedia"
+
+# The wings of the package, and which of the others each may import. A module at the
+# root is a wing of its own.
+WINGS: dict[str, set[str]] = {
+    "audio": set(),
+    "results": set(),
+    "protobuf": set(),
+    "http2": {"grpc"},
+    "grpc": {"http2", "protobuf"},
+    "v1": {"audio", "results", "protobuf", "grpc"},
+    "errors": {"v1", "grpc"},
+    "manifest": {"v1", "errors"},
+    "session": {"v1", "errors", "grpc", "http2"},
+    "testing": {"v1", "session", "manifest", "errors", "grpc", "audio"},
+    "client": {"audio", "v1", "errors", "manifest", "session", "grpc", "http2"},
+}
+
+
+def wing_of(path: Path) -> str:
+    """The wing that a file stands in; the package's own ``__init__`` has none."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Every module of this package that a file names in an import statement.
+
+    Imports inside functions and under ``TYPE_CHECKING`` count as well.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.startswith("remotemedia.")}
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
+FILES += sorted(path for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+
+def test_every_wing_is_in_the_table() -> None:
+    assert {wing_of(path) for path in FILES} == WINGS.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_wing_imports_only_what_the_table_allows(path: Path) -> None:
+    wing = wing_of(path)
+    beyond = {name for name in imports(path) if name.split(".")[1] in WINGS}
+    beyond = {name for name in beyond if name.split(".")[1] not in WINGS[wing] | {wing}}
+    assert not beyond

@@ -1,0 +1,207 @@
+"""The session machine: every legal path, every illegal event, both ends."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from remotemedia import RemoteMediaError
+from remotemedia.session.machine import TRANSITIONS, Event, Session, State
+from remotemedia.v1 import (
+    AudioChunk,
+    ChunkResult,
+    ErrorResponse,
+    ErrorType,
+    StreamClosed,
+    StreamControl,
+    StreamControlCommand,
+    StreamInit,
+    StreamMetrics,
+    StreamReady,
+    StreamRequest,
+    StreamResponse,
+)
+
+CLOSE = StreamControlCommand.COMMAND_CLOSE
+CANCEL = StreamControlCommand.COMMAND_CANCEL
+
+REQUESTS = {
+    "init": lambda n: StreamRequest(init=StreamInit()),
+    "audio_chunk": lambda n: StreamRequest(audio_chunk=AudioChunk(sequence=n)),
+    "close": lambda n: StreamRequest(control=StreamControl(command=CLOSE)),
+    "cancel": lambda n: StreamRequest(control=StreamControl(command=CANCEL)),
+}
+RESPONSES = {
+    "ready": lambda n: StreamResponse(ready=StreamReady()),
+    "result": lambda n: StreamResponse(result=ChunkResult(sequence=n)),
+    "metrics": lambda n: StreamResponse(metrics=StreamMetrics()),
+    "error": lambda n: StreamResponse(error=ErrorResponse()),
+    "closed": lambda n: StreamResponse(closed=StreamClosed()),
+}
+
+# What leads to a state, and what is legal in it; written from the contract and
+# not from the table under test.
+PATHS = {
+    State.NEW: [],
+    State.OPENING: ["init"],
+    State.OPEN: ["init", "ready", "audio_chunk", "audio_chunk"],
+    State.CLOSING: ["init", "ready", "audio_chunk", "audio_chunk", "close"],
+    State.CANCELLING: ["init", "ready", "audio_chunk", "audio_chunk", "cancel"],
+    State.CLOSED: ["init", "ready", "close", "closed"],
+    State.FAILED: ["init", "error"],
+}
+LEGAL = {
+    State.NEW: {"init": State.OPENING, "error": State.FAILED},
+    State.OPENING: {"ready": State.OPEN, "error": State.FAILED},
+    State.OPEN: {
+        "audio_chunk": State.OPEN,
+        "result": State.OPEN,
+        "metrics": State.OPEN,
+        "close": State.CLOSING,
+        "cancel": State.CANCELLING,
+        "closed": State.CLOSED,
+        "error": State.FAILED,
+    },
+    State.CLOSING: {
+        "result": State.CLOSING,
+        "metrics": State.CLOSING,
+        "closed": State.CLOSED,
+        "error": State.FAILED,
+    },
+    State.CANCELLING: {
+        "result": State.CANCELLING,
+        "metrics": State.CANCELLING,
+        "closed": State.CLOSED,
+        "error": State.FAILED,
+    },
+    State.CLOSED: {},
+    State.FAILED: {},
+}
+EVENTS = [*REQUESTS, *RESPONSES]
+
+
+def send(session: Session, event: str, sequence: int | None = None) -> Event:
+    """Feed the message of an event; a chunk and a result get the next number."""
+    if event in REQUESTS:
+        number = session.chunks if sequence is None else sequence
+        return session.request(REQUESTS[event](number))
+    number = session.results if sequence is None else sequence
+    return session.response(RESPONSES[event](number))
+
+
+def session_in(state: State) -> Session:
+    session = Session()
+    for event in PATHS[state]:
+        send(session, event)
+    assert session.state is state
+    return session
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_event_in_every_state(state: State, event: str) -> None:
+    session = session_in(state)
+    before = vars(session).copy()
+    after = LEGAL[state].get(event)
+    if after is not None:
+        assert send(session, event) is Event(event)
+        assert session.state is after
+        return
+    side = "client" if event in REQUESTS else "server"
+    with pytest.raises(RemoteMediaError) as caught:
+        send(session, event)
+    assert str(caught.value) == (
+        f"the {side} broke the session's rules: it sent '{event}' while the session "
+        f"was {state.value}"
+    )
+    assert caught.value.error_type is (
+        ErrorType.VALIDATION if side == "client" else ErrorType.INTERNAL
+    )
+    assert json.loads(caught.value.context) == {
+        "side": side,
+        "event": event,
+        "state": state.value,
+    }
+    assert vars(session) == before
+
+
+def test_the_table_says_no_more_than_this_file() -> None:
+    assert {
+        (state, Event(event)): after
+        for state, legal in LEGAL.items()
+        for event, after in legal.items()
+    } == TRANSITIONS
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize(
+    "request_",
+    [StreamRequest(), StreamRequest(control=StreamControl())],
+    ids=["empty", "no command"],
+)
+def test_a_request_with_nothing_in_it(state: State, request_: StreamRequest) -> None:
+    with pytest.raises(RemoteMediaError, match=r"the client broke .* 'nothing'"):
+        session_in(state).request(request_)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_response_with_nothing_in_it(state: State) -> None:
+    with pytest.raises(RemoteMediaError, match=r"the server broke .* 'nothing'"):
+        session_in(state).response(StreamResponse())
+
+
+def test_a_command_of_a_later_version() -> None:
+    control = StreamControl(command=StreamControlCommand.try_value(9))
+    with pytest.raises(RemoteMediaError, match="'nothing'"):
+        session_in(State.OPEN).request(StreamRequest(control=control))
+
+
+@pytest.mark.parametrize("sequence", [0, 1, 3, 2**64 - 1])
+def test_chunks_are_numbered_by_one(sequence: int) -> None:
+    session = session_in(State.OPEN)
+    with pytest.raises(
+        RemoteMediaError, match=rf"chunk number {sequence} where 2 is next"
+    ):
+        send(session, "audio_chunk", sequence)
+    assert session.chunks == 2
+    send(session, "audio_chunk", 2)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (1, 1)])
+def test_a_result_comes_once_and_in_order(first: int, second: int) -> None:
+    session = session_in(State.OPEN)
+    send(session, "result", first)
+    with pytest.raises(RemoteMediaError, match=f"a result for chunk {second}"):
+        send(session, "result", second)
+
+
+def test_a_result_for_a_chunk_that_was_not_sent() -> None:
+    session = session_in(State.OPEN)
+    with pytest.raises(RemoteMediaError, match="the server broke") as caught:
+        send(session, "result", 2)
+    assert caught.value.error_type is ErrorType.INTERNAL
+
+
+def test_a_chunk_may_be_passed_over() -> None:
+    session = session_in(State.CLOSING)
+    send(session, "result", 1)
+    assert session.results == 2
+
+
+def outcome(session: Session, event: str) -> str:
+    try:
+        return str(send(session, event))
+    except RemoteMediaError as error:
+        return str(error)
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=30))
+def test_both_ends_agree(events: list[str]) -> None:
+    """Two machines that see the same messages are always in the same place."""
+    client, server = Session(), Session()
+    for event in events:
+        assert outcome(client, event) == outcome(server, event)
+    assert vars(client) == vars(server)

@@ -1,0 +1,82 @@
+"""Calls over the bare stubs to scripted peers, and what comes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
+
+import h2.connection
+import h2.events
+import pytest
+
+from remotemedia.grpc.stub import CallError, ServiceStub
+from remotemedia.http2.channel import Address, Channel
+from remotemedia.v1 import (
+    PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
+    StreamMetrics,
+    StreamReady,
+    StreamRequest,
+    StreamResponse,
+    VersionRequest,
+    VersionResponse,
+)
+from tests.support.peers import Script, h2_peer
+
+VERSION = bytes(VersionResponse(compatible=True))
+READY = bytes(StreamResponse(ready=StreamReady(session_id="s")))
+METRICS = bytes(StreamResponse(metrics=StreamMetrics(chunks_processed=7)))
+
+StubT = TypeVar("StubT", bound=ServiceStub)
+
+
+@asynccontextmanager
+async def stub(
+    cls: type[StubT], port: int, timeout: float = 5.0, **limits: int
+) -> AsyncIterator[StubT]:
+    channel = Channel(Address(host="127.0.0.1", port=port))
+    try:
+        yield cls(channel, timeout=timeout, **limits)  # type: ignore[arg-type]  # limits
+    finally:
+        channel.close()
+        await asyncio.sleep(0)
+
+
+async def unary(script: Script, **limits: int) -> VersionResponse:
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port, **limits) as service,
+    ):
+        return await service.get_version(VersionRequest())
+
+
+async def failing(script: Script, **limits: int) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await unary(script, **limits)
+    return caught.value
+
+
+async def no_input() -> AsyncIterator[StreamRequest]:
+    """An input that is open and idle, as a microphone's with nothing to hear."""
+    await asyncio.Event().wait()
+    yield StreamRequest()
+
+
+async def stream(
+    script: Script, log: list[h2.events.Event] | None = None
+) -> tuple[list[StreamResponse], CallError | None]:
+    """What a stream with an idle input delivers, and how it ends."""
+    received: list[StreamResponse] = []
+    async with (
+        h2_peer(script, log) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+        aclosing(service.stream_pipeline(no_input())) as responses,
+    ):
+        try:
+            async for response in responses:
+                received.append(response)  # noqa: PERF401 - kept when it fails
+        except CallError as error:
+            return received, error
+    return received, None
