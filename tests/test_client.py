@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import pytest
@@ -26,17 +25,12 @@ from remotemedia.testing import LocalService, NodeCall
 from tests.support.core_server import CoreServer
 from tests.support.peers import tcp_peer
 from tests.support.pipelines import PASS, pipeline, tone
+from tests.support.processes import free_port
+from tests.support.waiting import until
 
 
 def calculator(operation: str, operand: float) -> dict[str, object]:
     return pipeline("calc", "CalculatorNode", operation=operation, operand=operand)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # -- connection
@@ -376,15 +370,6 @@ async def test_a_chunk_that_is_none(
     with pytest.raises(error, match=text):
         async for _ in client.stream_pipeline(PASS, source):  # type: ignore[arg-type]  # the mistake
             pass
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds, at most five seconds."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("the condition never held")
 
 
 async def test_leaving_the_loop_ends_the_session(core: CoreServer) -> None:

@@ -27,20 +27,11 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionRequest,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    READY,
-    drained,
-    endless,
-    is_version,
-    no_audio,
-    no_input,
-    result,
-    stub,
-    until,
-)
+from tests.faults.tools import drained, endless, is_version, no_audio, result
+from tests.support.calls import READY, no_input, stub
 from tests.support.peers import Exchange, Script, h2_peer
 from tests.support.pipelines import PASS, tone
+from tests.support.waiting import GUARD_S, until
 
 # -- results first, then the error
 

@@ -18,17 +18,12 @@ from remotemedia.v1 import (
     VersionRequest,
     VersionResponse,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    drained,
-    endless,
-    is_version,
-    stub,
-    until,
-)
+from tests.faults.tools import drained, endless, is_version
+from tests.support.calls import stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
+from tests.support.waiting import GUARD_S, until
 
 # -- sizes
 

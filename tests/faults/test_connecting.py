@@ -24,21 +24,12 @@ from remotemedia.v1 import (
     StreamingPipelineServiceStub,
     VersionRequest,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    black_hole,
-    endless,
-    free_port,
-    is_version,
-    no_input,
-    service_process,
-    sockets_to,
-    stub,
-    turns,
-    until,
-)
+from tests.faults.tools import black_hole, endless, is_version, sockets_to
+from tests.support.calls import no_input, stub
 from tests.support.peers import Exchange, h2_peer, tcp_peer
 from tests.support.pipelines import PASS, tone
+from tests.support.processes import address_of, free_port, service_process
+from tests.support.waiting import GUARD_S, turns, until
 
 # -- nobody there
 
@@ -158,8 +149,8 @@ async def test_a_service_comes_back_on_the_same_port() -> None:
 
 
 async def test_a_killed_service() -> None:
-    with service_process() as (process, address):
-        client = RemoteMediaClient(address)
+    with service_process() as process:
+        client = RemoteMediaClient(address_of(process))
         await client.connect()
         async with client.open_stream(PASS) as stream:
             await stream.send("src", tone())
@@ -179,8 +170,8 @@ async def test_a_killed_service() -> None:
 
 async def test_a_frozen_service() -> None:
     """Deadlines hold, its connection is used no more, and its sockets are let go."""
-    with service_process() as (process, address):
-        client = RemoteMediaClient(address)
+    with service_process() as process:
+        client = RemoteMediaClient(address_of(process))
         await client.connect()
         process.send_signal(signal.SIGSTOP)
         with pytest.raises(RemoteMediaTimeoutError):
@@ -192,8 +183,8 @@ async def test_a_frozen_service() -> None:
 
 async def test_a_frozen_service_with_unsent_bytes() -> None:
     """Disconnecting does not wait for a peer that reads nothing."""
-    with service_process() as (process, address):
-        host, _, port = address.partition(":")
+    with service_process() as process:
+        host, _, port = address_of(process).partition(":")
         channel = Channel(Address(host, int(port)))
         service = PipelineExecutionServiceStub(channel, max_send_bytes=None)
         await service.get_version(VersionRequest())
@@ -403,8 +394,8 @@ FORKING = """
 
 @pytest.fixture
 def local_process() -> object:
-    with service_process() as (_, address):
-        yield address
+    with service_process() as process:
+        yield address_of(process)
 
 
 def test_a_fork_leaves_the_parents_connection_alone(local_process: str) -> None:

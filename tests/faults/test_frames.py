@@ -35,15 +35,10 @@ from remotemedia.v1 import (
     VersionRequest,
     VersionResponse,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    VERSION,
-    is_version,
-    stub,
-    turns,
-    until,
-)
+from tests.faults.tools import is_version
+from tests.support.calls import VERSION, stub
 from tests.support.peers import Exchange, Script, h2_peer, tcp_peer
+from tests.support.waiting import GUARD_S, turns, until
 
 # -- frames that nobody asked for
 

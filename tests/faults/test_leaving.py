@@ -21,21 +21,12 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionRequest,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    READY,
-    endless,
-    is_version,
-    no_input,
-    resets,
-    sequences,
-    stub,
-    turns,
-    until,
-)
+from tests.faults.tools import endless, is_version, resets, sequences
+from tests.support.calls import READY, no_input, stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
+from tests.support.waiting import GUARD_S, turns, until
 
 
 class Source:

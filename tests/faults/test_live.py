@@ -26,19 +26,12 @@ from remotemedia.v1 import (
     VersionRequest,
     VersionResponse,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    READY,
-    drained,
-    is_version,
-    no_input,
-    stub,
-    turns,
-    until,
-)
+from tests.faults.tools import drained, is_version
+from tests.support.calls import READY, no_input, stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, pipeline, tone
+from tests.support.waiting import GUARD_S, turns, until
 
 CHUNK = tone(16_000)
 CHUNK_BYTES = len(CHUNK.samples)

@@ -24,15 +24,11 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionRequest,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    is_version,
-    stub,
-    turns,
-    until,
-)
+from tests.faults.tools import is_version
+from tests.support.calls import stub
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
+from tests.support.waiting import GUARD_S, turns, until
 
 
 def hold_the_first(held: list[Exchange], exchange: Exchange) -> None:

@@ -22,20 +22,12 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionRequest,
 )
-from tests.faults.tools import (
-    GUARD_S,
-    READY,
-    drained,
-    is_version,
-    no_audio,
-    resets,
-    result,
-    stub,
-    until,
-)
+from tests.faults.tools import drained, is_version, no_audio, resets, result
+from tests.support.calls import READY, stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
+from tests.support.waiting import GUARD_S, until
 
 
 class TheirsError(BaseException):

@@ -23,10 +23,13 @@ from remotemedia.grpc.stub import CallError
 from remotemedia.http2.channel import Address, Channel
 from remotemedia.testing import LocalService
 from remotemedia.v1 import PipelineExecutionServiceStub, VersionRequest
-from tests.faults.tools import GUARD_S, free_port, is_version, stub, turns
+from tests.faults.tools import is_version
+from tests.support.calls import stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer, tcp_peer
 from tests.support.pipelines import PASS, pipeline, tone
+from tests.support.processes import free_port
+from tests.support.waiting import GUARD_S, turns
 
 TOKEN = "s3cr3t-t0k3n"
 

@@ -1,49 +1,35 @@
-"""What the fault tests share: stubs without a facade, waiting, odd peers."""
+"""Helpers of the fault tests alone: endless audio, open sockets, unusual peers."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
 
 import h2.events
 from h2.errors import ErrorCodes
 
 from remotemedia import AudioBuffer
-from remotemedia.grpc.stub import ServiceStub
-from remotemedia.http2.channel import Address, Channel
 from remotemedia.v1 import (
     ChunkResult,
-    StreamReady,
-    StreamRequest,
     StreamResponse,
-    VersionResponse,
 )
+from tests.support.calls import VERSION
 from tests.support.peers import Exchange
 from tests.support.pipelines import tone
 
-# Far above what anything here takes; what hangs fails by it.
-GUARD_S = 10.0
 OPEN_FILES = Path("/proc/self/fd")
-
-VERSION = bytes(VersionResponse(compatible=True))
-READY = bytes(StreamResponse(ready=StreamReady(session_id="s")))
-
-StubT = TypeVar("StubT", bound=ServiceStub)
 
 
 def result(sequence: int) -> bytes:
-    """A chunk's result, encoded."""
+    """Return the encoded result of a chunk."""
     return bytes(StreamResponse(result=ChunkResult(sequence=sequence)))
 
 
 def is_version(exchange: Exchange) -> bool:
-    """Whether the call is GetVersion; it is answered then."""
+    """Answer the call if it is GetVersion, and tell whether it was."""
     if not exchange.path.endswith("GetVersion"):
         return False
     exchange.headers()
@@ -52,43 +38,25 @@ def is_version(exchange: Exchange) -> bool:
     return True
 
 
-@asynccontextmanager
-async def stub(cls: type[StubT], port: int, **options: Any) -> AsyncIterator[StubT]:
-    """A generated stub on a channel of its own, without the facade."""
-    channel = Channel(Address(host="127.0.0.1", port=port))
-    try:
-        yield cls(channel, **options)
-    finally:
-        channel.close()
-        await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for what another task or peer will bring about."""
-
-    async def poll() -> None:
-        while not condition():  # noqa: ASYNC110 - what happens elsewhere sets no event
-            await asyncio.sleep(0.001)
-
-    await asyncio.wait_for(poll(), GUARD_S)
-
-
 async def sequences(results: AsyncIterable[ChunkResult]) -> list[int]:
-    """The numbers of all results to the end."""
+    """Read all results to the end, and return their sequence numbers."""
     return [chunk.sequence async for chunk in results]
 
 
 async def drained(
     results: AsyncIterable[ChunkResult], into: list[int], pause: float = 0.0
 ) -> None:
-    """Read to the end; the numbers are kept where it fails."""
+    """Read all results to the end, and collect their sequence numbers.
+
+    `into` keeps the numbers that came before an error.
+    """
     async for chunk in results:
         into.append(chunk.sequence)
         await asyncio.sleep(pause)
 
 
 def sockets_to(port: int) -> int:
-    """How many TCP sockets of this process lead to a port; on Linux only."""
+    """Count the TCP sockets of this process that lead to a port. Linux only."""
     table = Path("/proc/self/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     rows = [line.split() for line in table]
     inodes = {row[9] for row in rows if row[2].endswith(f":{port:04X}")}
@@ -96,62 +64,42 @@ def sockets_to(port: int) -> int:
 
 
 def links() -> list[str]:
-    """What the open files of this process are; on Linux only."""
+    """Return what each open file of this process is. Empty except on Linux."""
     found = []
     for entry in OPEN_FILES.iterdir() if OPEN_FILES.is_dir() else ():
-        with suppress(OSError):  # closed since it was listed
+        with suppress(OSError):  # It was closed after it was listed.
             found.append(str(entry.readlink()))
     return found
 
 
-async def turns(count: int) -> None:
-    """Let the loop take so many turns."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 def resets(log: list[h2.events.Event]) -> list[ErrorCodes | int | None]:
-    """The codes of the resets that a peer was sent."""
+    """Return the error codes of the RST_STREAM frames that a peer received."""
     return [
         event.error_code for event in log if isinstance(event, h2.events.StreamReset)
     ]
 
 
-async def no_input() -> AsyncIterator[StreamRequest]:
-    """An input that is open and idle, as a microphone's with nothing to hear."""
-    await asyncio.Event().wait()
-    yield StreamRequest()
-
-
 async def no_audio() -> AsyncIterator[tuple[str, AudioBuffer]]:
-    """The same for the facade."""
+    """Audio of a stream that stays open and sends nothing."""
     await asyncio.Event().wait()
     yield "src", tone()
 
 
 async def endless(frames: int = 160) -> AsyncIterator[tuple[str, AudioBuffer]]:
-    """Audio that never ends, and is always there."""
+    """Audio that never ends, and whose next chunk is always available."""
     buffer = tone(frames)
     while True:
         yield "src", buffer
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def black_hole() -> Iterator[int]:
-    """A port that takes no connection and refuses none, as behind a firewall."""
+    """A port where connecting neither succeeds nor fails, as behind a firewall."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         port: int = listener.getsockname()[1]
-        # The queue of connections that nobody accepts is full with these.
+        # These fill the listener's backlog, which nobody accepts from.
         fillers = [socket.socket() for _ in range(4)]
         for filler in fillers:
             filler.setblocking(False)
@@ -161,18 +109,3 @@ def black_hole() -> Iterator[int]:
         finally:
             for filler in fillers:
                 filler.close()
-
-
-@contextmanager
-def service_process(port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The embedded service in a process of its own, and its address."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "remotemedia.testing", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield process, process.stdout.readline().split()[-1]
-        finally:
-            process.kill()

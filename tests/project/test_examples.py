@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile  # type: ignore[import-untyped]  # it has no type hints
+
+from tests.support.processes import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIMPLE = EXAMPLES / "simple_execution.py"
@@ -59,12 +60,6 @@ def write_tone(
     time = np.arange(frames) / rate
     tone = np.where((time >= 0.1) & (time < 0.2), np.sin(2 * np.pi * 440 * time), 0)
     soundfile.write(path, np.tile(tone[:, None] / 2, channels), rate, subtype)
-
-
-def unused_address() -> str:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{sock.getsockname()[1]}"
 
 
 def test_simple_execution() -> None:
@@ -157,11 +152,11 @@ def test_a_bad_file_is_a_clear_error(streaming: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("program", [SIMPLE, STREAMING])
 def test_an_unreachable_service_is_a_clear_error(program: Path) -> None:
-    address = unused_address()
-    done = process(program, "--address", address)
+    port = str(free_port())
+    done = process(program, "--address", f"127.0.0.1:{port}")
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
-    assert address.partition(":")[2] in done.stderr
+    assert port in done.stderr
     assert "Traceback" not in done.stderr
 
 

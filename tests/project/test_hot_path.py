@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import subprocess
 import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,6 +20,7 @@ import pytest
 
 from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
 from tests.support.pipelines import PASS, tone
+from tests.support.processes import address_of, service_process
 
 # About a fifth above what was counted; to be lowered where a chunk gets cheaper.
 MOST_CALLS_A_CHUNK = 210
@@ -39,18 +39,8 @@ STREAMS = 20
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
     """The address of the embedded service, in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "remotemedia.testing", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        try:
-            yield process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()
-            process.wait()
+    with service_process() as process:
+        yield address_of(process)
 
 
 class Calls:

@@ -24,7 +24,7 @@ from remotemedia.v1 import (
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, pipeline, tone
-from tests.test_client import until
+from tests.support.waiting import until
 
 
 async def drain(stream: PipelineStream) -> list[int]:

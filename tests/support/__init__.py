@@ -1,1 +1,11 @@
-"""Tests."""
+"""Helpers that several folders of tests share. No test stands here.
+
+- ``calls``: generated stubs without the facade, encoded answers, and whole calls
+  against a scripted peer.
+- ``core_server``: a pipeline service on grpcio's C core, which shares no line with the
+  library.
+- ``peers``: scripted HTTP/2 peers that may break any rule, and plain TCP peers.
+- ``pipelines``: manifests and audio to send.
+- ``processes``: the embedded service as a program of its own, and free ports.
+- ``waiting``: waiting for a condition, and letting the event loop turn.
+"""

@@ -1,13 +1,15 @@
-"""Calls over the bare stubs to scripted peers, and what comes of them."""
+"""Calls over generated stubs, without the facade, and answers for scripted peers.
+
+`VERSION`, `READY` and `METRICS` are encoded responses that a peer can send.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import h2.connection
 import h2.events
 import pytest
 
@@ -34,17 +36,19 @@ StubT = TypeVar("StubT", bound=ServiceStub)
 
 @asynccontextmanager
 async def stub(
-    cls: type[StubT], port: int, timeout: float = 5.0, **limits: int
+    cls: type[StubT], port: int, *, timeout: float = 5.0, **options: Any
 ) -> AsyncIterator[StubT]:
+    """A generated stub on a channel of its own to a port of this machine."""
     channel = Channel(Address(host="127.0.0.1", port=port))
     try:
-        yield cls(channel, timeout=timeout, **limits)  # type: ignore[arg-type]  # limits
+        yield cls(channel, timeout=timeout, **options)
     finally:
         channel.close()
         await asyncio.sleep(0)
 
 
 async def unary(script: Script, **limits: int) -> VersionResponse:
+    """Call GetVersion at a scripted peer."""
     async with (
         h2_peer(script) as port,
         stub(PipelineExecutionServiceStub, port, **limits) as service,
@@ -53,13 +57,14 @@ async def unary(script: Script, **limits: int) -> VersionResponse:
 
 
 async def failing(script: Script, **limits: int) -> CallError:
+    """Call GetVersion at a scripted peer, which must fail, and return the error."""
     with pytest.raises(CallError) as caught:
         await unary(script, **limits)
     return caught.value
 
 
 async def no_input() -> AsyncIterator[StreamRequest]:
-    """An input that is open and idle, as a microphone's with nothing to hear."""
+    """Requests of a stream that stays open and sends nothing."""
     await asyncio.Event().wait()
     yield StreamRequest()
 
@@ -67,7 +72,7 @@ async def no_input() -> AsyncIterator[StreamRequest]:
 async def stream(
     script: Script, log: list[h2.events.Event] | None = None
 ) -> tuple[list[StreamResponse], CallError | None]:
-    """What a stream with an idle input delivers, and how it ends."""
+    """Open a stream that sends nothing; return its responses and its error, if any."""
     received: list[StreamResponse] = []
     async with (
         h2_peer(script, log) as port,
