@@ -246,12 +246,13 @@ class ChaosPeer(asyncio.Protocol):
 
 
 async def serve(seed: int, fault_rate: float) -> None:
-    """Serve on a free port, and print it."""
+    """Serve on a free port, and print the address."""
     dice = random.Random(seed)
     server = await asyncio.get_running_loop().create_server(
         lambda: ChaosPeer(dice, fault_rate), "127.0.0.1", 0
     )
-    print(server.sockets[0].getsockname()[1], flush=True)
+    host, port = server.sockets[0].getsockname()
+    print(f"{host}:{port}", flush=True)
     await server.serve_forever()
 
 

@@ -23,20 +23,16 @@ from contextlib import ExitStack
 from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from multiprocessing import get_context
-from pathlib import Path
 from time import process_time
 from timeit import Timer
 from types import SimpleNamespace
 from typing import Any
 
-# As a program it finds `benchmarks` and `tests` beside itself.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import remotemedia.v1
 from benchmarks import stock
 from benchmarks.samples import MESSAGES
 from conformance import oracle
-from tests.codec.attacks import ATTACKS
+from conformance.attacks import ATTACKS
 
 OURS, STOCK, UPB = "ours", "stock", "upb"
 OPERATIONS = ("construct", "encode", "decode")

@@ -15,11 +15,8 @@ import asyncio
 import cProfile
 import pstats
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 import grpclib.client
@@ -28,6 +25,7 @@ from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler
 from grpclib.encoding.base import CodecBase
 
+from benchmarks.processes import serving
 from remotemedia.grpc.stub import ServiceStub
 from remotemedia.http2.channel import Address, Channel
 
@@ -97,19 +95,6 @@ async def serve() -> None:
     listener = cast("asyncio.Server", server._server)
     print(listener.sockets[0].getsockname()[1], flush=True)
     await server.wait_closed()
-
-
-@contextmanager
-def echo_process() -> Iterator[int]:
-    """The service in a process of its own; the value is its port."""
-    with subprocess.Popen(
-        [sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
 
 
 async def grpclib_flood(channel: grpclib.client.Channel, chunks: int) -> None:
@@ -265,7 +250,8 @@ def main() -> None:
         asyncio.run(serve())
         return
     rounds, chunks = (3, 300) if options.quick else (9, 2_000)
-    with echo_process() as port:
+    with serving("benchmarks.engine", "--serve") as line:
+        port = int(line)
         if options.profile:
             asyncio.run(profile(port, chunks))
         else:

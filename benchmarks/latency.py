@@ -1,6 +1,6 @@
 """Latency of a call and of a chunk, against the targets the service is held to.
 
-    python benchmarks/latency.py [ADDRESS]
+    python -m benchmarks.latency [ADDRESS]
 
 Without an address it starts the embedded service in a process of its own. Prints
 percentiles in milliseconds beside the targets; it asserts nothing, since machines
@@ -12,14 +12,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 import numpy as np
 
+from benchmarks.processes import local_service
 from remotemedia import AudioBuffer, RemoteMediaClient
 
 CALLS = 500
@@ -29,23 +27,6 @@ MANIFEST = {
     "metadata": {"name": "latency"},
     "nodes": [{"id": "src", "node_type": "PassThrough"}],
 }
-
-
-@contextmanager
-def embedded() -> Iterator[str]:
-    """Run the embedded service, and give its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "remotemedia.testing", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 def row(name: str, seconds: list[float], target_ms: float) -> str:
@@ -99,7 +80,7 @@ def main() -> None:
     if address:
         asyncio.run(measure(address))
         return
-    with embedded() as address:
+    with local_service() as address:
         asyncio.run(measure(address))
 
 

@@ -19,18 +19,18 @@ import importlib
 import os
 import random
 import resource
-import subprocess
 import sys
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.chaos import REASON
+from benchmarks.processes import serving
 from remotemedia import AudioBuffer, PipelineStream, RemoteMediaClient, RemoteMediaError
 from remotemedia.grpc.call import Call
 from remotemedia.grpc.inbox import Inbox
@@ -56,8 +56,8 @@ TYPES = (Call, ResponseStream, Inbox, PipelineStream)
 class Soak:
     """The operations, and the books."""
 
-    def __init__(self, port: int, seed: int) -> None:
-        self.address = f"127.0.0.1:{port}"
+    def __init__(self, address: str, seed: int) -> None:
+        self.address = address
         self.dice = random.Random(seed)
         self.books: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
@@ -248,25 +248,10 @@ def left_over() -> int:
     return sum(isinstance(thing, (*TYPES, Channel)) for thing in gc.get_objects())
 
 
-@contextmanager
-def chaos(seed: int) -> Iterator[int]:
-    """The service in a process of its own; the value is its port."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.chaos", str(seed), str(FAULT_RATE)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-async def soak(port: int, seed: int, operations: int) -> list[str]:
+async def soak(address: str, seed: int, operations: int) -> list[str]:
     """Warm up, soak, and compare; what is wrong."""
     loop = asyncio.get_running_loop()
-    test = Soak(port, seed)
+    test = Soak(address, seed)
     loop.set_exception_handler(
         lambda loop, context: test.problems.append(f"reported to the loop: {context}")
     )
@@ -311,8 +296,8 @@ def main() -> None:
     parser.add_argument("--uvloop", action="store_true", help="on that loop")
     options = parser.parse_args()
     operations = 400 if options.quick else options.operations
-    with chaos(options.seed) as port:
-        work = soak(port, options.seed, operations)
+    with serving("benchmarks.chaos", str(options.seed), str(FAULT_RATE)) as address:
+        work = soak(address, options.seed, operations)
         if options.uvloop:
             problems = importlib.import_module("uvloop").run(work)
         else:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.latency import embedded
+from benchmarks.processes import local_service
 from remotemedia import AudioBuffer, RemoteMediaClient
 
 MANIFEST = {
@@ -104,7 +104,7 @@ def report(connections: int, streams: int, seconds: float, rate: float) -> bool:
     """Measure one row, and print it; whether every stream was complete."""
     load = Load(streams, max(1, int(seconds * rate)), rate)
     before = children_s()
-    with embedded() as address:
+    with local_service() as address:
         wall, processor = asyncio.run(run(address, connections, load))
     service = children_s() - before
     ms = sorted(latency * 1000 for latency in load.latencies_s)

@@ -6,6 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from conformance.records import (
+    END_GROUP,
+    FIXED32,
+    FIXED64,
+    START_GROUP,
+    VARINT,
+    delimited,
+    group,
+    integer,
+    nested,
+    nested_groups,
+    tag,
+    varint,
+)
 from remotemedia.protobuf.wire import DecodeError
 from remotemedia.v1 import (
     AudioBuffer,
@@ -20,20 +34,6 @@ from remotemedia.v1 import (
     VersionInfo,
 )
 from tests.codec.contract import pair
-from tests.codec.records import (
-    END_GROUP,
-    FIXED32,
-    FIXED64,
-    START_GROUP,
-    VARINT,
-    delimited,
-    group,
-    integer,
-    nested,
-    nested_groups,
-    tag,
-    varint,
-)
 from tests.codec.roundtrip import Outcome, round_trip
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.records import integer, tag, varint
 from remotemedia.protobuf.wire import DecodeError
 from remotemedia.v1 import AudioBuffer, AudioChunk, ExecuteRequest, VersionInfo
 from tests.codec.contract import every_message
 from tests.codec.effort import examples
-from tests.codec.records import integer, tag, varint
 from tests.codec.strategies import messages
 
 if TYPE_CHECKING:

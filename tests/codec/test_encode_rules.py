@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from conformance.records import delimited, integer, tag, varint
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
@@ -31,7 +32,6 @@ from remotemedia.v1 import (
     VersionInfo,
 )
 from tests.codec.contract import pair
-from tests.codec.records import delimited, integer, tag, varint
 
 if TYPE_CHECKING:
     from tests.codec.values import Pair

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.codec.records import (
+from conformance.records import (
     FIXED32,
     FIXED64,
     delimited,

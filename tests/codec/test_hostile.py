@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotemedia.protobuf.wire import DecodeError
-from remotemedia.v1 import AudioBuffer, StreamRequest
-from tests.codec.attacks import ATTACKS
-from tests.codec.records import (
+from conformance.attacks import ATTACKS
+from conformance.records import (
     START_GROUP,
     delimited,
     nested_groups,
     tag,
     varint,
 )
+from remotemedia.protobuf.wire import DecodeError
+from remotemedia.v1 import AudioBuffer, StreamRequest
 from tests.codec.work import lines_run
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from conformance.records import delimited, integer
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
@@ -38,7 +39,6 @@ from remotemedia.v1 import (
 )
 from tests.codec.contract import every_message, pair
 from tests.codec.effort import examples
-from tests.codec.records import delimited, integer
 from tests.codec.strategies import messages
 from tests.codec.values import google_tree, our_tree
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.records import delimited, integer, nested, tag, varint
 from remotemedia.protobuf.wire import DecodeError
 from remotemedia.v1 import ChunkResult, PipelineManifest, StreamRequest
 from tests.codec.contract import pair
 from tests.codec.effort import examples
-from tests.codec.records import delimited, integer, nested, tag, varint
 from tests.codec.roundtrip import Outcome, round_trip
 from tests.codec.work import calls_made
 

@@ -1,1 +1,5 @@
-"""The generator: its output, its command line, and what type checkers make of it."""
+"""The generator in ``codegen/``: its output, its command line, its types.
+
+It has no wing of ``remotemedia``, since nothing imports it at run time. ``protos``
+holds inputs, ``programs`` what type checkers must accept or refuse.
+"""

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of ``remotemedia/grpc``: one call, against scripted peers."""

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of ``remotemedia/protobuf``, the runtime of generated messages."""

@@ -6,11 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from remotemedia.protobuf import unknown, wire
-from remotemedia.v1 import AudioBuffer
-from tests.codec.contract import pair
-from tests.codec.effort import examples
-from tests.codec.records import (
+from conformance.records import (
     END_GROUP,
     FIXED32,
     FIXED64,
@@ -23,6 +19,10 @@ from tests.codec.records import (
     tag,
     varint,
 )
+from remotemedia.protobuf import unknown, wire
+from remotemedia.v1 import AudioBuffer
+from tests.codec.contract import pair
+from tests.codec.effort import examples
 from tests.codec.roundtrip import round_trip
 from tests.codec.work import calls_made
 

@@ -1,1 +1,1 @@
-"""Tests."""
+"""Tests of ``remotemedia/session``: one bidirectional session."""

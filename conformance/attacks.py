@@ -1,9 +1,21 @@
-"""Inputs made to cost much: few bytes a record, and a record after the other."""
+"""Encoded messages that are expensive to decode for their size.
+
+Each attack repeats one small record, so that the number of records, and not of bytes,
+decides what decoding costs. The tests bound that cost; the benchmark measures it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conformance.records import (
+    delimited,
+    group,
+    integer,
+    nested_groups,
+    tag,
+    varint,
+)
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
@@ -12,14 +24,6 @@ from remotemedia.v1 import (
     PipelineManifest,
     StreamRequest,
     VersionInfo,
-)
-from tests.codec.records import (
-    delimited,
-    group,
-    integer,
-    nested_groups,
-    tag,
-    varint,
 )
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""The wire format by hand: records that no encoder would write, and their parts."""
+"""Records of the protobuf wire format, written by hand, valid or not.
+
+Tests and benchmarks build inputs from these that no encoder would produce.
+"""
 
 from __future__ import annotations
 

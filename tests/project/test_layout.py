@@ -1,0 +1,71 @@
+"""Where tests stand: each module's own tests are found by its path."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = REPOSITORY / "remotemedia"
+TESTS = REPOSITORY / "tests"
+
+GENERATED = ("v1/", "protobuf/wkt/")
+# Modules without tests of their own, and why.
+WITHOUT_A_TWIN = {
+    "grpc/responses.py": "each stream of tests/grpc/test_call.py is read through it",
+    "grpc/status.py": "tests/grpc/test_stub.py checks the status of whole calls",
+    "results.py": "tests/test_client.py reads real results",
+    "testing/script.py": "tests/testing/test_faults.py runs every script",
+}
+
+
+def modules() -> list[str]:
+    """Every hand-written module, by its path in the package."""
+    paths = (path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+    return sorted(
+        path
+        for path in paths
+        if not path.startswith(GENERATED) and not path.endswith("/__init__.py")
+        if path != "__init__.py"
+    )
+
+
+def twin(module: str) -> Path:
+    """Where the tests of a module stand: ``__main__`` is tested as ``main``."""
+    path = TESTS / module
+    return path.with_name(f"test_{path.stem.strip('_')}.py")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_has_its_tests_at_its_path(module: str) -> None:
+    # An exception that is not needed any more must leave the list.
+    assert twin(module).exists() != (module in WITHOUT_A_TWIN)
+
+
+def test_every_exception_names_a_module() -> None:
+    assert set(WITHOUT_A_TWIN) <= set(modules())
+
+
+def test_every_folder_of_tests_says_what_it_holds() -> None:
+    folders = {path.parent for path in TESTS.rglob("test_*.py")} | {TESTS / "support"}
+    for folder in folders:
+        text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+        assert text is not None, folder
+        assert len(text.split()) > 3, folder
+
+
+@pytest.mark.parametrize(
+    "folder", ["remotemedia", "benchmarks", "codegen", "conformance", "examples"]
+)
+def test_nothing_but_tests_imports_from_tests(folder: str) -> None:
+    for path in (REPOSITORY / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            assert not [name for name in names if name.split(".")[0] == "tests"], path
