@@ -1,18 +1,20 @@
-# Everything a developer types. Needs python3 (3.10 to 3.13) and make; the rest
+# Every command of a developer. It needs python3 (3.10 to 3.13) and make; everything else
 # is installed into .venv, once, and again when pyproject.toml changes.
 
 PYTHON ?= python3
 VENV := .venv
 FUZZ_SECONDS := 60
 BIN := $(VENV)/bin
+# GNU make 4 can keep the output of parallel jobs apart; make 3.81 of macOS cannot.
+OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test gen lint types bench conformance fuzz clean
+.PHONY: help demo check test test-fast gen lint types bench conformance fuzz clean
 
-help: ## Say what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# One stamp a set of extras: the second run of a target skips its set-up.
+# One stamp file for each set of extras, so that the second run of a target skips set-up.
 $(VENV)/.examples $(VENV)/.test $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
 	@echo "== set-up: $(VENV) with the extra '$*'"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,11 +43,18 @@ types: $(VENV)/.test ## Check types with mypy and pyright
 	@echo "== pyright"
 	@$(BIN)/basedpyright
 	@echo "== pyright: the public types are complete"
-	@# It looks for the package where the first python of the path does.
+	@# It looks for the package in the environment of the first python on PATH.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes remotemedia --ignoreexternal
 
-test: $(VENV)/.test ## Check generation, style and types, and run the tests
-	@echo "== generated code is what the protos give"
+check: $(VENV)/.test ## Check style and types, and run the tests that are not slow
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(OUTPUT_SYNC) types test-fast lint
+
+test-fast: $(VENV)/.test
+	@echo "== pytest, without the slow tests"
+	@$(BIN)/python -m pytest -q -m "not slow"
+
+test: $(VENV)/.test ## Check generated code, style and types, and run all tests
+	@echo "== the generated code is up to date"
 	@$(BIN)/python -m codegen --check
 	@$(MAKE) --no-print-directory lint types
 	@echo "== pytest"
@@ -57,9 +66,9 @@ bench: $(VENV)/.test ## Measure side by side with grpc.aio and stock betterproto
 conformance: $(VENV)/.test ## Run the official protobuf conformance suite
 	@$(BIN)/python -m conformance
 
-fuzz: $(VENV)/.fuzz ## Feed the decoder a fuzzer's bytes, for FUZZ_SECONDS
+fuzz: $(VENV)/.fuzz ## Fuzz the decoder for FUZZ_SECONDS
 	@$(BIN)/python -m fuzz.fuzz_decode -max_total_time=$(FUZZ_SECONDS) -max_len=600
 
-clean: ## Remove the set-up and everything that tools left
+clean: ## Remove .venv and all files that tools wrote
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Fixtures: the two services that the client is tested against, over sockets."""
+"""What all tests share: their settings, and the two services that clients call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from remotemedia import RemoteMediaClient
 from remotemedia.testing import LocalService
 from tests.support import core_server
 
-# No test fails for being slow: machines are noisy.
+# No test fails because it was slow: machines are noisy.
 hypothesis.settings.register_profile(
     "any machine",
     deadline=None,
@@ -25,9 +25,41 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 
-# What drives calls runs on both loops; the rest has nothing to do with them.
+# Folders and modules whose tests make calls: they run on each event loop. The result of
+# the other tests does not depend on the loop.
 ON_BOTH_LOOPS = {"faults", "test_call", "test_channel", "test_client", "test_stub"}
 ON_BOTH_LOOPS |= {"test_stream"}
+
+# How the names of slow tests begin, which `make check` leaves out: whole folders that
+# start processes or try thousands of inputs, and single tests of more than a second.
+SLOW = (
+    "tests/codec/test_all_types.py",
+    "tests/codec/test_broken.py",
+    "tests/codec/test_conformance.py",
+    "tests/codec/test_doors.py",
+    "tests/codec/test_hostile.py",
+    "tests/codec/test_objects.py",
+    "tests/codec/test_runs.py",
+    "tests/codec/test_values.py",
+    "tests/codegen/",
+    "tests/faults/",
+    "tests/grpc/test_inbox.py::test_messages_come_through_any_cut",
+    "tests/project/test_examples.py",
+    "tests/project/test_hot_path.py",
+    "tests/project/test_package.py",
+    "tests/project/test_typing.py",
+    "tests/protobuf/test_json_format.py::test_a_struct_is_an_object",
+    "tests/test_manifest.py::test_params_arrive_as_they_were",
+    "tests/testing/test_guide.py",
+    "tests/testing/test_main.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow tests."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_asyncio_loop_factories(

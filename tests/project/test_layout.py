@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SLOW
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "remotemedia"
 TESTS = REPOSITORY / "tests"
@@ -69,3 +71,11 @@ def test_nothing_but_tests_imports_from_tests(folder: str) -> None:
             else:
                 continue
             assert not [name for name in names if name.split(".")[0] == "tests"], path
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_every_slow_test_exists(name: str) -> None:
+    path, _, function = name.partition("::")
+    assert (REPOSITORY / path).exists()
+    if function:
+        assert f"def {function}(" in (REPOSITORY / path).read_text()
