@@ -1,4 +1,4 @@
-"""The Markdown of a comparison."""
+"""Write the results of a comparison as Markdown."""
 
 from __future__ import annotations
 
@@ -43,39 +43,39 @@ INTRODUCTION = """\
 
 Written by `python -m benchmarks.compare`; do not edit.
 
-The library beside what else there is: `grpc.aio`, which is grpcio's C core with
-Google's C parser, and what betterproto's own plugin generates, on plain grpclib. Two
-floors stand beside them: bytes made beforehand, over grpclib's own client API, and
-the same bytes to a bare asyncio socket and back.
+This page compares three clients: this library; `grpc.aio`, which is grpcio's C core
+with Google's C parser; and stock betterproto, which is the code that betterproto's own
+plugin generates, on plain grpclib. Two lower bounds stand beside them. "Ready-made
+bytes" sends messages that were encoded beforehand through grpclib's client API. "Bare
+socket" sends the same bytes through an asyncio socket and back.
 
-Every client has a process of its own. All speak to one server, a process of its own
-too: grpcio's C core, which cuts the audio's bytes out of a request and pastes them
-into the answer, without decoding. Each client builds its messages, waits for the
-session to be ready, and reads the fields of what comes back, in its own idiom; ours
-does so through `RemoteMediaClient`, with all its checks, a dict for the manifest, and
-a deadline.
+Every client runs in a process of its own. All call one server, which also runs in a
+process of its own. It uses grpcio's C core, and copies the audio from the request into
+the answer without decoding it. Each client builds its messages, waits for the session
+to be ready, and reads the fields of the results, in its own idiom. Ours does so through
+`RemoteMediaClient`, with all its checks, a dict as the manifest, and a deadline.
 
-- Processor time is that of the client's process, with all its threads, for each
-  operation: a call, or a chunk. It is what the client can be held to.
-- Wall time includes waiting for the server. A chunk takes the server about as much
-  processor time as it takes `grpc.aio`, so a client cannot go much faster than that.
-- Live streams send at the pace of speech. Their worst chunk is counted from when it
-  was due, so it includes how late the client was itself, and how late the server was.
-  The latency of the one live stream is counted from handing a chunk over. All sessions
-  are open before the first chunk, and until the last was answered.
-- With 1,000 live streams grpcio's server is as busy as the clients. So they also speak
-  to a server that does next to nothing, on a core of its own.
-- Memory is the peak above what the process had before the call.
-- Figures are medians of rounds in which the clients take turns. A ratio is the median
-  of the rounds' own ratios, ours to grpc.aio's, less is better; it may differ a
-  little from the ratio of the medians.
+- Processor time is that of the client's process with all its threads, for each
+  operation: a call or a chunk. It measures the client alone.
+- Wall time includes waiting for the server. A chunk costs the server about as much
+  processor time as it costs `grpc.aio`, so no client can be much faster than that.
+- Live streams send at the pace of speech. The delay of their worst chunk counts from
+  when the chunk was due, so it includes delays of the client itself and of the server.
+  The latency of the single live stream counts from the moment its chunk was handed
+  over. All sessions are open from before the first chunk until after the last answer.
+- With 1,000 live streams, grpcio's server is as busy as the clients. Therefore they are
+  also measured against a server that does almost nothing, on a core of its own.
+- Memory is the peak during the call, less what the process had before it.
+- Each figure is the median of several rounds, in which the clients take turns. Each
+  ratio is the median of the ratios of the rounds, ours divided by grpc.aio's, so less
+  is better. It may differ slightly from the ratio of the medians.
 
-Where a target is out of reach:
+Which target is out of reach, and why:
 
-- **Import.** `import betterproto` alone takes longer than importing `grpc.aio` with all
-  that was generated for it, and grpclib comes on top: what betterproto's own plugin
-  generates takes nearly as long as ours. The end of this page says which package takes
-  how much. numpy is imported with the first array.
+- **Import.** `import betterproto` alone takes longer than importing `grpc.aio` with its
+  generated code, and grpclib takes time too. Stock betterproto takes nearly as long as
+  this library. The end of this page says how much each package takes. numpy is imported
+  when the first array is made.
 
 ![Cost relative to grpc.aio](benchmarks.svg)
 """
@@ -83,15 +83,16 @@ Where a target is out of reach:
 IMPORT_SHARES = """\
 ## Where the time of our import goes
 
-By `python -X importtime`; what a package is the first to import counts as its own.
+Measured with `python -X importtime`. A module counts for the package that imports it
+first.
 
 """
 
 
 def setting(*, quick: bool) -> str:
-    """When and where the comparison runs, and with what."""
+    """Say when the comparison runs, on which machine and with which versions."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    kind = "a quick one, which only shows that it works; " if quick else ""
+    kind = "a quick one, which shows only that it works; " if quick else ""
     load = f"{os.getloadavg()[0]:.1f}"
     return (
         f"This run: {kind}"
@@ -117,7 +118,7 @@ def _processor() -> str:
 def document(
     found: Sequence[Measured], import_shares: Mapping[str, float], setting: str
 ) -> str:
-    """The whole document."""
+    """Return the whole document."""
     parts = [INTRODUCTION, setting]
     for event_loop in EVENT_LOOPS:
         parts += [
@@ -142,7 +143,7 @@ def document(
 
 
 def rows(measured: Measured, event_loop: str) -> Iterator[str]:
-    """The rows of one scenario, one a figure."""
+    """Yield the table rows of one scenario, one for each figure."""
     title = measured.title
     for name in measured.names(event_loop):
         cells = [
