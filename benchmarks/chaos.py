@@ -1,7 +1,7 @@
-"""A pipeline service that fails in every way a service can; for the soak.
+"""A pipeline service that fails at random in many ways. `benchmarks.soak` calls it.
 
-It holds proper sessions over HTTP/2 frames of its own, and before every answer may
-break the rules instead, as a seeded generator has it.
+It speaks HTTP/2 through h2, without this library's call engine. Before each answer, a
+seeded random generator decides whether to break the rules instead, and how.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from remotemedia.v1 import (
 PREFIX = struct.Struct(">BI")
 HEADERS = [(":status", "200"), ("content-type", "application/grpc")]
 REASON = "chaos"
-"""Why a session ended that the service closed out of turn."""
+"""The reason that the service gives when it closes a session too early."""
 
 FAULTS = (
     "reset",
@@ -60,7 +60,7 @@ FAULTS = (
 
 
 class Exchange:
-    """One call, as far as it has come."""
+    """The state of one call."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -81,32 +81,32 @@ class ChaosPeer(asyncio.Protocol):
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet."""
+        """Send the connection preface."""
         self.transport = cast("asyncio.Transport", transport)
         self.h2.initiate_connection()
         self.flush()
 
     def flush(self) -> None:
-        """Write what is to be written."""
+        """Write the pending frames to the socket."""
         data = self.h2.data_to_send()
         if not self.transport.is_closing():
             self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
-        """Take frames, and answer them."""
+        """Process received frames."""
         try:
             events = self.h2.receive_data(data)
         except ProtocolError:
             self.transport.close()
             return
         for event in events:
-            # The client may have left in the same breath.
+            # The client may have reset the stream in the same packet.
             with suppress(ProtocolError, KeyError):
                 self.take(event)
         self.flush()
 
     def take(self, event: h2.events.Event) -> None:
-        """Take one event."""
+        """Process one event of h2."""
         if isinstance(event, h2.events.RequestReceived):
             headers = {str(name): str(value) for name, value in event.headers or ()}
             self.exchanges[event.stream_id or 0] = Exchange(headers[":path"])
@@ -141,7 +141,7 @@ class ChaosPeer(asyncio.Protocol):
                     del self.pending[id_]
 
     def answer(self, id_: int, exchange: Exchange, body: bytes) -> None:
-        """Answer a message, or fail."""
+        """Answer a message, or break the rules."""
         if self.dice.random() < self.fault_rate:
             self.fail(id_)
         elif exchange.path.endswith("GetVersion"):
@@ -156,7 +156,7 @@ class ChaosPeer(asyncio.Protocol):
             self.converse(id_, StreamRequest.FromString(body))
 
     def converse(self, id_: int, request: StreamRequest) -> None:
-        """Answer a message of a session."""
+        """Answer a request of a session."""
         kind, _ = betterproto.which_one_of(request, "request")
         if kind == "init":
             self.respond(id_, StreamResponse(ready=StreamReady(session_id="s")))
@@ -171,16 +171,16 @@ class ChaosPeer(asyncio.Protocol):
             self.end(id_)
 
     def respond(self, id_: int, response: StreamResponse) -> None:
-        """Send a message of a session."""
+        """Send a response of a session."""
         self.message(id_, bytes(response))
 
     def message(self, id_: int, body: bytes, flag: int = 0) -> None:
-        """Send a message, as far as the windows allow."""
+        """Queue a message, and send as much as the flow-control windows allow."""
         self.pending.setdefault(id_, []).append(PREFIX.pack(flag, len(body)) + body)
         self.write(id_)
 
     def write(self, id_: int) -> None:
-        """Send what waits for the window."""
+        """Send queued data as far as the flow-control windows allow."""
         waiting = self.pending[id_]
         while waiting:
             size = min(self.h2.local_flow_control_window(id_), 16_384)
@@ -192,12 +192,12 @@ class ChaosPeer(asyncio.Protocol):
         del self.pending[id_]
 
     def end(self, id_: int, status: int = 0) -> None:
-        """End a call; what was not sent yet is left out."""
+        """End a call with a status. Queued data is not sent."""
         self.exchanges[id_].is_over = True
         self.h2.send_headers(id_, [("grpc-status", str(status))], end_stream=True)
 
     def fail(self, id_: int) -> None:
-        """Fail in one of many ways."""
+        """Break the rules in a randomly chosen way."""
         fault = self.dice.choice(FAULTS)
         exchange = self.exchanges[id_]
         is_session = exchange.path.endswith("StreamPipeline")
@@ -227,7 +227,7 @@ class ChaosPeer(asyncio.Protocol):
             self.end(id_)
         elif fault == "junk":
             self.flush()
-            # A PING may not be on a stream.
+            # A PING on a stream is a protocol error.
             self.transport.write(b"\0\0\x08\6\0\0\0\0\1" + self.dice.randbytes(8))
         elif fault == "no status":
             self.h2.send_data(id_, b"", end_stream=True)
@@ -246,7 +246,7 @@ class ChaosPeer(asyncio.Protocol):
 
 
 async def serve(seed: int, fault_rate: float) -> None:
-    """Serve on a free port, and print the address."""
+    """Serve on a free port, print the address, and never return."""
     dice = random.Random(seed)
     server = await asyncio.get_running_loop().create_server(
         lambda: ChaosPeer(dice, fault_rate), "127.0.0.1", 0

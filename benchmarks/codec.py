@@ -1,14 +1,15 @@
-"""Our codec beside stock betterproto and Google's upb, in one run.
+"""Compare our codec with stock betterproto's and with upb, Google's parser in C.
 
     python -m benchmarks.codec [--quick]
 
-Prints Markdown tables: construct, encode and decode, for every message of the
-contract at realistic sizes, and decode for inputs made to cost much. Times are
-processor time, medians of rounds in which the libraries take turns: a busy machine
-disturbs little, and all alike. Each has a process of its own, as in a program that
-uses it: what one leaves of the heap decides what large messages cost another.
-Before realistic messages are timed, all three libraries must give bytes that mean
-the same to upb.
+The program prints Markdown tables: constructing, encoding and decoding every message of
+the contract at a realistic size, and decoding inputs that are expensive to decode.
+
+Each time is processor time, and the median of several rounds in which the libraries
+take turns, so that a busy machine disturbs all of them alike. Each library has a
+process of its own, because the state of the heap that one leaves changes what large
+messages cost the next. Before anything is timed, the bytes that each library encodes
+must be equal to upb once decoded.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ OPERATIONS = ("construct", "encode", "decode")
 ROUND_SECONDS = 0.004
 HOSTILE = "hostile"
 HOSTILE_BYTES = 480_000
-# Many objects are much work for the garbage collector: it takes part.
+# timeit disables the garbage collector, whose work on many objects counts here.
 GC = "import gc; gc.enable()"
 
 
 def upb() -> SimpleNamespace:
-    """Make Google's classes look like a module of betterproto's."""
+    """Return Google's classes under the names that betterproto's module has."""
     google = oracle.load()
     names: dict[str, Any] = {}
     for file in google.files.file:
@@ -55,13 +56,13 @@ def upb() -> SimpleNamespace:
         for enum in file.enum_type:
             names[enum.name] = members(enum)
     connection = names["Connection"]
-    # `from` is a keyword: only this way around can it be given by name.
+    # `from` is a keyword of Python, so it cannot be a keyword argument.
     names["Connection"] = lambda from_, to: connection(**{"from": from_, "to": to})
     return SimpleNamespace(**names)
 
 
 def members(enum: Any) -> SimpleNamespace:
-    """Name an enum's numbers as the proto does, and also less the enum's own name."""
+    """Return an enum's numbers by their names, with and without the enum's prefix."""
     words = "".join(f"_{c}" if c.isupper() else c for c in enum.name)
     prefix = f"{words[1:].upper()}_"
     numbers = {value.name: value.number for value in enum.value}
@@ -69,30 +70,30 @@ def members(enum: Any) -> SimpleNamespace:
     return SimpleNamespace(**(numbers | short))
 
 
-# -- in the process of a library
+# -- run in the process of each library
 
 
 @cache
 def library(name: str) -> Any:
-    """Load a library."""
+    """Return the module of a library."""
     return {OURS: lambda: remotemedia.v1, STOCK: stock.load, UPB: upb}[name]()
 
 
 def encoded(name: str, title: str) -> bytes:
-    """Encode a realistic message."""
+    """Encode the sample message of this title."""
     data: bytes = MESSAGES[title](library(name)).SerializeToString()
     return data
 
 
 def same(title: str, data: Sequence[bytes]) -> bool:
-    """Whether encoded messages mean the same to upb."""
+    """Tell whether upb decodes all of these bytes to equal messages."""
     kind = type(MESSAGES[title](library(UPB)))
     return all(kind.FromString(one) == kind.FromString(data[0]) for one in data)
 
 
 @lru_cache(maxsize=1)
 def prepared(name: str, operation: str, title: str) -> tuple[Timer, int]:
-    """What times an operation, and how many times a round has it."""
+    """Return a timer for an operation, and how often to repeat it in a round."""
     timer = Timer(action(name, operation, title), GC, process_time)
     timer.timeit(3)
     count = 1
@@ -102,7 +103,7 @@ def prepared(name: str, operation: str, title: str) -> tuple[Timer, int]:
 
 
 def action(name: str, operation: str, title: str) -> Callable[[], Any]:
-    """What is timed."""
+    """Return the function that is timed."""
     if operation == HOSTILE:
         message, attack = ATTACKS[title]
         kind = getattr(library(name), message.__name__)
@@ -119,12 +120,12 @@ def action(name: str, operation: str, title: str) -> Callable[[], Any]:
 
 
 def spent_us(name: str, operation: str, title: str) -> float:
-    """Do an operation for a round; the time of one in microseconds."""
+    """Run one round of an operation; return microseconds for one repetition."""
     timer, count = prepared(name, operation, title)
     return timer.timeit(count) / count * 1e6
 
 
-# -- in the first process
+# -- run in the main process
 
 
 def measure(
@@ -142,7 +143,7 @@ def measure(
 def realistic(
     processes: dict[str, ProcessPoolExecutor], operation: str, rounds: int
 ) -> None:
-    """Print what an operation takes for every message."""
+    """Print the times of an operation for every sample message."""
     print(f"### {operation.capitalize()}, in microseconds\n")
     print("| message | bytes | ours | stock | upb | stock / ours | ours / upb |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -158,7 +159,7 @@ def realistic(
 
 
 def hostile(processes: dict[str, ProcessPoolExecutor], rounds: int) -> None:
-    """Print how long inputs take that are made to cost much."""
+    """Print how long it takes to decode each expensive input."""
     print(f"### Decode {HOSTILE_BYTES:,} hostile bytes, in milliseconds\n")
     print("| input | message | ours | upb |")
     print("| --- | --- | ---: | ---: |")
@@ -170,7 +171,7 @@ def hostile(processes: dict[str, ProcessPoolExecutor], rounds: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Read the arguments, measure, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 15")
     rounds = 3 if parser.parse_args().quick else 15

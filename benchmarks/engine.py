@@ -1,11 +1,12 @@
-"""What the call engine adds to a chunk, in the client's processor time.
+"""Measure how much processor time the call engine adds to a chunk.
 
     python -m benchmarks.engine [--quick] [--profile]
 
-Streams the same ready-made bytes to the same server process twice: through
-grpclib's own client, the least that any call over it costs, and through the call
-engine under the generated stubs. No message is encoded or decoded on either side.
-Rounds alternate, so that both meet the same machine; the table gives medians.
+The program streams the same encoded bytes to the same server process in two ways:
+through grpclib's own client, the lower bound for any call over grpclib, and through the
+call engine that the generated stubs use. No message is encoded or decoded on either
+side. The rounds of both alternate, so that load on the machine affects both alike. The
+table shows medians of the client's processor time.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 CHUNK = bytes(6_400)
 ROUTE = "/benchmark.Echo/Echo"
-# The windows of the engine's channel, for both.
+# Both clients have the flow-control windows of the engine's channel.
 WINDOWS = Configuration(
     http2_connection_window_size=64 * 1024 * 1024,
     http2_stream_window_size=1024 * 1024,
@@ -45,51 +46,51 @@ TARGET_US = 10.0
 
 
 class Raw:
-    """A message that is its own encoding."""
+    """A message that consists of its own encoding."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
 
     def _encode(self, out: Parts) -> int:
-        """Nothing to do."""
+        """Append the bytes, and return their number."""
         out.append(self.data)
         return len(self.data)
 
     @classmethod
     def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name
-        """Nothing to do."""
+        """Wrap the bytes."""
         return cls(data)
 
 
 class RawCodec(CodecBase):
-    """The same for grpclib."""
+    """grpclib's codec for such messages."""
 
     __content_subtype__ = "proto"  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] - as grpclib's own codecs have it
 
     def encode(self, message: Raw, message_type: type[Raw]) -> bytes:
-        """Nothing to do."""
+        """Return the bytes."""
         return message.data
 
     def decode(self, data: bytes, message_type: type[Raw]) -> Raw:
-        """Nothing to do."""
+        """Wrap the bytes."""
         return Raw(data)
 
 
 class Echo:
-    """A service that sends back what it gets."""
+    """A service that sends back what it receives."""
 
     async def echo(self, stream: grpclib.server.Stream[Raw, Raw]) -> None:
-        """Answer every message with itself."""
+        """Send every message back."""
         async for message in stream:
             await stream.send_message(message)
 
     def __mapping__(self) -> dict[str, Handler]:
-        """Where it is found."""
+        """Return the route of the service."""
         return {ROUTE: Handler(self.echo, Cardinality.STREAM_STREAM, Raw, Raw)}
 
 
 async def serve() -> None:
-    """Serve on a free port, and print it."""
+    """Serve on a free port, print it, and never return."""
     server = grpclib.server.Server([Echo()], codec=RawCodec(), config=WINDOWS)
     await server.start("127.0.0.1", 0)
     listener = cast("asyncio.Server", server._server)
@@ -98,7 +99,7 @@ async def serve() -> None:
 
 
 async def grpclib_flood(channel: grpclib.client.Channel, chunks: int) -> None:
-    """Send as fast as the windows allow, and read along: grpclib's client."""
+    """Send as fast as the windows allow, and read meanwhile, with grpclib's client."""
     message = Raw(CHUNK)
     stream: grpclib.client.Stream[Raw, Raw]
     async with channel.request(ROUTE, Cardinality.STREAM_STREAM, Raw, Raw) as stream:
@@ -120,7 +121,7 @@ async def grpclib_flood(channel: grpclib.client.Channel, chunks: int) -> None:
 
 
 async def grpclib_turns(channel: grpclib.client.Channel, chunks: int) -> None:
-    """Send a chunk, and await its answer, one after the other: grpclib's client."""
+    """Send each chunk after the answer to the one before, with grpclib's client."""
     message = Raw(CHUNK)
     stream: grpclib.client.Stream[Raw, Raw]
     async with channel.request(ROUTE, Cardinality.STREAM_STREAM, Raw, Raw) as stream:
@@ -148,7 +149,7 @@ def _stream(
 
 
 async def engine_flood(channel: grpclib.client.Channel, chunks: int) -> None:
-    """The same, through the engine."""
+    """Do the same as `grpclib_flood`, through the engine."""
     message = Raw(CHUNK)
 
     async def requests() -> AsyncIterator[Raw]:
@@ -162,7 +163,7 @@ async def engine_flood(channel: grpclib.client.Channel, chunks: int) -> None:
 
 
 async def engine_turns(channel: grpclib.client.Channel, chunks: int) -> None:
-    """The same, through the engine."""
+    """Do the same as `grpclib_turns`, through the engine."""
     message = Raw(CHUNK)
     asked = asyncio.Event()
 
@@ -186,14 +187,14 @@ PATTERNS: dict[str, tuple[Run, Run]] = {
 
 
 async def cost_us(run: Run, channel: grpclib.client.Channel, chunks: int) -> float:
-    """Processor time of this process for a chunk, in microseconds."""
+    """Return the processor time of this process for each chunk, in microseconds."""
     started = time.process_time()
     await run(channel, chunks)
     return (time.process_time() - started) / chunks * 1e6
 
 
 async def measure(port: int, rounds: int, chunks: int) -> None:
-    """Run all, alternating, and print the table."""
+    """Run all patterns in both ways, alternating, and print the table."""
     plain = grpclib.client.Channel("127.0.0.1", port, codec=RawCodec(), config=WINDOWS)
     ours = Channel(Address("127.0.0.1", port))
     try:
@@ -206,7 +207,7 @@ async def measure(port: int, rounds: int, chunks: int) -> None:
                 await run(channel, 50)
             costs: list[tuple[float, float]] = []
             for number in range(rounds):
-                # Neither always goes first.
+                # Each goes first in every second round.
                 if number % 2:
                     second = await cost_us(engine, ours, chunks)
                     first = await cost_us(baseline, plain, chunks)

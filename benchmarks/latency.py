@@ -1,10 +1,9 @@
-"""Latency of a call and of a chunk, against the targets the service is held to.
+"""Measure the latency of single calls and chunks, beside the targets of the service.
 
     python -m benchmarks.latency [ADDRESS]
 
-Without an address it starts the embedded service in a process of its own. Prints
-percentiles in milliseconds beside the targets; it asserts nothing, since machines
-are noisy.
+Without an address, the program starts the embedded service in a process of its own. It
+prints percentiles in milliseconds, and checks none of them, since machines are noisy.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ MANIFEST = {
 
 
 def row(name: str, seconds: list[float], target_ms: float) -> str:
-    """A row of the table: percentiles of some durations, and the target."""
+    """Return a row of the table: percentiles of some durations, and the target."""
     ms = [value * 1000 for value in seconds]
     p50, p99 = statistics.median(ms), statistics.quantiles(ms, n=100)[98]
     return f"| {name} | {p50:.2f} | {p99:.2f} | {max(ms):.2f} | {target_ms:g} |"
 
 
 async def measure(address: str) -> None:
-    """Time both calls, one after the other, and chunks, one at a time."""
+    """Time both calls in turn, and then chunks, one at a time."""
     buffer = AudioBuffer.from_numpy(np.zeros(1600, np.float32), 16_000)
     version, execute, chunk = [], [], []
     async with RemoteMediaClient(address) as client:

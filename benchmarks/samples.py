@@ -1,6 +1,7 @@
-"""Messages of the contract at realistic sizes, made by any of the libraries.
+"""Sample messages of the contract at realistic sizes, built by any library.
 
-`v` is a module, or looks like one: it has the contract's messages and enums.
+Each function takes `v`, a module or namespace that has the contract's messages and
+enums.
 """
 
 # ruff: noqa: D103 - a function is called as the message that it makes
@@ -18,7 +19,7 @@ CHUNK_BYTES = (320, 6_400, 640_000)
 
 @cache
 def samples(size: int) -> bytes:
-    """Return the same bytes every time: they are not what is measured."""
+    """Return cached bytes, since building them is not measured."""
     return b"\x12\x34" * (size // 2)
 
 
@@ -34,7 +35,7 @@ def buffer(v: Any, size: int) -> Any:
 
 
 def audio_chunk(v: Any, size: int) -> Any:
-    """Return one chunk of a session, as the client sends it."""
+    """Return one chunk of a session, as a client sends it."""
     return v.AudioChunk(
         node_id="microphone",
         buffer=buffer(v, size),

@@ -1,13 +1,13 @@
-"""Thousands of calls and sessions, against a service that fails at random.
+"""Run thousands of calls and sessions against a service that fails at random.
 
     python -m benchmarks.soak [--quick] [--seed N] [--operations N]
 
-The service resets, refuses, lies, hangs up and falls silent; the caller gives up at
-random points. At the end every chunk that was submitted must be accounted for:
-acknowledged, dropped by a policy that the caller chose, or covered by an error that
-was raised or by the caller's own leaving. No task, socket or object of a call may be
-left, and memory must be back where it was. Prints all of it, and exits with 1 where
-something is not so.
+The service resets and refuses calls, sends wrong answers, closes connections and stops
+answering. The caller leaves calls at random points. At the end, every submitted chunk
+must be accounted for: it was acknowledged, dropped by the policy that the caller chose,
+or covered by an error or by the caller leaving. No task, socket or object of a call may
+be left, and memory use must be back to what it was. The program prints all of this, and
+exits with 1 if something is wrong.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ BUFFERS = [
 ]
 FAULT_RATE = 0.03
 WORKERS = 32
-# Far above every deadline below: what takes longer hangs.
+# Far above every deadline below. Whatever takes longer hangs.
 HANG_S = 20.0
 TYPES = (Call, ResponseStream, Inbox, PipelineStream)
 
 
 class Soak:
-    """The operations, and the books."""
+    """Runs random operations, and accounts for every chunk."""
 
     def __init__(self, address: str, seed: int) -> None:
         self.address = address
@@ -64,7 +64,7 @@ class Soak:
         self.problems: list[str] = []
 
     async def run(self, operations: int) -> None:
-        """Run so many operations, some at a time."""
+        """Run a number of operations, several at a time."""
         todo = iter(range(operations))
 
         async def worker() -> None:
@@ -79,7 +79,7 @@ class Soak:
         await asyncio.gather(*[worker() for _ in range(WORKERS)])
 
     async def connected(self) -> RemoteMediaClient:
-        """A client; connecting may fail as anything else."""
+        """Return a connected client. Connecting may fail at first, like any call."""
         client = RemoteMediaClient(self.address, timeout=0.5, connect_timeout=0.5)
         while True:
             try:
@@ -90,7 +90,7 @@ class Soak:
                 return client
 
     async def operation(self, client: RemoteMediaClient) -> None:
-        """One call or session, given up at a random moment or not at all."""
+        """Run one call or session, and cancel it at a random moment, or not at all."""
         kind = self.dice.choice([self.unary, self.pipeline, self.live, self.live])
         task = asyncio.create_task(kind(client))
         patience = HANG_S
@@ -115,7 +115,7 @@ class Soak:
             self.problems.append(f"foreign: {error!r}")
 
     async def unary(self, client: RemoteMediaClient) -> None:
-        """A call with one response."""
+        """Make a call with a single response."""
         if self.dice.random() < 0.5:
             await client.get_version(timeout=0.3)
         else:
@@ -127,7 +127,7 @@ class Soak:
                 self.problems.append("another call's answer")
 
     async def pipeline(self, client: RemoteMediaClient) -> None:
-        """A session from an iterable."""
+        """Run a session with an iterable as its source."""
         submitted = acknowledged = 0
         last = -1
         left = True
@@ -144,7 +144,7 @@ class Soak:
         results = client.stream_pipeline(MANIFEST, source(), timeout=0.5)
         try:
             async for chunk in results:
-                # A service may pass chunks over, but not go back.
+                # A service may skip chunks, but results must stay in order.
                 if chunk.sequence <= last:
                     self.problems.append("a result out of order")
                 last = chunk.sequence
@@ -155,12 +155,12 @@ class Soak:
                 left = False
         finally:
             await results.aclose()
-            # An end that is clean may be early only where the service said so, and
-            # then without a word to the iterable's owner: it counts by itself.
+            # If the service ends a session early, and says so, the iteration ends
+            # without an error. Such chunks are counted separately.
             self.close_books(submitted, acknowledged, 0, "left" if left else "early")
 
     async def live(self, client: RemoteMediaClient) -> None:
-        """A session by hand, read by a task of its own."""
+        """Run a session that sends by hand, and reads in another task."""
         stream = client.open_stream(
             MANIFEST, timeout=0.5, max_buffered_chunks=self.dice.randint(1, 8)
         )
@@ -201,7 +201,7 @@ class Soak:
             )
 
     async def read(self, stream: PipelineStream) -> None:
-        """Read along; how the session fails, its owner is told."""
+        """Read all results. The sender gets the error if the session fails."""
         try:
             async for _ in stream:
                 pass
@@ -209,7 +209,7 @@ class Soak:
             pass
 
     def close_books(self, submitted: int, acked: int, dropped: int, how: str) -> None:
-        """Enter what became of a session's chunks."""
+        """Account for the chunks of a session."""
         self.books["submitted"] += submitted
         self.books["acknowledged"] += acked
         self.books["dropped"] += dropped
@@ -224,17 +224,17 @@ class Soak:
 
 
 def sockets() -> int:
-    """How many sockets are open; on Linux only."""
+    """Count the open sockets. Always 0 except on Linux."""
     folder = Path("/proc/self/fd")
     count = 0
     for entry in folder.iterdir() if folder.is_dir() else ():
-        with suppress(OSError):  # closed since it was listed
+        with suppress(OSError):  # It was closed after it was listed.
             count += str(entry.readlink()).startswith("socket:")
     return count
 
 
 def resident_mb() -> float:
-    """Memory in use now; the highest so far where the system does not tell."""
+    """Return the memory in use, or the peak where the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -243,13 +243,13 @@ def resident_mb() -> float:
 
 
 def left_over() -> int:
-    """How many objects of calls are alive."""
+    """Count the live objects that belong to calls."""
     gc.collect()
     return sum(isinstance(thing, (*TYPES, Channel)) for thing in gc.get_objects())
 
 
 async def soak(address: str, seed: int, operations: int) -> list[str]:
-    """Warm up, soak, and compare; what is wrong."""
+    """Warm up, run the operations, compare before and after; return the problems."""
     loop = asyncio.get_running_loop()
     test = Soak(address, seed)
     loop.set_exception_handler(

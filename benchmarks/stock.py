@@ -1,8 +1,8 @@
-"""Stock betterproto, generated from our protos by its own plugin at run time.
+"""Stock betterproto: what its own plugin generates from our protos, at run time.
 
-The plugin wants black and isort, to lay out what it wrote; stand-ins that leave
-the text as it is take their place, in the plugin's process alone. The package is
-renamed, so that ours can be imported beside it.
+The plugin formats its output with black and isort. In the plugin's process, stand-ins
+replace them, which leave the text as it is. The proto package is renamed, so that our
+own package can be imported beside it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def generate(out: Path) -> None:
 
 
 def plugin() -> None:
-    """Be betterproto's protoc plugin, without formatters."""
+    """Run as betterproto's protoc plugin, without formatters."""
     black, isort, api = (
         types.ModuleType(name) for name in ("black", "isort", "isort.api")
     )

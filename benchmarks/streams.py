@@ -1,12 +1,12 @@
-"""A thousand live streams at once, against one service process.
+"""Run a thousand live streams at once, against one service process.
 
     python -m benchmarks.streams [--quick] [--streams N] [--seconds S] [--rate R]
 
-Every stream sends ten chunks a second, each of 100 ms of audio (3,200 bytes), first
-all over one connection, then over several. A chunk's latency counts from when it was
-due, so a machine that cannot keep up shows it: compare the offered and the achieved
-rate. Prints whether all streams were complete, the latencies, how far the slowest
-stream was behind the fastest, and the processor time of both processes.
+Every stream sends ten chunks a second, each of 100 ms of audio (3,200 bytes): first all
+streams over one connection, then over several. The latency of a chunk counts from when
+it was due. If the machine cannot keep up, the achieved rate is below the offered rate.
+The program prints whether all streams were complete, the latencies, how much later the
+last stream ended than the first, and the processor time of both processes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ MANIFEST = {
     "metadata": {"name": "streams"},
     "nodes": [{"id": "src", "node_type": "PassThrough"}],
 }
-# I16 at 16 kHz.
+# 100 ms of 16-bit audio at 16 kHz.
 BUFFER = AudioBuffer.from_numpy(np.zeros(1_600, np.int16), 16_000)
 CONNECTIONS = 8
 
 
 @dataclass
 class Load:
-    """What is offered, and what came of it."""
+    """The load that is offered, and what was measured."""
 
     streams: int
     chunks: int
@@ -58,7 +58,7 @@ class Load:
         await self.begin.wait()
 
     async def stream(self, client: RemoteMediaClient, number: int) -> None:
-        """Run one stream, evenly spaced among the others."""
+        """Run one stream, whose chunks are due evenly between those of the others."""
         due: list[float] = []
 
         async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
@@ -78,7 +78,7 @@ class Load:
 
 
 async def run(address: str, connections: int, load: Load) -> tuple[float, float]:
-    """Run a load; the wall and the processor time of the streaming, in seconds."""
+    """Run a load; return the elapsed and processor time of streaming, in seconds."""
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(RemoteMediaClient(address, timeout=120.0))
@@ -95,13 +95,13 @@ async def run(address: str, connections: int, load: Load) -> tuple[float, float]
 
 
 def children_s() -> float:
-    """Processor time of the child processes that have ended."""
+    """Return the processor time of the child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def report(connections: int, streams: int, seconds: float, rate: float) -> bool:
-    """Measure one row, and print it; whether every stream was complete."""
+    """Measure and print one row; tell whether every stream was complete."""
     load = Load(streams, max(1, int(seconds * rate)), rate)
     before = children_s()
     with local_service() as address:

@@ -1,10 +1,10 @@
-"""Our client beside grpc.aio and stock betterproto, against one server.
+"""Compare our client with grpc.aio and stock betterproto, against one server.
 
     python -m benchmarks.compare [--quick] [--out docs]
 
-Writes ``benchmarks.md`` and ``benchmarks.svg``. Every client has a process of its
-own; all are told to do the same, in turn and in several rounds, so that what else
-the machine does touches all alike. The full run takes about a quarter of an hour.
+The program writes ``benchmarks.md`` and ``benchmarks.svg``. Every client has a process
+of its own. All run the same scenarios, in turn and in several rounds, so that other
+load on the machine affects all of them alike. The full run takes about 15 minutes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmarks.compare.scenarios import SCENARIOS, Scenario
 from conformance import oracle
 
 ROUNDS, QUICK_ROUNDS = 7, 1
-# What betterproto generates is too far away for another loop to matter.
+# Stock betterproto is so much slower that another event loop makes no difference.
 CLIENTS = {
     "asyncio": (OURS, GRPC_AIO, STOCK, READY_MADE, SOCKET),
     "uvloop": (OURS, GRPC_AIO, READY_MADE, SOCKET),
@@ -37,7 +37,7 @@ CLIENTS = {
 def compare(
     processes: Processes, workers: Sequence[Worker], *, quick: bool
 ) -> list[Measured]:
-    """Run every scenario."""
+    """Run every scenario, and return what was measured."""
     rounds = QUICK_ROUNDS if quick else ROUNDS
     found = []
     for name, scenario in SCENARIOS.items():
@@ -62,7 +62,7 @@ def compare(
 
 
 def turns(workers: Sequence[Worker], number: int, scenario: Scenario) -> list[Worker]:
-    """Who does a scenario in a round, the first in turn another one each time."""
+    """Return the workers of a scenario. Another one comes first in each round."""
     chosen = [
         worker
         for worker in workers
@@ -74,7 +74,7 @@ def turns(workers: Sequence[Worker], number: int, scenario: Scenario) -> list[Wo
 
 
 def say(text: str) -> None:
-    """Show what is going on."""
+    """Report progress on standard error."""
     print(f"{time.perf_counter() - STARTED:5.0f} s  {text}", file=sys.stderr)
 
 
@@ -82,7 +82,7 @@ STARTED = time.perf_counter()
 
 
 def main() -> None:
-    """Measure and write."""
+    """Read the arguments, measure, and write the documents."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.compare", description=(__doc__ or "").split("\n")[0]
     )

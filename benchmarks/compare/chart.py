@@ -1,4 +1,4 @@
-"""The chart of a comparison: cost relative to grpc.aio."""
+"""Draw the chart of a comparison: cost relative to grpc.aio."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _EVENT_LOOP = "asyncio"
 
 
 def draw(found: Sequence[Measured], path: Path) -> None:
-    """Draw calls and streams with asyncio's own loop; less is better."""
+    """Draw the scenarios with calls and streams, on asyncio's own event loop."""
     shown = [m for m in found if "wall_us" in m.names(_EVENT_LOOP)]
-    # The same figures give the same file.
+    # A fixed salt, so that the same figures give the same file.
     mpl.rcParams["svg.hashsalt"] = "benchmarks"
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = figure.subplots(1, len(PANELS), sharey=True)

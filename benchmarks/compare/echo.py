@@ -1,8 +1,8 @@
-"""A bare socket that sends back what it gets: the least a round trip costs.
+"""A bare socket server that sends back what it receives: the cheapest round trip.
 
     python -m benchmarks.compare.echo
 
-It prints its address, and serves until it is ended.
+It prints its address, and serves until it is killed.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from benchmarks.compare.loops import FASTEST
 
 
 class Echo(asyncio.Protocol):
-    """Send back what comes, and read no more while the peer does not."""
+    """Sends back what it receives, and stops reading while the peer does not read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Send it back."""
+        """Send the data back."""
         self._transport.write(data)
 
     def pause_writing(self) -> None:
-        """Stop: the peer does not read."""
+        """Stop reading: the peer does not read."""
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Read again."""
         self._transport.resume_reading()
 
 

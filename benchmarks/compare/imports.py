@@ -1,4 +1,4 @@
-"""What importing costs, each time in a fresh process, and which packages take it."""
+"""Measure imports, each in a fresh process, and which packages take the time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ STATEMENTS = {
     READY_MADE: "import grpclib.client",
     SOCKET: "import asyncio",
 }
-# Whose time it is. What a package is the first to import is counted as its own.
+# The package that a module counts for. Other modules count for the one that imports
+# them.
 OWNERS = {
     "asyncio": "asyncio",
     "betterproto": "betterproto",
@@ -36,13 +37,13 @@ print(json.dumps({{
     "wall_ms": (time.perf_counter() - wall) * 1000,
 }}))
 """
-# A line of `-X importtime`: microseconds, and a name that is indented by its depth. A
-# module comes after those that it imports.
+# A line of `-X importtime` has microseconds, and a module indented by its depth. A
+# module comes after the modules that it imports.
 _IMPORTED = re.compile(r"import time: +(\d+) \| +\d+ \|( +)(\S+)")
 
 
 def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
-    """Import each client again and again, with and without numpy beside it.
+    """Import each client in each round, with numpy and without.
 
     All are compiled, as an installed package is.
     """
@@ -50,7 +51,7 @@ def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
     beside = Measured("import, with numpy", {})
     for measured, more in ((alone, ""), (beside, "; import numpy")):
         for client, statement in STATEMENTS.items():
-            # The first time compiles what is new.
+            # The first import compiles modules that have no bytecode yet.
             _import(statement + more, environment)
             measured.rounds[client, "asyncio"] = []
         for _ in range(rounds):
@@ -60,7 +61,7 @@ def measure(rounds: int, environment: Mapping[str, str]) -> list[Measured]:
 
 
 def shares(environment: Mapping[str, str]) -> dict[str, float]:
-    """What part of our import each package takes, in percent, the largest first."""
+    """Return the percentage of our import time by package, the largest first."""
     run = _run(
         environment, "-X", "importtime", "-c", STATEMENTS[OURS], stderr=subprocess.PIPE
     )

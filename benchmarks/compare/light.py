@@ -1,11 +1,10 @@
-"""A server that does next to nothing: HTTP/2 by hand, for what a client costs alone.
+"""A server that does almost nothing, for scenarios where grpcio's is the bottleneck.
 
     python -m benchmarks.compare.light
 
-It answers ``StreamPipeline`` and ``GetVersion`` as the other server does, at a
-fraction of what that costs. It checks nothing, and heeds no windows: it is of use only
-where the other server is the one that cannot keep pace. It prints its address, and
-serves until it is ended.
+It answers ``StreamPipeline`` and ``GetVersion`` like the other server, at a fraction of
+its cost: it reads and writes HTTP/2 frames itself, checks nothing, and ignores
+flow-control windows. It prints its address, and serves until it is killed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 _PREFACE_BYTES = 24
 _PREFIX_BYTES = 5
 _MOST = 2**31 - 1
-# Status 200 and the content type, and gRPC's status 0: spelled without HPACK's table.
+# Headers with status 200 and the content type, and trailers with gRPC's status 0, as
+# HPACK literals that need no dynamic table.
 _RESPONSE = b"\x88\x0f\x10\x10application/grpc"
 _TRAILERS = b"\x00\x0bgrpc-status\x010"
 _INIT, _CHUNK = b"\x0a", b"\x12"
@@ -33,21 +33,21 @@ _STEP_BYTES = 2**30
 
 
 def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
-    """Spell a frame."""
+    """Encode a frame."""
     size = len(body)
     return _HEAD.pack(size >> 8, size & 0xFF, kind, flags, stream) + body
 
 
 def message(stream: int, body: bytes) -> bytes:
-    """Spell a message, in a frame of its own."""
+    """Encode a gRPC message in a DATA frame."""
     return frame(_DATA, 0, stream, b"\0" + len(body).to_bytes(4, "big") + body)
 
 
 class Light(asyncio.Protocol):
-    """One connection."""
+    """The connection of one client."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Open the windows as far as they go."""
+        """Open the flow-control windows as far as possible."""
         self._transport = cast("asyncio.Transport", transport)
         self._rest = b""
         self._is_new = True
@@ -62,7 +62,7 @@ class Light(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Answer all that is there, in one writing."""
+        """Answer all complete frames with a single write."""
         data = self._rest + data
         pos = 0
         if self._is_new:

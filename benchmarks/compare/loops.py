@@ -1,4 +1,4 @@
-"""The event loops that can be measured here: asyncio's own, and uvloop."""
+"""The event loops to measure with: asyncio's own, and uvloop if it is installed."""
 
 from __future__ import annotations
 

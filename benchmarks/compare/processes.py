@@ -1,4 +1,4 @@
-"""The processes of a comparison: the servers, and a worker for every client."""
+"""The processes of a comparison: the servers, and one worker for each client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVERS = ("server", "light", "echo")
 
 
 class Worker:
-    """A client in a process of its own."""
+    """A client in a process of its own, which runs scenarios on request."""
 
     def __init__(self, process: subprocess.Popen[str], client: str, event_loop: str):
         self.client = client
@@ -26,7 +26,7 @@ class Worker:
         self._process = process
 
     def measure(self, scenario: str, count: int) -> Figures:
-        """Do a scenario, and give its figures; none if it failed.
+        """Run a scenario, and return its figures, which are empty if it failed.
 
         Raises:
             RuntimeError: the process has ended.
@@ -47,10 +47,10 @@ class Worker:
 
 
 class Processes:
-    """Starts processes of this package that end with the comparison.
+    """Starts the servers, and workers, and ends them with the comparison.
 
     Args:
-        modules: a folder with what plain protoc made of the protos.
+        modules: a folder with the modules that plain protoc generated.
         stack: ends the processes.
     """
 
@@ -64,7 +64,7 @@ class Processes:
     def worker(
         self, client: str, event_loop: str, server: str = "server"
     ) -> Iterator[Worker]:
-        """Run a client's process."""
+        """Run the process of a client."""
         address = self._addresses["echo" if client == SOCKET else server]
         with self._run("worker", client, event_loop, address) as process:
             yield Worker(process, client, event_loop)

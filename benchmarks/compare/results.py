@@ -1,4 +1,4 @@
-"""What was measured, and what is asked of it."""
+"""The figures of a comparison, and the targets for them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from benchmarks.compare.clients import GRPC_AIO, OURS
 
 Figures = dict[str, float]
-"""The figures of one round, by a name that ends in the unit."""
+"""The figures of one round. Each name ends in its unit."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure of ours must not be above.
+    """The largest value that one of our figures should have.
 
     Attributes:
-        limit: the number.
-        is_ratio: whether it is of ours divided by grpc.aio's.
-        event_loop: the event loop that it is to be reached with.
+        limit: the largest value.
+        is_ratio: whether the limit is for our figure divided by grpc.aio's.
+        event_loop: the event loop for which the target holds.
     """
 
     limit: float
@@ -31,9 +31,9 @@ class Measured:
     """All figures of one scenario.
 
     Attributes:
-        title: what was done.
-        targets: by the figure's name.
-        rounds: by client and event loop; a round that failed has no figures.
+        title: what the scenario does.
+        targets: the targets, by the names of their figures.
+        rounds: the rounds, by client and event loop. A failed round has no figures.
     """
 
     title: str
@@ -41,11 +41,11 @@ class Measured:
     rounds: dict[tuple[str, str], list[Figures]] = field(default_factory=dict)
 
     def add(self, client: str, event_loop: str, figures: Figures) -> None:
-        """Take the figures of a round."""
+        """Add the figures of a round."""
         self.rounds.setdefault((client, event_loop), []).append(figures)
 
     def names(self, event_loop: str) -> list[str]:
-        """The names of the figures that there are."""
+        """Return the names of all measured figures."""
         return list(
             dict.fromkeys(
                 name
@@ -57,7 +57,7 @@ class Measured:
         )
 
     def median(self, client: str, event_loop: str, name: str) -> float | None:
-        """The median of all rounds, or None where nothing was measured."""
+        """Return the median of all rounds, or None if nothing was measured."""
         values = [
             figures[name]
             for figures in self.rounds.get((client, event_loop), ())
@@ -66,7 +66,7 @@ class Measured:
         return statistics.median(values) if values else None
 
     def ratio(self, event_loop: str, name: str, client: str = OURS) -> float | None:
-        """The median of a client's figure divided by grpc.aio's of the same round."""
+        """Return the median of the rounds' ratios of a client to grpc.aio."""
         pairs = zip(
             self.rounds.get((client, event_loop), ()),
             self.rounds.get((GRPC_AIO, event_loop), ()),
@@ -80,12 +80,12 @@ class Measured:
         return statistics.median(ratios) if ratios else None
 
     def target(self, event_loop: str, name: str) -> Target | None:
-        """What is asked of a figure with an event loop."""
+        """Return the target for a figure with an event loop, if there is one."""
         target = self.targets.get(name)
         return target if target and target.event_loop == event_loop else None
 
     def is_met(self, event_loop: str, name: str, target: Target) -> bool:
-        """Whether a target is reached."""
+        """Tell whether a target is met."""
         value = (
             self.ratio(event_loop, name)
             if target.is_ratio

@@ -1,4 +1,4 @@
-"""What is measured: each scenario drives a client, and says what that cost."""
+"""The scenarios: each makes a client work, and returns what that cost."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from benchmarks.compare.loops import EVENT_LOOPS
 from benchmarks.compare.results import Figures, Target
 
 CONNECTIONS = 4
-"""How many connections a client has; most scenarios use the first alone."""
+"""How many connections each client opens. Most scenarios use only the first."""
 
 AT_ONCE = 40
 LEAD_IN_S = 1.0
-"""How long live sessions are open before the first chunk is due."""
+"""Seconds from opening the last live session to the first chunk."""
 MIB = 1024 * 1024
 
 
 async def cost(work: Awaitable[object], count: int) -> Figures:
-    """Elapsed and processor time of some work, an operation."""
+    """Return the elapsed and the processor time of some work, for each operation."""
     wall, cpu = time.perf_counter(), time.process_time()
     await work
     return {
@@ -46,7 +46,7 @@ async def cost(work: Awaitable[object], count: int) -> Figures:
 
 
 async def version_in_turn(clients: Sequence[Client], count: int) -> Figures:
-    """Ask for the version, again and again."""
+    """Call GetVersion repeatedly, one call after the other."""
 
     async def work() -> None:
         for _ in range(count):
@@ -58,7 +58,7 @@ async def version_in_turn(clients: Sequence[Client], count: int) -> Figures:
 async def version_at_once(
     clients: Sequence[Client], count: int, *, connections: int
 ) -> Figures:
-    """Ask for the version forty times at once, over so many connections."""
+    """Call GetVersion forty times at once, over a number of connections."""
 
     async def work() -> None:
         for _ in range(count // AT_ONCE):
@@ -70,7 +70,7 @@ async def version_at_once(
 
 
 async def execute(clients: Sequence[Client], count: int, *, size: int) -> Figures:
-    """Send so many bytes of audio through a pipeline, and take them back."""
+    """Execute a pipeline with `size` bytes of audio, which come back."""
     audio = samples(size)
     await echo(clients[0], audio)
 
@@ -82,7 +82,7 @@ async def execute(clients: Sequence[Client], count: int, *, size: int) -> Figure
 
 
 async def memory(clients: Sequence[Client], count: int, *, size: int) -> Figures:
-    """What such a call adds to the memory of a fresh process, at the peak."""
+    """Return how much one execution raises the peak memory of a fresh process."""
     audio = samples(size)
     await echo(clients[0], samples(64_000))
     before = resident_bytes()
@@ -91,7 +91,7 @@ async def memory(clients: Sequence[Client], count: int, *, size: int) -> Figures
 
 
 async def stream(clients: Sequence[Client], count: int, *, size: int) -> Figures:
-    """Send chunks as fast as they go, in one session."""
+    """Send chunks as fast as possible in one session."""
     audio = samples(size)
     results = 0
 
@@ -110,7 +110,7 @@ async def stream(clients: Sequence[Client], count: int, *, size: int) -> Figures
 
 
 async def latency(clients: Sequence[Client], count: int, *, size: int) -> Figures:
-    """Send chunks of one session at the pace of speech."""
+    """Run one session at the pace of speech, and return its latencies."""
     lives = await live(clients[0], 1, count, size)
     latencies = lives.latencies_ms
     return {
@@ -122,7 +122,7 @@ async def latency(clients: Sequence[Client], count: int, *, size: int) -> Figure
 async def many(
     clients: Sequence[Client], count: int, *, sessions: int, size: int
 ) -> Figures:
-    """Run many sessions at the pace of speech."""
+    """Run many sessions at the pace of speech, and return the worst delay."""
     lives = await live(clients[0], sessions, count, size)
     return {
         "processor_percent": lives.processor_s / lives.wall_s * 100,
@@ -132,14 +132,14 @@ async def many(
 
 @dataclass
 class Live:
-    """What sessions at the pace of speech gave.
+    """What sessions at the pace of speech measured.
 
     Attributes:
-        latencies_ms: of each chunk, from handing it over to its result.
-        delays_ms: of each chunk, from when it was due to its result. A client that
-            is too busy to take a chunk in time is late, too.
+        latencies_ms: for each chunk, the time from handing it over to its result.
+        delays_ms: for each chunk, the time from when it was due to its result. This
+            includes the time that a busy client takes to accept the chunk.
         processor_s: processor time, without opening and closing the sessions.
-        wall_s: elapsed time.
+        wall_s: elapsed time, likewise.
     """
 
     latencies_ms: list[float]
@@ -149,11 +149,10 @@ class Live:
 
 
 async def live(client: Client, sessions: int, chunks: int, size: int) -> Live:
-    """Run sessions at the pace of speech, with so many chunks in each.
+    """Run sessions at the pace of speech, each with the same number of chunks.
 
-    They open before the first chunk is due, and close after the last was answered:
-    sessions that come and go by the thousand in a tenth of a second are not what is
-    measured.
+    All sessions open before the first chunk is due, and close after the last result, so
+    that opening and closing a thousand sessions at once is not measured.
     """
     audio = samples(size)
     period_s = size / SAMPLE_BYTES / SAMPLE_RATE
@@ -171,12 +170,12 @@ async def live(client: Client, sessions: int, chunks: int, size: int) -> Live:
             are_open.set()
         await are_open.wait()
         if not began:
-            # Opening leaves work behind.
+            # Let the work that opening caused finish first.
             began = clock() + LEAD_IN_S
             await asyncio.sleep(LEAD_IN_S)
             processor = time.process_time()
         for chunk in range(1, chunks + 1):
-            # Spread over the period, as sources that know nothing of each other.
+            # The sessions are spread over the period, like independent sources.
             due = began + (chunk + number / sessions) * period_s
             await asyncio.sleep(max(0.0, due - clock()))
             waiting.append((due, clock()))
@@ -205,26 +204,26 @@ async def live(client: Client, sessions: int, chunks: int, size: int) -> Live:
 
 
 async def echo(client: Client, audio: bytes) -> None:
-    """Execute, and check that the audio came back."""
+    """Execute a pipeline, and check that the audio came back."""
     received = await client.execute(audio)
     if received < len(audio):
         raise RuntimeError(f"{received} bytes came back of {len(audio)}")
 
 
 def samples(size: int) -> bytes:
-    """Audio of so many bytes."""
+    """Return silent audio of `size` bytes."""
     return bytes(size)
 
 
 def resident_bytes() -> int:
-    """The memory that this process has now; at most what it ever had."""
+    """Return the memory of this process, or its peak where only that is known."""
     return _from_proc("VmRSS:") or peak_bytes()
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever had.
+    """Return the peak memory of this process.
 
-    Linux hands ``ru_maxrss`` down from the parent process, so /proc is asked first.
+    On Linux, ``ru_maxrss`` is inherited from the parent process, so /proc comes first.
     """
     unit = 1 if sys.platform == "darwin" else 1024
     rusage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
@@ -242,19 +241,19 @@ def _from_proc(name: str) -> int:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A row of the tables, or two.
+    """One or two rows of the tables.
 
     Attributes:
-        title: what is done.
-        measure: does it.
-        count: how many times.
-        quick_count: how many times in a quick run.
-        targets: by the figure's name.
-        rounds: how often at most.
-        clients: who does it.
-        event_loops: with which event loops.
-        is_fresh: whether each time in a fresh process.
-        server: which one; another than the first takes a fresh process.
+        title: what the scenario does.
+        measure: the function that does it.
+        count: how many operations a round has.
+        quick_count: the same in a quick run.
+        targets: the targets, by the names of their figures.
+        rounds: the largest number of rounds.
+        clients: the clients that run it.
+        event_loops: the event loops that it runs on.
+        is_fresh: whether each round gets a fresh process.
+        server: the server to call. Any but the default one needs a fresh process.
     """
 
     title: str

@@ -1,12 +1,11 @@
-"""The server that every client is measured against: grpcio's C core, echoing.
+"""The server that every client calls: grpcio's C core, which echoes the audio.
 
     python -m benchmarks.compare.server
 
-It answers as the contract says, with audio that comes back as it came in. Requests
-are neither decoded nor encoded again: the audio's bytes are cut out of the request
-and pasted into the answer. Of what grpcio offers in Python this is the fastest:
-``read`` and ``write`` of bytes, on uvloop where it is installed. It prints its
-address, and serves until it is ended.
+It answers as the contract says. It does not decode requests: it copies the bytes of the
+audio from the request into the answer. It uses the fastest interface of grpcio in
+Python, ``read`` and ``write`` of bytes, on uvloop if that is installed. It prints its
+address, and serves until it is killed.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from remotemedia.v1 import (
     VersionResponse,
 )
 
-# Unlimited messages, and as many streams as come.
+# Messages of any size.
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
 ]
 Context = Any
 
-# Numbers of fields in the contract.
+# Field numbers of the contract.
 _REQUEST_AUDIO_INPUTS = 2
 _CHUNK_BUFFER, _CHUNK_SEQUENCE = 2, 3
-# The first byte of a message: the tag of its only field.
+# The first byte of a message is the tag of its only field.
 _INIT, _CHUNK = b"\x0a", b"\x12"
 _CHUNKS_BETWEEN_METRICS = 10
 
@@ -62,25 +61,25 @@ METRICS = bytes(
     StreamResponse(metrics=StreamMetrics(session_id="s-1", average_latency_ms=0.1))
 )
 CLOSED = bytes(StreamResponse(closed=StreamClosed(session_id="s-1", reason="client")))
-# Fields of the answers: ExecutionResult.status, ChunkResult.processing_time_ms and
-# the key of its map's one entry.
+# Encoded fields of the answers: ExecutionResult.status, ChunkResult.processing_time_ms,
+# and the key of the only entry of its map.
 STATUS = bytes((5 << 3, int(ExecutionStatus.SUCCESS)))
 PROCESSING_TIME = b"\x21\x9a\x99\x99\x99\x99\x99\xb9\x3f"
 OUTPUT = b"\x0a\x06output"
 
 
 def fields(data: bytes, at: int) -> Iterator[tuple[int, int, int, int]]:
-    """The fields of an encoded message from an offset on.
+    """Find the fields of an encoded message, from an offset on.
 
     Yields:
-        A field's number, and where it starts, its value starts and it ends.
+        The number of a field, and the offsets of its start, its value and its end.
     """
     while at < len(data):
         start = at
         tag, at = varint(data, at)
         value = at
         size, at = varint(data, at)
-        # The contract's requests have numbers and what has a length, nothing else.
+        # Requests of the contract have only varints and length-delimited fields.
         if tag & 7:
             value = at
             at += size
@@ -88,7 +87,7 @@ def fields(data: bytes, at: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
+    """Decode a varint; return its value and its end."""
     value = data[at]
     at += 1
     if value < 0x80:
@@ -105,7 +104,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def number(value: int) -> bytes:
-    """A number as a varint."""
+    """Encode a varint."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -115,12 +114,12 @@ def number(value: int) -> bytes:
 
 
 async def get_version(request: bytes, context: Context) -> bytes:
-    """Answer what never changes."""
+    """Answer with a constant."""
     return VERSION
 
 
 async def execute_pipeline(request: bytes, context: Context) -> bytes:
-    """Answer with the audio inputs: their map is encoded as that of the outputs."""
+    """Answer with the audio inputs, whose map is encoded like that of the outputs."""
     entries = [
         (value, end)
         for field, _, value, end in fields(request, 0)
@@ -136,7 +135,7 @@ async def execute_pipeline(request: bytes, context: Context) -> bytes:
 
 
 async def stream_pipeline(requests: object, context: Context) -> None:
-    """Answer every chunk with its audio, and every tenth with metrics too."""
+    """Answer every chunk with its audio, and every tenth also with metrics."""
     read, write = context.read, context.write
     chunks = 0
     while True:
@@ -157,14 +156,14 @@ async def stream_pipeline(requests: object, context: Context) -> None:
 
 
 def result(request: bytes) -> bytes:
-    """The answer to a chunk."""
+    """Return the encoded answer to a chunk."""
     sequence = audio = b""
     _, start = varint(request, 1)
     for field, begin, value, end in fields(request, start):
         if field == _CHUNK_BUFFER:
             audio = request[begin:end]
         elif field == _CHUNK_SEQUENCE:
-            # Field 3 there is field 1 here.
+            # The sequence number is field 3 of a chunk, and field 1 of a result.
             sequence = b"\x08" + request[value:end]
     entry = len(OUTPUT) + len(audio)
     entry_size = number(entry)

@@ -1,9 +1,9 @@
-"""The process of one client: it does what it is told, and says what that cost.
+"""The process of one client, which runs scenarios on request.
 
     python -m benchmarks.compare.worker CLIENT EVENT_LOOP ADDRESS
 
-A line of its input is a scenario's name and a count; its answer is a line of JSON,
-without figures where the scenario failed.
+Each line of its input is the name of a scenario and a count. It answers each with a
+line of JSON: the figures, or an empty object if the scenario failed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TIMEOUT_S = 120.0
 
 
 async def connect(name: str, address: str) -> list[Client]:
-    """Open the client's connections."""
+    """Open the connections of the client."""
     clients = [make(name) for _ in range(CONNECTIONS)]
     for client in clients:
         await client.connect(address)
@@ -32,7 +32,7 @@ async def connect(name: str, address: str) -> list[Client]:
 
 
 async def measure(clients: list[Client], name: str, count: int) -> Figures:
-    """Do what a scenario says, in bounded time."""
+    """Run a scenario, with a time limit."""
     gc.collect()
     work = SCENARIOS[name].measure(clients, count)
     figures: Figures = await asyncio.wait_for(work, TIMEOUT_S)
@@ -43,12 +43,12 @@ async def close(clients: list[Client]) -> None:
     """Close the connections."""
     for client in clients:
         await client.close()
-    # Transports close in the loop's next turn.
+    # Transports close in the next iteration of the event loop.
     await asyncio.sleep(0)
 
 
 def main() -> None:
-    """Serve the orders that come in, until no more come."""
+    """Run the scenarios that standard input names, until it ends."""
     name, event_loop, address = sys.argv[1:]
     loop = EVENT_LOOPS[event_loop]()
     asyncio.set_event_loop(loop)
@@ -58,7 +58,7 @@ def main() -> None:
         figures: Figures = {}
         try:
             figures = loop.run_until_complete(measure(clients, scenario, int(count)))
-        except Exception:  # noqa: BLE001 - what others give is still worth having
+        except Exception:  # noqa: BLE001 - one failed scenario must not end the run
             traceback.print_exc()
         print(json.dumps(figures), flush=True)
     loop.run_until_complete(close(clients))

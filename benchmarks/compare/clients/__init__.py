@@ -1,4 +1,4 @@
-"""The clients that are measured: each does the same work in its own idiom."""
+"""The clients that are compared. Each does the same work in its own idiom."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TITLES = {
 }
 SAMPLE_RATE = 16_000
 SAMPLE_BYTES = 4
-"""The audio is mono, of 32-bit floats: 6,400 bytes are 100 ms."""
+"""The audio is mono and of 32-bit floats: 6,400 bytes are 100 ms."""
 
 
 class Client(Protocol):
-    """What is measured of a client. It builds each message, and reads its fields."""
+    """What a client must do. It builds each message, and reads each result's fields."""
 
     async def connect(self, address: str) -> None:
         """Connect to a service."""
@@ -32,21 +32,21 @@ class Client(Protocol):
         ...
 
     async def version(self) -> str:
-        """The service's version."""
+        """Return the version of the service."""
         ...
 
     async def execute(self, audio: bytes) -> int:
-        """Send audio, and count the bytes of what comes back."""
+        """Execute a pipeline, and return how many bytes of audio came back."""
         ...
 
     async def stream(
         self, audio: AsyncIterator[bytes], on_result: Callable[[], None]
     ) -> None:
-        """Open a session, send chunks, read each result, and close the session."""
+        """Open a session, send the chunks, read every result, and close it."""
         ...
 
 
 def make(name: str) -> Client:
-    """Make a client; it alone is imported, and what it stands on."""
+    """Make a client. Only its own module and libraries are imported."""
     module = importlib.import_module(f"{__name__}.{name}")
     return cast("Client", module.make())

@@ -1,4 +1,4 @@
-"""grpc.aio with Google's protobuf (upb), of plain protoc's modules."""
+"""The client of grpc.aio, with the modules that plain protoc generates for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ streaming_grpc: Any = importlib.import_module("streaming_pb2_grpc")
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    # Channels to the same address would share one connection otherwise.
+    # Otherwise channels to the same address share one connection.
     ("grpc.use_local_subchannel_pool", 1),
 ]
 MANIFEST = execution.PipelineManifest(
@@ -32,7 +32,7 @@ TIMEOUT_S = 30.0
 
 
 class GrpcAio:
-    """The stubs that plain protoc makes, on a channel of grpc.aio."""
+    """The stubs that plain protoc generates, on a channel of grpc.aio."""
 
     async def connect(self, address: str) -> None:
         """Connect to a service."""
@@ -46,14 +46,14 @@ class GrpcAio:
         await self._channel.close()
 
     async def version(self) -> str:
-        """The service's version."""
+        """Return the version of the service."""
         request = execution.VersionRequest(client_version="v1")
         response = await self._execution.GetVersion(request, timeout=TIMEOUT_S)
         version: str = response.version_info.runtime_version
         return version
 
     async def execute(self, audio: bytes) -> int:
-        """Send audio, and count the bytes of what comes back."""
+        """Execute a pipeline, and return how many bytes of audio came back."""
         request = execution.ExecuteRequest(
             manifest=MANIFEST,
             audio_inputs={"src": _buffer(audio)},
@@ -67,7 +67,7 @@ class GrpcAio:
     async def stream(
         self, audio: AsyncIterator[bytes], on_result: Callable[[], None]
     ) -> None:
-        """Open a session, send chunks, read each result, and close the session."""
+        """Open a session, send the chunks, read every result, and close it."""
         ready = asyncio.Event()
         async for response in self._streaming.StreamPipeline(_requests(audio, ready)):
             kind = response.WhichOneof("response")

@@ -15,7 +15,7 @@ MANIFEST = {
 
 
 class Ours:
-    """``RemoteMediaClient``, as the README has it."""
+    """``RemoteMediaClient``, used as in the README."""
 
     async def connect(self, address: str) -> None:
         """Connect to a service."""
@@ -27,19 +27,19 @@ class Ours:
         await self._client.disconnect()
 
     async def version(self) -> str:
-        """The service's version."""
+        """Return the version of the service."""
         info = await self._client.get_version()
         return info.runtime_version
 
     async def execute(self, audio: bytes) -> int:
-        """Send audio, and count the bytes of what comes back."""
+        """Execute a pipeline, and return how many bytes of audio came back."""
         result = await self._client.execute_pipeline(MANIFEST, {"src": _buffer(audio)})
         return len(result.audio_outputs["src"].samples)
 
     async def stream(
         self, audio: AsyncIterator[bytes], on_result: Callable[[], None]
     ) -> None:
-        """Open a session, send chunks, read each result, and close the session."""
+        """Open a session, send the chunks, read every result, and close it."""
         results = self._client.stream_pipeline(MANIFEST, _chunks(audio))
         async for result in results:
             if result.audio_outputs["output"].samples:

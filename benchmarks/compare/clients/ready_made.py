@@ -1,4 +1,7 @@
-"""The floor of any client on grpclib: its own API, and bytes made beforehand."""
+"""A lower bound for any client on grpclib: requests that were encoded beforehand.
+
+It uses grpclib's own client API, and decodes no response.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +16,29 @@ from benchmarks.compare.clients import requests
 
 _EXECUTION = "/remotemedia.v1.PipelineExecutionService"
 _STREAMING = "/remotemedia.v1.StreamingPipelineService"
-# The first byte of a response: the tag of its only field.
+# The first byte of a response is the tag of its only field.
 _READY, _RESULT = b"\x0a", b"\x12"
 _CHUNKS_BETWEEN_YIELDS = 8
 
 
 class Verbatim(CodecBase):
-    """A codec that does nothing."""
+    """A codec for messages that are bytes already."""
 
     @property
     def __content_subtype__(self) -> str:
         return "proto"
 
     def encode(self, message: bytes, message_type: Any) -> bytes:
-        """The message."""
+        """Return the message as it is."""
         return message
 
     def decode(self, data: bytes, message_type: Any) -> bytes:
-        """The data."""
+        """Return the data as it is."""
         return data
 
 
 class ReadyMade:
-    """grpclib's channel and methods."""
+    """grpclib's channel and its method objects."""
 
     async def connect(self, address: str) -> None:
         """Connect to a service."""
@@ -57,19 +60,19 @@ class ReadyMade:
         self._channel.close()
 
     async def version(self) -> str:
-        """The service's version, were it decoded."""
+        """Call GetVersion. The response is not decoded."""
         await self._version(requests.VERSION)
         return ""
 
     async def execute(self, audio: bytes) -> int:
-        """Send audio, and count the bytes of what comes back."""
+        """Execute a pipeline, and return the size of the encoded response."""
         response = await self._execute(requests.execute(audio))
         return len(response or b"")
 
     async def stream(
         self, audio: AsyncIterator[bytes], on_result: Callable[[], None]
     ) -> None:
-        """Open a session, send chunks, read each result, and close the session."""
+        """Open a session, send the chunks, read every result, and close it."""
         ready = asyncio.Event()
         async with self._stream.open() as stream:
             await stream.send_request()

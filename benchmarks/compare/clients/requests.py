@@ -1,4 +1,4 @@
-"""Encoded requests, for the clients that make no messages."""
+"""Encoded requests, for the clients that build no messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CLOSE = bytes(
 
 @cache
 def execute(audio: bytes) -> bytes:
-    """A request to execute a pipeline."""
+    """Return an encoded request to execute a pipeline."""
     return bytes(
         ExecuteRequest(
             manifest=_MANIFEST,
@@ -46,7 +46,7 @@ def execute(audio: bytes) -> bytes:
 
 @cache
 def chunk(audio: bytes) -> bytes:
-    """A chunk of a session; always the same one, since the server looks at none."""
+    """Return an encoded chunk, always with the same number: the server ignores it."""
     return bytes(
         StreamRequest(
             audio_chunk=AudioChunk(

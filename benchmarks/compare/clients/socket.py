@@ -1,4 +1,4 @@
-"""The floor of any client at all: the same bytes to a bare socket and back."""
+"""A lower bound for any client: the same bytes to a bare socket and back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CHUNKS_BETWEEN_YIELDS = 8
 
 
 class Socket(asyncio.Protocol):
-    """Requests on one connection, echoed in their order."""
+    """Requests on one connection, which come back in their order."""
 
     async def connect(self, address: str) -> None:
-        """Connect to the echo."""
+        """Connect to the echo server."""
         host, port = address.split(":")
         self._received = 0
         self._expected: deque[tuple[int, Callable[[], None]]] = deque()
@@ -31,19 +31,19 @@ class Socket(asyncio.Protocol):
         self._transport.close()
 
     async def version(self) -> str:
-        """A round trip as large as the request."""
+        """Send as many bytes as the request has, and wait until they are back."""
         await self._echo(requests.VERSION)
         return ""
 
     async def execute(self, audio: bytes) -> int:
-        """Send audio, and wait until all of it is back."""
+        """Send a request with audio, and wait until all of it is back."""
         await self._echo(requests.execute(audio))
         return len(audio)
 
     async def stream(
         self, audio: AsyncIterator[bytes], on_result: Callable[[], None]
     ) -> None:
-        """Send chunks, and wait until all are back."""
+        """Send the chunks, and wait until all of them are back."""
         sent = 0
         async for data in audio:
             self._send(requests.chunk(data), on_result)
@@ -63,11 +63,11 @@ class Socket(asyncio.Protocol):
         self._transport.writelines((_PREFIX, data))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Tell those whose bytes are back."""
+        """Notify the requests whose bytes are all back."""
         self._received += len(data)
         while self._expected and self._received >= self._expected[0][0]:
             size, on_back = self._expected.popleft()
@@ -75,11 +75,11 @@ class Socket(asyncio.Protocol):
             on_back()
 
     def pause_writing(self) -> None:
-        """Stop: the echo does not read."""
+        """Stop sending: the echo server does not read."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Send again."""
         self._may_write.set()
 
 

@@ -1,4 +1,4 @@
-"""What betterproto's own plugin generates, on plain grpclib."""
+"""The client of stock betterproto: what its own plugin generates, on plain grpclib."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MANIFEST = v.PipelineManifest(
 
 
 class Stock:
-    """The stubs that betterproto's plugin makes, on a channel of grpclib."""
+    """The stubs that betterproto's plugin generates, on a channel of grpclib."""
 
     async def connect(self, address: str) -> None:
         """Connect to a service."""
@@ -38,14 +38,14 @@ class Stock:
         self._channel.close()
 
     async def version(self) -> str:
-        """The service's version."""
+        """Return the version of the service."""
         request = v.VersionRequest(client_version="v1")
         response = await self._execution.get_version(request, timeout=TIMEOUT_S)
         version: str = response.version_info.runtime_version
         return version
 
     async def execute(self, audio: bytes) -> int:
-        """Send audio, and count the bytes of what comes back."""
+        """Execute a pipeline, and return how many bytes of audio came back."""
         request = v.ExecuteRequest(
             manifest=MANIFEST,
             audio_inputs={"src": _buffer(audio)},
@@ -60,7 +60,7 @@ class Stock:
     async def stream(
         self, audio: AsyncIterator[bytes], on_result: Callable[[], None]
     ) -> None:
-        """Open a session, send chunks, read each result, and close the session."""
+        """Open a session, send the chunks, read every result, and close it."""
         ready = asyncio.Event()
         async for response in self._streaming.stream_pipeline(_requests(audio, ready)):
             kind, _ = betterproto.which_one_of(response, "response")
