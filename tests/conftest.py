@@ -77,7 +77,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(scope="session")
 def core_modules(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ModuleType]:
-    """What plain protoc makes of the protos, for grpcio."""
+    """The modules that plain protoc generates from the protos, for grpcio."""
     return grpc_modules(tmp_path_factory.mktemp("grpcio"))
 
 
@@ -101,7 +101,7 @@ async def local() -> AsyncIterator[LocalService]:
 async def address(
     request: pytest.FixtureRequest, core_modules: dict[str, ModuleType]
 ) -> AsyncIterator[str]:
-    """Where a service listens: each test runs against both."""
+    """The address of a service. Each test runs against both services."""
     if request.param == "local":
         async with LocalService() as service:
             yield service.address
@@ -112,6 +112,6 @@ async def address(
 
 @pytest_asyncio.fixture
 async def client(address: str) -> AsyncIterator[RemoteMediaClient]:
-    """A client, connected to each service in turn."""
+    """A client that is connected to each service in turn."""
     async with RemoteMediaClient(address) as client:
         yield client

@@ -45,7 +45,7 @@ async def test_connect_and_disconnect(address: str) -> None:
     await client.disconnect()
 
 
-async def test_closed_means_closed(address: str) -> None:
+async def test_a_closed_client_makes_no_calls(address: str) -> None:
     client = RemoteMediaClient(address)
     for _ in range(2):
         with pytest.raises(RemoteMediaConnectionError, match="not connected"):
@@ -56,7 +56,7 @@ async def test_closed_means_closed(address: str) -> None:
         client.open_stream(PASS)
 
 
-async def test_nobody_listens() -> None:
+async def test_connecting_where_nobody_listens() -> None:
     address = f"127.0.0.1:{free_port()}"
     client = RemoteMediaClient(address)
     with pytest.raises(RemoteMediaConnectionError, match="is the service running") as e:
@@ -84,7 +84,7 @@ async def test_a_service_of_another_version(core: CoreServer) -> None:
     assert "not connected" in repr(client)
 
 
-def test_another_event_loop() -> None:
+def test_a_client_is_bound_to_its_event_loop() -> None:
     client = RemoteMediaClient("localhost:1")
 
     async def connect() -> LocalService:
@@ -191,10 +191,10 @@ async def test_limits_reach_the_service(local: LocalService) -> None:
         assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
 
 
-# -- what is refused before anything is sent
+# -- arguments that are refused before anything is sent
 
 
-async def test_bad_input_is_refused_here(core: CoreServer) -> None:
+async def test_invalid_input_is_refused_before_it_is_sent(core: CoreServer) -> None:
     async with RemoteMediaClient(core.address) as client:
         core.execution.metadata = []
         bad = tone()
@@ -232,7 +232,7 @@ async def test_a_response_over_the_limit(address: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-def test_a_timeout_that_makes_no_sense(timeout: float) -> None:
+def test_an_invalid_timeout(timeout: float) -> None:
     for name in ("timeout", "connect_timeout", "idle_timeout"):
         with pytest.raises(ValueError, match=f"{name} must be positive"):
             RemoteMediaClient(**{name: timeout})  # type: ignore[arg-type]  # by name
@@ -257,7 +257,7 @@ async def test_a_call_has_a_deadline() -> None:
 # -- token and metadata
 
 
-async def test_the_token_goes_with_every_call() -> None:
+async def test_the_token_is_sent_with_every_call() -> None:
     async with LocalService(token="s3cret") as service:
         async with RemoteMediaClient(service.address, token="s3cret") as client:
             await client.get_version(metadata={"x-extra": "1"})
@@ -301,7 +301,9 @@ async def test_stream_echoes_in_order(client: RemoteMediaClient) -> None:
     assert sequences == list(range(25))
 
 
-async def test_a_plain_iterable_and_own_numbers(client: RemoteMediaClient) -> None:
+async def test_a_plain_iterable_with_sequence_numbers(
+    client: RemoteMediaClient,
+) -> None:
     source = [("src", tone(), number) for number in range(5)]
     results = [chunk async for chunk in client.stream_pipeline(PASS, source)]
     assert [chunk.sequence for chunk in results] == [0, 1, 2, 3, 4]
@@ -312,7 +314,7 @@ async def test_no_chunks_at_all(client: RemoteMediaClient) -> None:
 
 
 @pytest.mark.parametrize("numbers", [[1], [0, 0], [0, 2], [0, 1, 0]])
-async def test_own_numbers_must_be_the_next(
+async def test_sequence_numbers_must_be_consecutive(
     client: RemoteMediaClient, numbers: list[int]
 ) -> None:
     source = [("src", tone(), number) for number in numbers]
@@ -322,7 +324,7 @@ async def test_own_numbers_must_be_the_next(
     assert caught.value.error_type is ErrorType.VALIDATION
 
 
-async def test_a_stream_refused(client: RemoteMediaClient) -> None:
+async def test_a_stream_that_the_service_refuses(client: RemoteMediaClient) -> None:
     pulled = False
 
     async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
@@ -363,7 +365,7 @@ async def test_the_callers_exception_comes_out_unchanged(
         (("src", AudioBuffer()), ValueError, "chunk 1 for node 'src'"),
     ],
 )
-async def test_a_chunk_that_is_none(
+async def test_items_that_are_not_chunks(
     client: RemoteMediaClient, chunk: object, error: type[Exception], text: str
 ) -> None:
     source = [("src", tone()), chunk]
@@ -425,12 +427,12 @@ async def test_nothing_is_left_behind(client: RemoteMediaClient) -> None:
             pass
     gc.collect()
     await asyncio.sleep(0)
-    # The servers of this test have tasks of their own in the same loop.
+    # The servers of this test have tasks in the same event loop.
     ours = [task for task in asyncio.all_tasks() if "_Call" in repr(task)]
     assert ours == []
 
 
-async def test_a_source_that_is_always_ready_leaves_the_loop_to_others(
+async def test_a_source_that_is_always_ready_does_not_block_the_loop(
     client: RemoteMediaClient,
 ) -> None:
     turns = 0

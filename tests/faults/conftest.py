@@ -1,4 +1,4 @@
-"""Every test here runs on each event loop, and must leave nothing behind."""
+"""After every fault test, no task, no socket and no unhandled error may be left."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest_asyncio
 
 from tests.faults.tools import OPEN_FILES
 
-# Far above what a test takes.
+# Seconds; far above what a test takes.
 _GUARD_S = 15.0
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _settled_heap() -> Iterator[None]:
-    """What was imported stays: collecting after every test need not look at it."""
+    """Exempt imported objects from collection, which runs after every test."""
     gc.collect()
     gc.freeze()
     yield
@@ -31,7 +31,7 @@ def _settled_heap() -> Iterator[None]:
 
 @pytest_asyncio.fixture(autouse=True)
 async def nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """No task, no socket, and nothing reported to a loop or to nobody."""
+    """Check that a test left no task, no socket and no unhandled error."""
     reported: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: reported.append(context))
@@ -43,7 +43,7 @@ async def nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         for task in asyncio.all_tasks():
             task.cancel()
 
-    # A signal, as pytest-timeout sends it, does not end uvloop's waiting.
+    # pytest-timeout sends a signal, which does not interrupt uvloop.
     guard = loop.call_later(_GUARD_S, hung)
     yield
     guard.cancel()
@@ -51,7 +51,7 @@ async def nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     for _ in range(100):
         if not _tasks() and _sockets() <= before:
             break
-        # Peers and servers close their ends in the loop's next turns.
+        # Peers and servers close their sockets in the next iterations of the loop.
         await asyncio.sleep(0.01)
     assert _tasks() == set()
     assert _sockets() - before == set()
@@ -63,10 +63,10 @@ def _tasks() -> set[asyncio.Task[Any]]:
 
 
 def _sockets() -> set[str]:
-    """The open sockets of this process that lead somewhere; on Linux only."""
+    """Return the connected or bound sockets of this process. Empty except on Linux."""
     found = set()
     for entry in OPEN_FILES.iterdir() if OPEN_FILES.is_dir() else ():
-        with suppress(OSError):  # closed since it was listed
+        with suppress(OSError):  # It was closed after it was listed.
             name = str(entry.readlink())
             if name.startswith("socket:") and _leads_somewhere(int(entry.name)):
                 found.add(name)
@@ -74,7 +74,7 @@ def _sockets() -> set[str]:
 
 
 def _leads_somewhere(number: int) -> bool:
-    """Whether it is other than a loop's own pair, which has no names."""
+    """Tell a socket from those of an event loop itself, which have no addresses."""
     with socket.socket(fileno=os.dup(number)) as copy:
         if copy.family != socket.AF_UNIX:
             return True

@@ -1,4 +1,4 @@
-"""What a peer can answer: every end of a call, and everything that is not gRPC."""
+"""What a peer can answer: each way to end a call, right or wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.peers import Exchange, Script, h2_peer
 from tests.support.pipelines import PASS, tone
 from tests.support.waiting import GUARD_S, until
 
-# -- results first, then the error
+# -- results that arrive before an error
 
 
 def _bad_sequence(exchange: Exchange) -> None:
@@ -58,7 +58,7 @@ ENDS: dict[str, Script] = {
     "bad sequence": _bad_sequence,
     "no response": lambda e: e.message(b""),
     "ready again": lambda e: e.message(READY),
-    # A PING may not be on a stream.
+    # A PING on a stream is a protocol error.
     "bad frame": lambda e: e.transport.write(b"\0\0\x08\6\0\0\0\0\1" + bytes(8)),
 }
 ends = pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
@@ -85,7 +85,7 @@ async def test_results_before_an_error_are_delivered(end: Script, reading: str) 
         await until(lambda: stream.chunks_sent == 5)
         exchanges[0].message(*[result(number) for number in range(5)])
         exchanges[0].flush()
-        # h2 drops what comes in one piece with a broken frame.
+        # h2 drops what arrives in the same packet as a broken frame.
         await asyncio.sleep(0.01)
         end(exchanges[0])
         if not exchanges[0].transport.is_closing():
@@ -96,7 +96,7 @@ async def test_results_before_an_error_are_delivered(end: Script, reading: str) 
         with pytest.raises(RemoteMediaError) as caught:
             await drained(stream, received)
         assert received == list(range(5))
-        # The same again, and the same for whoever would send.
+        # Reading again, and sending, fail in the same way.
         for _ in range(2):
             with pytest.raises(RemoteMediaError) as again:
                 await asyncio.wait_for(anext(stream), GUARD_S)
@@ -112,8 +112,8 @@ async def test_results_before_an_error_are_delivered(end: Script, reading: str) 
         assert not caught.value.retryable
 
 
-async def test_the_end_of_a_session_by_the_service_wakes_a_sender() -> None:
-    """Who waits for room is told the true reason."""
+async def test_a_session_that_the_service_ends_wakes_a_sender() -> None:
+    """A sender that waits for room gets the actual error."""
     exchanges: list[Exchange] = []
 
     def script(exchange: Exchange) -> None:
@@ -143,7 +143,7 @@ async def test_the_end_of_a_session_by_the_service_wakes_a_sender() -> None:
             assert str(error) == "no more of it"
 
 
-async def test_a_deadline_leaves_what_had_come() -> None:
+async def test_results_before_the_deadline_can_still_be_read() -> None:
     def script(exchange: Exchange) -> None:
         if not is_version(exchange):
             exchange.headers()
@@ -166,10 +166,10 @@ async def test_a_deadline_leaves_what_had_come() -> None:
 
 
 @pytest.mark.parametrize("bound", ["deadline", "idle"])
-async def test_a_call_that_ended_well_is_not_failed_by_a_slow_reader(
+async def test_a_slow_reader_does_not_fail_a_call_that_ended_in_time(
     bound: str,
 ) -> None:
-    """What the peer had finished in time is no time-out, however late it is read."""
+    """The deadline is over when the response is read, but not when it arrived."""
 
     def script(exchange: Exchange) -> None:
         exchange.headers()
@@ -190,8 +190,8 @@ async def test_a_call_that_ended_well_is_not_failed_by_a_slow_reader(
         assert received == 2
 
 
-async def test_an_idle_bound_does_not_count_the_readers_own_time() -> None:
-    """The peer made progress; only the reader was slow."""
+async def test_the_idle_timeout_does_not_count_the_readers_own_time() -> None:
+    """The peer made progress. Only the reader was slow."""
 
     def script(exchange: Exchange) -> None:
         exchange.headers()
@@ -233,7 +233,7 @@ async def test_a_reset_of_every_kind(code: int) -> None:
         stub(PipelineExecutionServiceStub, port) as service,
     ):
         if code == ErrorCodes.REFUSED_STREAM:
-            # Surely not processed: made again.
+            # The call was certainly not processed, so it is repeated.
             assert (await service.get_version(VersionRequest())).compatible
             return
         with pytest.raises(CallError) as caught:
@@ -244,7 +244,7 @@ async def test_a_reset_of_every_kind(code: int) -> None:
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.value])
-async def test_every_status_reaches_the_user(status: Status) -> None:
+async def test_every_status_becomes_an_error(status: Status) -> None:
     def script(exchange: Exchange) -> None:
         if exchange.stream_id == 1:
             is_version(exchange)
@@ -270,8 +270,8 @@ async def test_every_status_reaches_the_user(status: Status) -> None:
         assert isinstance(error, ConnectionError) == (status is Status.UNAVAILABLE)
 
 
-async def test_a_failure_that_pretends_to_be_of_the_clients_making() -> None:
-    """Text from the peer does not decide whether a repeat is safe."""
+async def test_a_status_that_imitates_an_error_of_the_client() -> None:
+    """The text of a status does not decide whether the call is retryable."""
 
     def script(exchange: Exchange) -> None:
         if not is_version(exchange):
@@ -291,8 +291,8 @@ async def test_a_failure_that_pretends_to_be_of_the_clients_making() -> None:
 
 
 @pytest.mark.parametrize("end", ["answer", "reset", "lost"])
-async def test_the_deadline_together_with_the_end(end: str) -> None:
-    """One of two outcomes, cleanly: the answer or error, or the time-out."""
+async def test_the_deadline_and_the_end_at_the_same_time(end: str) -> None:
+    """The outcome is either what the peer sent, or the timeout."""
 
     def script(exchange: Exchange) -> None:
         if exchange.stream_id == 1 and not warm:
@@ -311,7 +311,7 @@ async def test_the_deadline_together_with_the_end(end: str) -> None:
                 exchange.hang_up()
             exchange.flush()
         except (ProtocolError, KeyError, RuntimeError):
-            # The client has left the stream, or the connection is closed.
+            # The client has already reset the stream, or closed the connection.
             pass
 
     warm: list[bool] = []
@@ -334,7 +334,7 @@ async def test_the_deadline_together_with_the_end(end: str) -> None:
                 assert answer.compatible
 
 
-async def test_an_idle_stream_fails_where_neither_side_moves() -> None:
+async def test_a_stream_without_progress_on_either_side_fails() -> None:
     async def silent() -> AsyncIterator[StreamRequest]:
         await asyncio.Event().wait()
         yield StreamRequest()
@@ -348,8 +348,8 @@ async def test_an_idle_stream_fails_where_neither_side_moves() -> None:
             await asyncio.wait_for(anext(responses), GUARD_S)
 
 
-async def test_a_session_whose_source_idles_is_left_alone_by_its_deadline() -> None:
-    """A time-out of the whole session bounds it; opening is bounded by the client's."""
+async def test_an_idle_source_is_not_bounded_by_the_clients_timeout() -> None:
+    """The client's timeout bounds opening. Only the call's own bounds the session."""
 
     def script(exchange: Exchange) -> None:
         if not is_version(exchange):

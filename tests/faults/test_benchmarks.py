@@ -1,4 +1,4 @@
-"""The benchmarks that hold the engine to its promises run, and find nothing wrong."""
+"""The benchmarks that also check the engine run, and find no problem."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def test_a_soak_finds_nothing() -> None:
-    """Every chunk accounted for, nothing left, memory back where it was."""
+    """Every chunk is accounted for, nothing is left, and no memory is kept."""
     run = _run("soak", "--quick")
     assert "UNACCOUNTED: 0" in run
     assert "PROBLEM" not in run

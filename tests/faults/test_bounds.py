@@ -1,4 +1,4 @@
-"""Bounds of size and of time: huge messages, small windows, unusual time-outs."""
+"""Limits of size and time: huge messages, small windows, unusual timeouts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.waiting import GUARD_S, until
 
 @pytest.mark.parametrize("window", ["small", "large"])
 async def test_a_huge_request(window: str) -> None:
-    """32 MiB through windows of 64 kB."""
+    """32 MiB pass through windows of 64 kB."""
     log: list[h2.events.Event] = []
     exchanges: list[Exchange] = []
     big = VersionRequest(client_version="v" * 2**25)
@@ -58,7 +58,7 @@ async def test_a_huge_request(window: str) -> None:
 
 
 async def test_a_huge_response() -> None:
-    """32 MiB where the stream's window is 1 MiB."""
+    """32 MiB pass through a stream window of 1 MiB."""
     body = bytes(VersionResponse(compatibility_message="m" * 2**25))
 
     def script(exchange: Exchange) -> None:
@@ -89,7 +89,7 @@ async def test_a_huge_response() -> None:
 
 
 async def test_a_response_over_the_limit_is_not_buffered() -> None:
-    """It is refused by its length: the peer is reset after its first frames."""
+    """It is refused by its length prefix: the call is reset after the first frames."""
     sent = 0
 
     def script(exchange: Exchange) -> None:
@@ -152,7 +152,7 @@ async def test_unusual_timeouts_of_a_client(
 
 
 async def test_every_session_of_a_burst_opens(local: LocalService) -> None:
-    """More at once than a server's first SETTINGS allow."""
+    """More sessions open at once than the server's first SETTINGS allow."""
     async with RemoteMediaClient(local.address) as client:
 
         async def session() -> int:

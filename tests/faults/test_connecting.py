@@ -1,4 +1,4 @@
-"""Connections that do not come about, break, freeze or come back."""
+"""Connections that cannot be opened, break, freeze or come back."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from tests.support.pipelines import PASS, tone
 from tests.support.processes import address_of, free_port, service_process
 from tests.support.waiting import GUARD_S, turns, until
 
-# -- nobody there
+# -- no peer
 
 
-async def test_a_black_hole_is_bounded_by_the_call() -> None:
+async def test_the_timeout_of_a_call_includes_connecting() -> None:
     with black_hole() as port:
         client = RemoteMediaClient(f"127.0.0.1:{port}", timeout=0.05)
         with pytest.raises(RemoteMediaTimeoutError) as caught:
             await client.connect()
-        # Nothing was sent.
+        # Nothing was sent, so a repeat is safe.
         assert caught.value.retryable
 
 
-async def test_a_black_hole_is_bounded_by_connecting() -> None:
+async def test_connecting_has_a_timeout_of_its_own() -> None:
     with black_hole() as port:
         client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=0.05)
         with pytest.raises(RemoteMediaConnectionError, match=r"within 0\.05 s"):
@@ -51,7 +51,7 @@ async def test_a_black_hole_is_bounded_by_connecting() -> None:
 
 
 async def test_disconnecting_ends_an_attempt_to_connect() -> None:
-    """At once, not when the time to connect is over."""
+    """It ends immediately, not after the timeout of connecting."""
     with black_hole() as port:
         client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=5)
         connecting = asyncio.create_task(client.connect())
@@ -61,18 +61,18 @@ async def test_disconnecting_ends_an_attempt_to_connect() -> None:
             await asyncio.wait_for(connecting, 1.0)
 
 
-async def test_disconnecting_while_the_peer_does_not_greet() -> None:
+async def test_disconnecting_before_the_peer_sent_settings() -> None:
     async with tcp_peer() as port:
         client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=5)
         connecting = asyncio.create_task(client.connect())
         await asyncio.sleep(0.02)
         await client.disconnect()
-        # It was not the peer that closed.
+        # The peer did not close the connection.
         with pytest.raises(RemoteMediaConnectionError, match="was disconnected"):
             await asyncio.wait_for(connecting, 1.0)
 
 
-async def test_a_peer_that_never_greets() -> None:
+async def test_a_peer_that_never_sends_settings() -> None:
     async with tcp_peer() as port:
         client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=0.05)
         with pytest.raises(RemoteMediaConnectionError, match="did not greet") as caught:
@@ -80,15 +80,15 @@ async def test_a_peer_that_never_greets() -> None:
     assert caught.value.retryable
 
 
-async def test_a_peer_that_greets_with_half_a_frame() -> None:
+async def test_a_peer_that_sends_half_of_its_settings() -> None:
     async with tcp_peer(b"\0\0\6\4") as port:
         client = RemoteMediaClient(f"127.0.0.1:{port}", connect_timeout=0.05)
         with pytest.raises(RemoteMediaConnectionError, match="did not greet"):
             await client.connect()
 
 
-async def test_a_dead_service_is_not_hammered() -> None:
-    """After a refusal calls fail at once for a while, without trying."""
+async def test_failed_attempts_to_connect_back_off() -> None:
+    """After a failed attempt, calls fail immediately for a while."""
     attempts = 0
 
     class Counting(Channel):
@@ -107,8 +107,8 @@ async def test_a_dead_service_is_not_hammered() -> None:
     channel.close()
 
 
-async def test_a_service_that_was_dead_for_long() -> None:
-    """However often an attempt failed, the next one is made, and may succeed."""
+async def test_a_service_that_returns_after_many_attempts() -> None:
+    """After any number of failed attempts, the next one can succeed."""
     port = free_port()
     channel = Channel(Address("127.0.0.1", port))
     service = PipelineExecutionServiceStub(channel)
@@ -136,7 +136,7 @@ async def test_a_service_comes_back_on_the_same_port() -> None:
             while True:
                 try:
                     await client.get_version()
-                except RemoteMediaConnectionError:  # noqa: PERF203 - try on
+                except RemoteMediaConnectionError:  # noqa: PERF203 - it tries again
                     await asyncio.sleep(0.01)
                 else:
                     return
@@ -158,7 +158,7 @@ async def test_a_killed_service() -> None:
             process.kill()
             with pytest.raises(RemoteMediaConnectionError, match="lost") as caught:
                 await asyncio.wait_for(anext(stream), GUARD_S)
-            # The service may have done the work.
+            # The service may have processed the call.
             assert not caught.value.retryable
             with pytest.raises(RemoteMediaConnectionError, match="lost"):
                 await asyncio.wait_for(stream.send("src", tone()), GUARD_S)
@@ -169,7 +169,7 @@ async def test_a_killed_service() -> None:
 
 
 async def test_a_frozen_service() -> None:
-    """Deadlines hold, its connection is used no more, and its sockets are let go."""
+    """Deadlines hold, and the next call gets a new connection."""
     with service_process() as process:
         client = RemoteMediaClient(address_of(process))
         await client.connect()
@@ -196,12 +196,12 @@ async def test_a_frozen_service_with_unsent_bytes() -> None:
         errors = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(error) for error in errors] == [CallError, CallError]
         channel.close()
-        # While the service is frozen: its end would close the socket anyway.
+        # The service is still frozen. Ending it would close the socket anyway.
         await until(lambda: not sockets_to(int(port)))
 
 
 async def test_a_silent_connection_is_not_used_again() -> None:
-    """A call timed out on it without a byte from the peer: the next gets a new one."""
+    """A call timed out without a byte from the peer. The next one connects again."""
     connections: list[object] = []
 
     def script(exchange: Exchange) -> None:
@@ -221,8 +221,8 @@ async def test_a_silent_connection_is_not_used_again() -> None:
     assert len(connections) == 2
 
 
-async def test_a_slow_call_leaves_a_good_connection_alone() -> None:
-    """A call timed out, but the peer was heard meanwhile."""
+async def test_a_connection_with_traffic_survives_a_timeout() -> None:
+    """A call timed out, but the peer sent bytes meanwhile."""
     connections: set[object] = set()
 
     def script(exchange: Exchange) -> None:
@@ -243,7 +243,7 @@ async def test_a_slow_call_leaves_a_good_connection_alone() -> None:
     assert len(connections) == 1
 
 
-# -- an end by the client
+# -- disconnecting
 
 
 async def test_disconnecting_ends_calls_in_flight() -> None:
@@ -293,7 +293,7 @@ async def test_a_closed_channel_stays_closed() -> None:
 
 
 async def test_two_tasks_connect_at_once(local: LocalService) -> None:
-    """Both find the client connected when they go on."""
+    """The client is connected when either returns."""
     client = RemoteMediaClient(local.address)
 
     async def work() -> None:
@@ -304,8 +304,8 @@ async def test_two_tasks_connect_at_once(local: LocalService) -> None:
     await client.disconnect()
 
 
-async def test_two_tasks_connect_to_nobody() -> None:
-    """Neither is told that it is connected."""
+async def test_two_tasks_fail_to_connect_at_once() -> None:
+    """Both get the error."""
     client = RemoteMediaClient(f"127.0.0.1:{free_port()}")
     errors = await asyncio.gather(
         *[client.connect() for _ in range(3)], return_exceptions=True
@@ -357,7 +357,7 @@ TWO_LOOPS = """
 
 
 def test_a_client_of_a_loop_that_is_over(local_process: str) -> None:
-    """A script that runs two loops gets a clear error, and can begin anew."""
+    """A program that runs two loops gets a clear error, and can connect again."""
     assert _script(TWO_LOOPS, local_process) == "True\nv1\n"
 
 
@@ -433,7 +433,7 @@ def test_a_stream_that_outlives_its_loop(local_process: str) -> None:
 
 
 def _script(text: str, address: str, *options: str) -> str:
-    """What a program prints that must end well, and complain of nothing."""
+    """Run a program, which must succeed without a warning, and return its output."""
     run = subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(text), address],
         capture_output=True,

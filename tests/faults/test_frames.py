@@ -1,4 +1,4 @@
-"""What a peer can send: stray frames, junk, lies about lengths, changing windows."""
+"""Frames that a peer can send: unexpected, invalid, cut, or with wrong lengths."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.support.calls import VERSION, stub
 from tests.support.peers import Exchange, Script, h2_peer, tcp_peer
 from tests.support.waiting import GUARD_S, turns, until
 
-# -- frames that nobody asked for
+# -- unexpected frames
 
 
 def _frames(*make: Callable[[int], Frame]) -> Script:
@@ -63,7 +63,7 @@ def _unknown(stream_id: int) -> Frame:
 
 
 def _pushed(stream_id: int) -> Frame:
-    # :method GET, :scheme http, :path /, from the static table
+    # :method GET, :scheme http and :path /, from HPACK's static table
     return PushPromiseFrame(
         stream_id,
         promised_stream_id=2,
@@ -89,7 +89,9 @@ HARMLESS: dict[str, Script] = {
 
 
 @pytest.mark.parametrize("script", HARMLESS.values(), ids=HARMLESS)
-async def test_frames_that_are_passed_over(script: Script) -> None:
+async def test_unexpected_frames_are_ignored_or_end_the_connection(
+    script: Script,
+) -> None:
     async with (
         h2_peer(script) as port,
         stub(PipelineExecutionServiceStub, port, timeout=5.0) as service,
@@ -97,8 +99,8 @@ async def test_frames_that_are_passed_over(script: Script) -> None:
         for _ in range(2):
             try:
                 assert (await service.get_version(VersionRequest())).compatible
-            except CallError as error:  # noqa: PERF203 - two rounds
-                # A rule of HTTP/2 was broken: the connection is given up.
+            except CallError as error:  # noqa: PERF203 - there are two rounds
+                # The peer broke a rule of HTTP/2, so the connection was closed.
                 assert "not HTTP/2" in str(error.message)  # noqa: PT017
 
 
@@ -116,7 +118,7 @@ async def test_informational_headers_before_the_answer() -> None:
 
 
 async def test_data_after_the_trailers() -> None:
-    """The answer stands; what comes late harms no other call."""
+    """The response is valid, and later frames do not affect other calls."""
 
     def script(exchange: Exchange) -> None:
         is_version(exchange)
@@ -144,8 +146,8 @@ async def test_a_header_block_that_never_ends() -> None:
         assert caught.value.status is Status.DEADLINE_EXCEEDED
 
 
-async def test_headers_beyond_measure() -> None:
-    """Trailers of 100 kB are refused, as a typed error."""
+async def test_headers_that_are_too_large() -> None:
+    """Trailers of 100 kB fail the call with an error."""
 
     def script(exchange: Exchange) -> None:
         exchange.headers()
@@ -159,8 +161,8 @@ async def test_headers_beyond_measure() -> None:
             await service.get_version(VersionRequest())
 
 
-async def test_trailers_without_an_end() -> None:
-    """Headers in the middle of a response, which does not end by them."""
+async def test_headers_in_the_middle_of_a_response() -> None:
+    """A second block of headers without END_STREAM is not the end of a response."""
 
     def script(exchange: Exchange) -> None:
         exchange.headers()
@@ -191,7 +193,7 @@ async def test_trailers_without_an_end() -> None:
         [(":status", "500"), ("content-type", "application/grpc")],
     ],
 )
-async def test_headers_that_are_not_grpcs(headers: list[tuple[str, str]]) -> None:
+async def test_a_response_that_is_not_grpc(headers: list[tuple[str, str]]) -> None:
     def script(exchange: Exchange) -> None:
         block = exchange.connection.encoder.encode(headers)
         exchange.frame(
@@ -220,7 +222,7 @@ async def test_headers_that_are_not_grpcs(headers: list[tuple[str, str]]) -> Non
         bytes(200),
     ],
 )
-async def test_junk(junk: bytes) -> None:
+async def test_bytes_that_are_not_http2(junk: bytes) -> None:
     async with tcp_peer(junk) as port:
         client = RemoteMediaClient(f"127.0.0.1:{port}", timeout=1, connect_timeout=0.5)
         with pytest.raises(RemoteMediaError) as caught:
@@ -229,8 +231,8 @@ async def test_junk(junk: bytes) -> None:
     assert "gRPC service" in str(caught.value)
 
 
-async def test_a_length_that_lies() -> None:
-    """A prefix that says more than comes, and one that says less."""
+async def test_a_message_with_a_wrong_length_prefix() -> None:
+    """The prefix is larger than the message, and smaller."""
 
     def script(exchange: Exchange) -> None:
         exchange.headers()
@@ -251,8 +253,8 @@ async def test_a_length_that_lies() -> None:
 # -- windows and settings
 
 
-async def test_a_window_of_nothing() -> None:
-    """Sending waits, bounded by the deadline; and goes on as the window opens."""
+async def test_a_window_of_zero() -> None:
+    """Sending waits until the window opens, but not beyond the deadline."""
 
     def script(exchange: Exchange) -> None:
         if "now" in windows:
@@ -273,7 +275,7 @@ async def test_a_window_of_nothing() -> None:
 
 
 async def test_settings_that_change_in_the_middle() -> None:
-    """Windows shrink and grow while a large request is being sent."""
+    """Windows shrink and grow while a large request is sent."""
     log: list[h2.events.Event] = []
     exchanges: list[Exchange] = []
 
@@ -306,7 +308,7 @@ async def test_settings_that_change_in_the_middle() -> None:
 
 
 async def test_a_window_beyond_its_limit() -> None:
-    """A rule of HTTP/2 broken on the connection: a typed error, and a new one."""
+    """It ends the connection: calls fail with an error, and the next one reconnects."""
 
     def script(exchange: Exchange) -> None:
         if exchange.transport in broken:
@@ -328,8 +330,8 @@ async def test_a_window_beyond_its_limit() -> None:
         assert (await service.get_version(VersionRequest())).compatible
 
 
-async def test_answers_in_single_bytes() -> None:
-    """A slow peer, one byte a turn: whole in the end."""
+async def test_a_response_that_arrives_byte_by_byte() -> None:
+    """The whole response is read in the end."""
 
     def script(exchange: Exchange) -> None:
         exchange.headers()

@@ -1,4 +1,4 @@
-"""Leaving a call, however it is left: the peer sees it, and nothing stays behind."""
+"""Leaving a call in every way: the peer sees the reset, and nothing is left."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.waiting import GUARD_S, turns, until
 
 
 class Source:
-    """Audio that never ends, and notes when it was closed."""
+    """Audio that never ends, and that records when it was closed."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -54,7 +54,7 @@ class Source:
 async def by_break(client: RemoteMediaClient, source: AsyncIterator[object]) -> None:
     async for _ in client.stream_pipeline(PASS, source):  # type: ignore[arg-type]  # any source
         break
-    # As any asynchronous generator: the loop closes it once nobody refers to it.
+    # The event loop closes an asynchronous generator that is no longer referenced.
     gc.collect()
 
 
@@ -109,7 +109,7 @@ async def test_leaving_a_stream_ends_it_at_the_service(
     leave: Callable[[RemoteMediaClient, object], Awaitable[None]],
     kind: str,
 ) -> None:
-    """Within a second: the service's call is cancelled, the source is closed."""
+    """The call is cancelled at the service, and the source is closed."""
     source = Source()
     iterator = getattr(source, kind)()
     async with RemoteMediaClient(core.address) as client:
@@ -119,7 +119,7 @@ async def test_leaving_a_stream_ends_it_at_the_service(
             await until(lambda: core.streaming.running == 0 and source.closed)
 
         await asyncio.wait_for(ended(), 1.0)
-        # The connection is as good as before.
+        # The connection still works.
         await client.get_version()
 
 
@@ -139,14 +139,14 @@ async def test_leaving_a_bare_stub_resets_the_call_with_cancel(how: str) -> None
         await anext(responses)
         if how == "aclose":
             await responses.aclose()
-        # Nobody refers to it any more.
+        # The stream is no longer referenced.
         del responses
         await asyncio.wait_for(until(lambda: resets(log)), 1.0)
     assert resets(log) == [ErrorCodes.CANCEL]
 
 
-async def test_a_source_that_ignores_its_cancellation_bounds_leaving() -> None:
-    """The call is reset at once; leaving waits for the source, but not for ever."""
+async def test_leaving_does_not_wait_forever_for_the_source() -> None:
+    """The call is reset at once. Leaving waits for the source for a limited time."""
     log: list[h2.events.Event] = []
     may_end = asyncio.Event()
 
@@ -172,7 +172,7 @@ async def test_a_source_that_ignores_its_cancellation_bounds_leaving() -> None:
         await asyncio.wait_for(leaving, GUARD_S)
 
 
-async def test_a_source_that_swallows_its_cancellation_sends_nothing_more() -> None:
+async def test_a_source_that_ignores_its_cancellation_sends_nothing() -> None:
     log: list[h2.events.Event] = []
     swallowed = asyncio.Event()
 
@@ -200,7 +200,7 @@ async def test_a_source_that_swallows_its_cancellation_sends_nothing_more() -> N
 
 @pytest.mark.parametrize("facade", [True, False])
 async def test_leaving_wakes_a_reader_in_another_task(facade: bool) -> None:
-    """Whoever still waits for a response is told that there will be none."""
+    """A task that still waits for a response gets an error."""
 
     def script(exchange: Exchange) -> None:
         if not is_version(exchange):
@@ -238,7 +238,7 @@ async def _ends(task: asyncio.Task[None]) -> None:
 
 
 async def test_two_readers_of_one_bare_stream() -> None:
-    """Both get something, or an error that says so; neither waits for ever."""
+    """Both get results or an error. Neither waits forever."""
 
     def script(exchange: Exchange) -> None:
         exchange.headers()
@@ -263,8 +263,10 @@ async def test_two_readers_of_one_bare_stream() -> None:
         assert not waiting, results
 
 
-async def test_a_call_can_be_cancelled_in_any_turn(local: LocalService) -> None:
-    """A cancellation that was asked for is never swallowed, and ends the call."""
+async def test_a_call_can_be_cancelled_in_every_loop_iteration(
+    local: LocalService,
+) -> None:
+    """A requested cancellation always ends the call, and is never lost."""
     async with RemoteMediaClient(local.address) as client:
 
         async def session() -> None:
@@ -291,7 +293,7 @@ async def test_a_call_can_be_cancelled_in_any_turn(local: LocalService) -> None:
 
 
 async def test_timeouts_around_calls_keep_the_cancellation_count() -> None:
-    """So that an enclosing ``asyncio.timeout`` tells its own from another's."""
+    """An enclosing ``asyncio.timeout`` needs it to tell its own from others'."""
 
     def script(exchange: Exchange) -> None:
         if not is_version(exchange):
@@ -320,7 +322,7 @@ async def test_timeouts_around_calls_keep_the_cancellation_count() -> None:
 
 
 async def _timed(timeout: float, work: Awaitable[object]) -> None:
-    """In this very task, which ``asyncio.timeout`` of 3.11 cancels and counts."""
+    """Await in the current task, which ``asyncio.timeout`` of 3.11 cancels."""
     if sys.version_info >= (3, 11):
         async with asyncio.timeout(timeout):
             await work
@@ -339,7 +341,7 @@ def _cancelling() -> int:
 async def test_waiting_for_a_result_can_be_cancelled_and_repeated(
     core: CoreServer,
 ) -> None:
-    """No result is lost, however often the waiting was given up."""
+    """No result is lost, however often waiting was cancelled."""
     async with (
         RemoteMediaClient(core.address) as client,
         client.open_stream(PASS) as stream,

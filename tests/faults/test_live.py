@@ -38,14 +38,14 @@ CHUNK_BYTES = len(CHUNK.samples)
 
 
 def deaf(exchange: Exchange) -> None:
-    """A service that opens sessions, and then reads nothing."""
+    """Answer like a service that opens sessions, and then reads nothing."""
     if not is_version(exchange):
         exchange.headers()
         exchange.message(READY)
 
 
 async def fill(stream: PipelineStream) -> int:
-    """Send until there is no room; the number of chunks that went in."""
+    """Send until the buffer is full; return the number of accepted chunks."""
     count = 0
     while True:
         try:
@@ -56,14 +56,14 @@ async def fill(stream: PipelineStream) -> int:
 
 
 async def test_send_waits_while_the_service_is_slow() -> None:
-    """What is taken in is bounded: the window, and as many chunks as may wait."""
+    """The client accepts what fits the window and the buffer, and no more."""
     async with (
         h2_peer(deaf, takes_data=False) as port,
         RemoteMediaClient(f"127.0.0.1:{port}") as client,
         client.open_stream(PASS, max_buffered_chunks=4) as stream,
     ):
         taken = await fill(stream)
-        # 64 kB of window is one chunk at most; one more is being sent.
+        # The window of 64 kB holds one chunk at most. One more is being sent.
         assert 4 <= taken <= 6
         assert stream.chunks_sent <= 2
         assert await fill(stream) == 0
@@ -76,7 +76,7 @@ async def test_send_waits_while_the_service_is_slow() -> None:
         assert stream.chunks_dropped - before == 10
 
 
-async def test_memory_is_flat_while_the_service_is_slow() -> None:
+async def test_memory_does_not_grow_while_the_service_is_slow() -> None:
     async with (
         h2_peer(deaf, takes_data=False) as port,
         RemoteMediaClient(f"127.0.0.1:{port}") as client,
@@ -85,7 +85,7 @@ async def test_memory_is_flat_while_the_service_is_slow() -> None:
         tracemalloc.start()
         try:
             for _ in range(300):
-                # 64 kB each, and each a copy of its own.
+                # Each chunk has 64 kB, and is a separate copy.
                 buffer = AudioBuffer(
                     samples=bytes(bytearray(CHUNK.samples)),
                     sample_rate=16_000,
@@ -103,8 +103,8 @@ async def test_memory_is_flat_while_the_service_is_slow() -> None:
         assert stream.chunks_dropped >= 300 - 20
 
 
-async def test_memory_is_flat_while_the_reader_is_slow() -> None:
-    """What nobody reads is held back by the stream's window: 1 MiB."""
+async def test_memory_does_not_grow_while_the_reader_is_slow() -> None:
+    """The window of the stream, 1 MiB, bounds what is not read."""
     sent = 0
 
     def script(exchange: Exchange) -> None:
@@ -130,7 +130,7 @@ async def test_memory_is_flat_while_the_reader_is_slow() -> None:
         stub(StreamingPipelineServiceStub, port) as service,
     ):
         responses = service.stream_pipeline(no_input())
-        # The bytes are no StreamResponse, which does not matter to the inbox.
+        # The bytes are no valid StreamResponse, but nobody decodes them.
         await anext(responses)
         await asyncio.sleep(0.1)
         assert sent <= 1024 * 1024 + 65_535
@@ -143,8 +143,8 @@ async def test_memory_is_flat_while_the_reader_is_slow() -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "cancel"])
-async def test_the_end_while_the_service_reads_nothing(how: str) -> None:
-    """`close` is bounded by the client's timeout; so is `cancel`."""
+async def test_closing_while_the_service_reads_nothing(how: str) -> None:
+    """The client's timeout bounds both `close` and `cancel`."""
     async with (
         h2_peer(deaf, takes_data=False) as port,
         RemoteMediaClient(f"127.0.0.1:{port}", timeout=0.1) as client,
@@ -170,8 +170,8 @@ async def test_leaving_accounts_for_every_chunk() -> None:
         assert taken == stream.chunks_sent + stream.chunks_dropped
 
 
-async def test_the_services_last_word_is_the_end() -> None:
-    """It said `closed`: nobody waits for its call to end, and no chunk is lost."""
+async def test_the_services_closed_message_is_the_end() -> None:
+    """After `closed`, the client does not wait for the end of the call."""
     exchanges: list[Exchange] = []
 
     def script(exchange: Exchange) -> None:
@@ -199,8 +199,8 @@ async def test_the_services_last_word_is_the_end() -> None:
     assert (stream.chunks_sent, stream.chunks_dropped) == (1, 0)
 
 
-async def test_chunks_that_were_taken_in_as_the_session_ended() -> None:
-    """They were never sent: they count as dropped."""
+async def test_chunks_that_were_accepted_as_the_session_ended() -> None:
+    """They were never sent, so they count as dropped."""
     exchanges: list[Exchange] = []
 
     def script(exchange: Exchange) -> None:
@@ -261,7 +261,7 @@ async def test_many_senders_and_readers_of_one_session(core: CoreServer) -> None
         assert (stream.chunks_sent, stream.chunks_acknowledged) == (100, 100)
 
 
-async def test_one_session_that_nobody_reads_leaves_the_others_alone(
+async def test_an_unread_session_does_not_stop_the_others(
     local: LocalService,
 ) -> None:
     async with (
@@ -277,8 +277,8 @@ async def test_one_session_that_nobody_reads_leaves_the_others_alone(
         assert (await client.get_version()).protocol_version == "v1"
 
 
-async def test_more_unread_sessions_than_the_connection_has_room_for() -> None:
-    """80 of them, each with its whole window full: the next call gets through."""
+async def test_more_unread_sessions_than_the_connection_window_holds() -> None:
+    """With 80 full stream windows, the next call still gets through."""
 
     def script(exchange: Exchange) -> None:
         asyncio.get_running_loop().create_task(answer(exchange))
@@ -312,7 +312,7 @@ async def test_more_unread_sessions_than_the_connection_has_room_for() -> None:
             await turns(2)
 
 
-async def test_a_call_that_fails_leaves_the_others_alone(core: CoreServer) -> None:
+async def test_a_failing_call_does_not_affect_the_others(core: CoreServer) -> None:
     async with (
         RemoteMediaClient(core.address) as client,
         client.open_stream(PASS) as stream,
@@ -327,7 +327,7 @@ async def test_a_call_that_fails_leaves_the_others_alone(core: CoreServer) -> No
         await stream.close()
 
 
-async def test_a_slow_node_holds_up_its_own_session_only() -> None:
+async def test_a_slow_node_delays_only_its_own_session() -> None:
     release = asyncio.Event()
 
     async def slow(call: NodeCall) -> AudioBuffer:

@@ -1,4 +1,4 @@
-"""Streams' slots on a connection: waiting for one, GOAWAY, and what may be repeated."""
+"""Free streams on a connection, GOAWAY, and which calls are repeated."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tests.support.waiting import GUARD_S, turns, until
 
 
 def hold_the_first(held: list[Exchange], exchange: Exchange) -> None:
-    """Leave the first call without an answer, and answer the others."""
+    """Do not answer the first call, and answer the others."""
     if held:
         is_version(exchange)
     else:
         held.append(exchange)
 
 
-async def test_a_connection_that_ran_out_of_stream_ids() -> None:
-    """After 2**30 calls a connection has no more; the next call gets a new one."""
+async def test_a_connection_without_stream_ids_left() -> None:
+    """After 2**30 calls on a connection, the next call opens a new one."""
     connections: set[object] = set()
 
     def script(exchange: Exchange) -> None:
@@ -60,7 +60,7 @@ async def test_a_connection_that_ran_out_of_stream_ids() -> None:
     assert len(connections) == 2
 
 
-async def test_many_calls_where_one_may_run() -> None:
+async def test_many_calls_where_the_peer_allows_one_stream() -> None:
     def script(exchange: Exchange) -> None:
         asyncio.get_running_loop().call_soon(answer, exchange)
 
@@ -77,7 +77,7 @@ async def test_many_calls_where_one_may_run() -> None:
         assert all(answer.compatible for answer in answers)
 
 
-async def test_waiting_for_a_slot_is_under_the_deadline() -> None:
+async def test_the_deadline_includes_waiting_for_a_free_stream() -> None:
     def script(exchange: Exchange) -> None:
         exchange.headers()
 
@@ -95,7 +95,7 @@ async def test_waiting_for_a_slot_is_under_the_deadline() -> None:
         await asyncio.wait({blocking})
 
 
-async def test_a_slot_is_free_when_the_peer_raises_its_limit() -> None:
+async def test_a_stream_is_free_when_the_peer_raises_its_limit() -> None:
     held: list[Exchange] = []
     script = partial(hold_the_first, held)
 
@@ -116,8 +116,8 @@ async def test_a_slot_is_free_when_the_peer_raises_its_limit() -> None:
 
 
 @pytest.mark.parametrize("end", ["status", "deadline", "reset"])
-async def test_a_call_that_is_over_gives_its_slot_free_unread(end: str) -> None:
-    """That nobody has read its end yet holds up no other call."""
+async def test_a_finished_call_frees_its_stream_before_it_is_read(end: str) -> None:
+    """Other calls do not wait until somebody reads its end."""
 
     def script(exchange: Exchange) -> None:
         if "Streaming" not in exchange.path:
@@ -140,7 +140,7 @@ async def test_a_call_that_is_over_gives_its_slot_free_unread(end: str) -> None:
         responses = streaming.stream_pipeline(
             brief(), timeout=0.1 if end == "deadline" else None
         )
-        # One try to read begins the call; then nobody reads on.
+        # One attempt to read begins the call. Then nobody reads on.
         reading = asyncio.ensure_future(responses.read())
         await turns(3)
         reading.cancel()
@@ -156,8 +156,8 @@ async def test_a_call_that_is_over_gives_its_slot_free_unread(end: str) -> None:
 # -- GOAWAY
 
 
-async def test_a_call_that_waits_for_a_slot_does_not_wait_past_a_goaway() -> None:
-    """The connection is retired with a call on it: whoever waits gets a new one."""
+async def test_a_goaway_ends_waiting_for_a_free_stream() -> None:
+    """The connection still has a call. The waiting call opens a new connection."""
     held: list[Exchange] = []
     script = partial(hold_the_first, held)
 
@@ -180,8 +180,8 @@ async def test_a_call_that_waits_for_a_slot_does_not_wait_past_a_goaway() -> Non
 
 
 @pytest.mark.parametrize("end", ["goaway", "disconnect", "lost"])
-async def test_calls_that_wait_for_a_slot_as_the_connection_ends(end: str) -> None:
-    """A new connection serves them, or the error says what happened."""
+async def test_calls_that_wait_for_a_stream_as_the_connection_ends(end: str) -> None:
+    """They are repeated on a new connection, or the error says what happened."""
     held: list[Exchange] = []
     script = partial(hold_the_first, held)
 
@@ -208,7 +208,7 @@ async def test_calls_that_wait_for_a_slot_as_the_connection_ends(end: str) -> No
     if end == "goaway":
         assert not [answer for answer in answers if isinstance(answer, Exception)]
     elif end == "lost":
-        # The first may have been processed; the others surely were not.
+        # The first call may have been processed. The others certainly were not.
         assert isinstance(answers[0], CallError)
         assert not [answer for answer in answers[1:] if isinstance(answer, Exception)]
     else:
@@ -216,7 +216,7 @@ async def test_calls_that_wait_for_a_slot_as_the_connection_ends(end: str) -> No
 
 
 async def test_a_goaway_in_two_steps() -> None:
-    """As servers shut down gracefully: first everything, then up to the last."""
+    """A graceful shutdown: first any stream is allowed, then up to the last."""
     held: list[Exchange] = []
 
     def script(exchange: Exchange) -> None:
@@ -240,7 +240,7 @@ async def test_a_goaway_in_two_steps() -> None:
 
 @pytest.mark.parametrize("code", [0, 1, 2, 11, 0xDEAD])
 async def test_a_goaway_says_whether_a_call_may_be_repeated(code: int) -> None:
-    """A call that the peer had taken and did not finish: it may have been processed."""
+    """The peer accepted the call and did not finish it: it may have processed it."""
 
     def script(exchange: Exchange) -> None:
         exchange.announce_end(exchange.stream_id)
@@ -256,7 +256,7 @@ async def test_a_goaway_says_whether_a_call_may_be_repeated(code: int) -> None:
     assert not caught.value.unprocessed
 
 
-async def test_retryable_is_told_only_where_a_repeat_is_safe() -> None:
+async def test_only_errors_of_unprocessed_calls_are_retryable() -> None:
     log: list[h2.events.Event] = []
 
     def script(exchange: Exchange) -> None:

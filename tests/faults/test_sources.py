@@ -1,4 +1,4 @@
-"""What the caller's own iterable does: raise, idle, never wait, outlive the call."""
+"""What the caller's iterable can do: raise, idle, never wait, outlive the call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.waiting import GUARD_S, until
 
 
 class TheirsError(BaseException):
-    """An exception of the caller's that is no ``Exception``."""
+    """An exception of the caller that is not an ``Exception``."""
 
 
 ERRORS: dict[str, Callable[[], BaseException]] = {
@@ -49,7 +49,7 @@ errors = pytest.mark.parametrize("make", ERRORS.values(), ids=ERRORS)
 
 
 class Raising:
-    """An iterable, of both kinds, that raises after so many items."""
+    """An iterable, plain or asynchronous, that raises after a number of items."""
 
     def __init__(self, items: list[Any], error: BaseException) -> None:
         self.items = list(items)
@@ -81,13 +81,13 @@ kinds = pytest.mark.parametrize("kind", [RaisingPlain, RaisingAsync])
 @errors
 @kinds
 @pytest.mark.parametrize("count", [0, 3])
-async def test_it_comes_out_unchanged(
+async def test_its_exception_comes_out_unchanged(
     core: CoreServer,
     kind: Callable[..., Any],
     make: Callable[[], BaseException],
     count: int,
 ) -> None:
-    """The very same exception, and the call is cancelled at the service."""
+    """The same object is raised, and the call is cancelled at the service."""
     error = make()
     received = 0
     before = dict(vars(error))
@@ -97,7 +97,7 @@ async def test_it_comes_out_unchanged(
         try:
             async for _ in client.stream_pipeline(PASS, source):
                 received += 1
-        except BaseException as raised:  # noqa: BLE001 - whatever it is
+        except BaseException as raised:  # noqa: BLE001 - any exception is expected
             caught = raised
         assert caught is error
         assert vars(error) == before
@@ -108,7 +108,7 @@ async def test_it_comes_out_unchanged(
 
 @errors
 @kinds
-async def test_it_comes_out_of_a_bare_stub_unchanged(
+async def test_its_exception_comes_out_of_a_stub_unchanged(
     kind: Callable[..., Any], make: Callable[[], BaseException]
 ) -> None:
     error = make()
@@ -121,7 +121,7 @@ async def test_it_comes_out_of_a_bare_stub_unchanged(
         caught: BaseException | None = None
         try:
             await anext(service.stream_pipeline(source))
-        except BaseException as raised:  # noqa: BLE001 - whatever it is
+        except BaseException as raised:  # noqa: BLE001 - any exception is expected
             caught = raised
         assert caught is error
         await until(lambda: resets(log))
@@ -130,8 +130,8 @@ async def test_it_comes_out_of_a_bare_stub_unchanged(
     assert len(sent) == 3
 
 
-async def test_stop_iteration_out_of_place() -> None:
-    """Python turns it into a RuntimeError inside a generator; so it is here."""
+async def test_a_stop_iteration_that_escapes() -> None:
+    """It becomes a RuntimeError, as in any generator."""
 
     async def generator() -> AsyncIterator[StreamRequest]:
         yield StreamRequest(audio_chunk=AudioChunk())
@@ -145,8 +145,8 @@ async def test_stop_iteration_out_of_place() -> None:
             await anext(service.stream_pipeline(generator()))
 
 
-async def test_what_came_before_it_is_delivered() -> None:
-    """Results that are in, and unread as the source raises."""
+async def test_results_before_its_exception_are_delivered() -> None:
+    """Results that have arrived, and were not read when the source raised."""
     arrived = asyncio.Event()
 
     def script(exchange: Exchange) -> None:
@@ -176,7 +176,7 @@ async def test_what_came_before_it_is_delivered() -> None:
         async def work() -> None:
             async for chunk in client.stream_pipeline(PASS, source()):
                 received.append(chunk.sequence)
-                # The source raises while the first is being worked on.
+                # The source raises while the caller processes the first result.
                 await arrived.wait()
 
         with pytest.raises(ZeroDivisionError):
@@ -203,7 +203,7 @@ async def test_an_iterable_that_cannot_begin() -> None:
 
 
 @pytest.mark.parametrize("bad", [None, 3, "text", ("src",), ("src", b"audio"), []])
-async def test_what_is_no_chunk(core: CoreServer, bad: object) -> None:
+async def test_items_that_are_not_chunks(core: CoreServer, bad: object) -> None:
     async with RemoteMediaClient(core.address) as client:
         with pytest.raises(TypeError):
             async for _ in client.stream_pipeline(PASS, [bad]):  # type: ignore[list-item]  # the mistake
@@ -211,7 +211,7 @@ async def test_what_is_no_chunk(core: CoreServer, bad: object) -> None:
         await until(lambda: core.streaming.running == 0)
 
 
-async def test_a_plain_source_that_never_waits_leaves_the_loop_alive(
+async def test_a_plain_source_that_never_waits_does_not_block_the_loop(
     core: CoreServer,
 ) -> None:
     def always() -> Iterator[tuple[str, AudioBuffer]]:
@@ -235,7 +235,7 @@ async def test_a_plain_source_that_never_waits_leaves_the_loop_alive(
         await asyncio.wait_for(client.get_version(), GUARD_S)
         consuming.cancel()
         await asyncio.wait({consuming})
-    # Not for seconds, as grpclib would have it.
+    # With grpclib alone, the loop would be blocked for seconds.
     assert longest < 0.5
 
 
@@ -256,8 +256,8 @@ async def test_a_status_while_the_source_idles_is_raised_at_once() -> None:
     assert caught.value.status is Status.RESOURCE_EXHAUSTED
 
 
-async def test_an_early_ok_ends_a_source_that_goes_on() -> None:
-    """All results are delivered, the end is clean, and the source is closed."""
+async def test_an_early_ok_closes_the_source() -> None:
+    """All results are delivered, no error is raised, and the source is closed."""
     closed = []
 
     async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
@@ -288,12 +288,12 @@ async def test_an_early_ok_ends_a_source_that_goes_on() -> None:
         results = [chunk async for chunk in client.stream_pipeline(PASS, source())]
         assert [chunk.sequence for chunk in results] == [0, 1]
         assert closed == [True]
-        # The peer need not wait for the rest of the request.
+        # The peer does not have to wait for the rest of the request.
         await until(lambda: resets(log))
 
 
 async def test_a_source_whose_cleanup_waits(local: LocalService) -> None:
-    """Leaving waits for it: no task of the source's outlives the call."""
+    """Leaving waits for it, so no task of the source outlives the call."""
     closed = []
 
     async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
@@ -312,7 +312,7 @@ async def test_a_source_whose_cleanup_waits(local: LocalService) -> None:
 
 
 async def test_a_message_over_the_limit_in_a_stream(local: LocalService) -> None:
-    """The error names the limit; what was sent before is answered."""
+    """The error names the limit. Messages sent before it are answered."""
     async with RemoteMediaClient(local.address, max_send_bytes=10_000) as client:
         source = [("src", tone(160)), ("src", tone(160_000))]
         received: list[int] = []

@@ -1,4 +1,4 @@
-"""What errors tell, and what nothing may tell: the token."""
+"""What errors say, what they must not say (the token), and TLS."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TOKEN = "s3cr3t-t0k3n"
 
 
 async def failures(address: str) -> list[RemoteMediaError]:
-    """One error of each kind that a service and a network make."""
+    """Provoke one error of each kind that a service or a network causes."""
     found: list[RemoteMediaError] = []
     async with RemoteMediaClient(address, token=TOKEN) as client:
         calls = [
@@ -58,9 +58,9 @@ async def failures(address: str) -> list[RemoteMediaError]:
     return found
 
 
-async def test_what_an_error_carries_survives_pickling(core: CoreServer) -> None:
+async def test_an_error_keeps_its_attributes_when_pickled(core: CoreServer) -> None:
     for error in await failures(core.address):
-        # Of misuse before any call there is no operation to tell of.
+        # Misuse before any call has no operation.
         if "not connected" not in str(error):
             assert error.operation
             assert error.address
@@ -74,14 +74,14 @@ async def test_what_an_error_carries_survives_pickling(core: CoreServer) -> None
             assert copy.args == error.args
 
 
-async def test_a_bare_error_pickles() -> None:
+async def test_an_error_with_only_a_message_pickles() -> None:
     error = CallError(Status.UNAVAILABLE, "why", b"raw", is_refused=True)
     copy = pickle.loads(pickle.dumps(error))
     assert vars(copy) == vars(error)
     assert (copy.status, copy.message, copy.details) == (error.status, "why", b"raw")
 
 
-async def test_the_service_gets_the_request_id_that_the_error_tells(
+async def test_the_service_gets_the_request_id_of_the_error(
     core: CoreServer,
 ) -> None:
     async with RemoteMediaClient(core.address) as client:
@@ -106,7 +106,7 @@ async def test_the_cause_is_chained() -> None:
     assert issubclass(causes[-1], OSError)
 
 
-async def test_the_token_is_told_nowhere(
+async def test_the_token_appears_nowhere(
     core: CoreServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in [None, *logging.root.manager.loggerDict]:
@@ -129,10 +129,10 @@ async def test_the_token_is_told_nowhere(
     "metadata",
     [{"authorization": f"Bearer {TOKEN}\n"}, {"authorization": f"Bearer {TOKEN}é"}],
 )
-async def test_metadata_that_no_header_can_carry(
+async def test_metadata_that_is_not_valid_in_a_header(
     core: CoreServer, metadata: dict[str, str]
 ) -> None:
-    """A ValueError that names the key; a value may be a secret."""
+    """The ValueError names the key only, since a value may be secret."""
     async with RemoteMediaClient(core.address) as client:
         with pytest.raises(ValueError, match="authorization") as caught:
             await client.get_version(metadata=metadata)
@@ -203,7 +203,7 @@ async def test_calls_and_streams_over_tls(authority: trustme.CA) -> None:
         assert received == 20
 
 
-async def test_tls_failures_say_which(authority: trustme.CA) -> None:
+async def test_tls_failures_say_what_failed(authority: trustme.CA) -> None:
     async with LocalService(ssl=serving(authority, "other.example")) as service:
         wrong_name = await refused(service.address, trusting(authority))
     assert "certificate" in str(wrong_name)
@@ -242,10 +242,10 @@ async def test_a_silent_tls_peer() -> None:
     assert "within 1 s" in str(error)
 
 
-async def test_a_certificate_of_the_clients_that_is_missing(
+async def test_a_missing_client_certificate(
     authority: trustme.CA,
 ) -> None:
-    """With TLS 1.3 the service says so only after the client thinks all is well."""
+    """With TLS 1.3 the service refuses it after the client finished its handshake."""
     context = serving(authority, "127.0.0.1")
     context.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(context)
@@ -255,10 +255,10 @@ async def test_a_certificate_of_the_clients_that_is_missing(
     assert "certificate" in str(error)
 
 
-# -- what a repeat of a call may do
+# -- which calls may be repeated
 
 
-async def test_what_was_surely_not_processed_is_retryable() -> None:
+async def test_calls_that_were_not_processed_are_retryable() -> None:
     def script(exchange: Exchange) -> None:
         if exchange.stream_id == 1:
             is_version(exchange)
@@ -290,7 +290,7 @@ async def test_kinds_of_errors(core: CoreServer) -> None:
     assert caught.value.error_type is ErrorType.AUTHENTICATION
 
 
-async def test_the_bare_stub_says_as_much() -> None:
+async def test_errors_of_a_stub_say_the_same() -> None:
     async with (
         h2_peer(lambda exchange: None) as port,
         stub(PipelineExecutionServiceStub, port) as service,

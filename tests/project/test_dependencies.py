@@ -17,12 +17,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Type checkers bring these stubs themselves; nothing may import them at run time.
 OF_TYPE_CHECKERS = {"typing_extensions", "_typeshed"}
-# `grpclib` takes and gives its types, at the version that it is pinned to.
+# Part of grpclib's own interface, and installed with it.
 OF_GRPCLIB = {"multidict"}
 
 
 def declared(*extras: str) -> set[str]:
-    """The packages that are declared, always or with one of the extras."""
+    """Return the packages that are declared, always or for one of the extras."""
     found = set()
     for line in importlib.metadata.requires("remotemedia") or ():
         name = re.match(r"[\w-]+", line)
@@ -34,7 +34,7 @@ def declared(*extras: str) -> set[str]:
 
 
 def imported(node: ast.AST, *, typing_too: bool) -> Iterator[str]:
-    """The top-level packages that code imports."""
+    """Yield the top-level packages that code imports."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in child.names)
@@ -48,7 +48,7 @@ def imported(node: ast.AST, *, typing_too: bool) -> Iterator[str]:
 
 
 def third_party(folder: str, *, typing_too: bool = True) -> set[str]:
-    """The packages of others that a folder's modules import."""
+    """Return the third-party packages that the modules in a folder import."""
     found = {
         name
         for path in (REPOSITORY / folder).rglob("*.py")

@@ -25,7 +25,7 @@ Run = Callable[..., "tuple[int, str, str]"]
 def streaming(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
-    """Run streaming_audio.py in this process: exit code, output, errors."""
+    """Run streaming_audio.py in this process; return exit code, output and errors."""
     spec = importlib.util.spec_from_file_location("streaming_audio", STREAMING)
     assert spec is not None
     assert spec.loader is not None
@@ -42,7 +42,7 @@ def streaming(
 
 
 def process(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a program of the examples in a process of its own."""
+    """Run an example in a process of its own."""
     return subprocess.run(
         [sys.executable, program, *map(str, arguments)],
         capture_output=True,
@@ -55,7 +55,7 @@ def process(program: Path, *arguments: object) -> subprocess.CompletedProcess[st
 def write_tone(
     path: Path, rate: int, channels: int, subtype: str, seconds: float = 0.35
 ) -> None:
-    """A WAV file of silence with a tone of 440 Hz in its second tenth."""
+    """Write silence with a tone of 440 Hz from 0.1 s to 0.2 s to a WAV file."""
     frames = int(rate * seconds)
     time = np.arange(frames) / rate
     tone = np.where((time >= 0.1) & (time < 0.2), np.sin(2 * np.pi * 440 * time), 0)
@@ -80,7 +80,7 @@ def test_streaming_audio_with_the_clip_of_speech() -> None:
     ]
     assert [int(row[0]) for row in rows] == list(range(56))
     speech = "".join("x" if row[-1] == "yes" else " " for row in rows)
-    # "Hello.", "One, two, three." and "This is a test of the pipeline."
+    # The clip says "Hello.", "One, two, three." and "This is a test of the pipeline."
     assert len([word for word in speech.split(" ") if word]) >= 3
     assert speech.endswith(" ")
     assert "latency p50" in done.stdout
@@ -105,7 +105,7 @@ def test_every_wav_goes_through(
     assert out_rate == 16000
     assert samples.shape[1] == channels
     assert len(samples) == 5600
-    # Each channel holds the tone, at its pitch, its place and its level.
+    # Each channel holds the tone at its frequency, time and level.
     for channel in samples.T:
         spectrum = np.abs(np.fft.rfft(channel * np.hanning(len(channel))))
         pitch = np.argmax(spectrum) * 16000 / len(channel)

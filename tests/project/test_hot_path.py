@@ -1,8 +1,7 @@
-"""What a chunk of a running stream costs, in counts: they do not depend on the machine.
+"""The cost of a chunk on a running stream, in counts that no machine changes.
 
-The service runs in a process of its own, over a socket, so that all that is counted is
-the client's. Every chunk is sent when the one before it has been answered: that way no
-two runs differ in what travels together.
+The service runs in a process of its own, so that only the client is counted. Each chunk
+is sent after the answer to the one before, so that every run sends the same packets.
 """
 
 from __future__ import annotations
@@ -22,29 +21,29 @@ from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
 from tests.support.pipelines import PASS, tone
 from tests.support.processes import address_of, service_process
 
-# About a fifth above what was counted; to be lowered where a chunk gets cheaper.
+# About 20 % above the measured count. Lower it when a chunk gets cheaper.
 MOST_CALLS_A_CHUNK = 210
-# Beside its result: the message that this was decoded from, and the result before.
+# Besides its result: the message that it was decoded from, and the previous result.
 MOST_COPIES_OF_A_CHUNK = 2.2
-# Nothing stays of a chunk that was answered; over a thousand of them, the odd list or
+# Nothing should be kept of an answered chunk. Over a thousand chunks, a list or
 # dictionary that grew once may show.
 MOST_BYTES_KEPT_A_CHUNK = 8
 
 CHUNK = tone(1600)
-# Beside it, what is read and written at a time does not count for much.
+# So large that the buffers for reading and writing hardly count.
 LARGE_CHUNK = tone(512 * 1024)
 STREAMS = 20
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    """The address of the embedded service, in a process of its own."""
+    """Run the embedded service in a process of its own; yield its address."""
     with service_process() as process:
         yield address_of(process)
 
 
 class Calls:
-    """Counts the Python functions that this thread calls."""
+    """Counts the calls of Python functions in this thread."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -69,7 +68,7 @@ async def one_by_one(
     on_result: Callable[[], None],
     chunk: AudioBuffer = CHUNK,
 ) -> None:
-    """Stream chunks, each of them when the one before it was answered."""
+    """Stream chunks, each after the answer to the one before."""
     answered = asyncio.Event()
 
     async def source() -> AsyncIterator[tuple[str, AudioBuffer]]:
@@ -91,7 +90,7 @@ async def figures_at(
     streams: int = 1,
     chunk: AudioBuffer = CHUNK,
 ) -> list[int]:
-    """A figure at so many results, counted over all streams."""
+    """Return a figure when each number of results, over all streams, is reached."""
     results = 0
     found = []
 
@@ -111,7 +110,7 @@ async def figures_at(
 async def calls_a_chunk(
     client: RemoteMediaClient, *spans: tuple[int, int], streams: int = 1
 ) -> list[float]:
-    """The calls of a chunk in each span of results."""
+    """Return the number of calls for each chunk, in each span of results."""
     calls = Calls()
     marks = tuple(mark for span in spans for mark in span)
     with calls.counted():
@@ -122,7 +121,7 @@ async def calls_a_chunk(
     ]
 
 
-async def test_a_chunk_takes_no_more_calls_than_it_needs(service: str) -> None:
+async def test_the_number_of_calls_for_a_chunk_is_bounded(service: str) -> None:
     async with RemoteMediaClient(service) as client:
         (calls,) = await calls_a_chunk(client, (100, 300))
     assert calls <= MOST_CALLS_A_CHUNK
@@ -140,11 +139,11 @@ async def test_the_calls_of_a_chunk_do_not_grow_with_other_streams(
     async with RemoteMediaClient(service) as client:
         (alone,) = await calls_a_chunk(client, (100, 300))
         (among_others,) = await calls_a_chunk(client, (400, 1400), streams=STREAMS)
-    # Chunks that travel together cost less.
+    # Chunks that are sent together cost less.
     assert among_others <= alone * 1.05
 
 
-async def test_a_chunk_takes_no_task(service: str) -> None:
+async def test_a_chunk_creates_no_task(service: str) -> None:
     tasks = 0
 
     def factory(
@@ -171,7 +170,7 @@ def traced() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("traced")
-async def test_nothing_is_kept_of_a_chunk(service: str) -> None:
+async def test_an_answered_chunk_keeps_no_memory(service: str) -> None:
     def kept() -> int:
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
@@ -182,7 +181,7 @@ async def test_nothing_is_kept_of_a_chunk(service: str) -> None:
 
 
 @pytest.mark.usefixtures("traced")
-async def test_a_chunk_is_held_in_few_copies(service: str) -> None:
+async def test_a_chunk_has_few_copies_in_memory(service: str) -> None:
     def held_since_the_last() -> int:
         now, peak = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
@@ -197,8 +196,8 @@ async def test_a_chunk_is_held_in_few_copies(service: str) -> None:
 
 
 @pytest.mark.usefixtures("traced")
-async def test_a_large_request_is_sent_from_where_it_is(service: str) -> None:
-    # So that nothing large comes back.
+async def test_a_large_request_is_sent_without_a_copy(service: str) -> None:
+    # The unknown node type makes the service answer with an error, which is small.
     unknown = {"id": "src", "node_type": "Unknown"}
     manifest = {"version": "v1", "metadata": {"name": "send"}, "nodes": [unknown]}
     async with RemoteMediaClient(service) as client:
@@ -229,7 +228,7 @@ async def live_session(client: RemoteMediaClient) -> None:
 
 
 @pytest.mark.parametrize("call", [version, execution, session, live_session])
-async def test_a_call_leaves_nothing_for_the_collector_of_cycles(
+async def test_a_call_leaves_no_reference_cycles(
     service: str, call: Callable[[RemoteMediaClient], Awaitable[None]]
 ) -> None:
     async with RemoteMediaClient(service) as client:
@@ -239,7 +238,7 @@ async def test_a_call_leaves_nothing_for_the_collector_of_cycles(
         try:
             for _ in range(10):
                 await call(client)
-            # What the loop's last turn holds is no cycle.
+            # The event loop holds some objects until its next iteration.
             await asyncio.sleep(0)
             assert gc.collect() == 0
         finally:

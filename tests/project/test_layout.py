@@ -24,7 +24,7 @@ WITHOUT_A_TWIN = {
 
 
 def modules() -> list[str]:
-    """Every hand-written module, by its path in the package."""
+    """Return the path of every hand-written module, relative to the package."""
     paths = (path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
     return sorted(
         path
@@ -35,14 +35,14 @@ def modules() -> list[str]:
 
 
 def twin(module: str) -> Path:
-    """Where the tests of a module stand: ``__main__`` is tested as ``main``."""
+    """Return the path of a module's tests; ``__main__`` has ``test_main``."""
     path = TESTS / module
     return path.with_name(f"test_{path.stem.strip('_')}.py")
 
 
 @pytest.mark.parametrize("module", modules())
 def test_a_module_has_its_tests_at_its_path(module: str) -> None:
-    # An exception that is not needed any more must leave the list.
+    # An exception that is no longer needed must be removed from the list.
     assert twin(module).exists() != (module in WITHOUT_A_TWIN)
 
 

@@ -1,4 +1,4 @@
-"""Guards against drift: exports, version, and what a wheel carries."""
+"""The package as users get it: exports, version, imports, and the wheel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_all_is_what_is_exported() -> None:
     assert remotemedia.__all__ == sorted(remotemedia.__all__)
 
 
-def test_the_package_gives_what_the_generated_code_gives() -> None:
+def test_the_package_reexports_the_generated_classes() -> None:
     from remotemedia import v1
 
     for name in set(remotemedia.__all__) & set(v1.__all__):
@@ -46,7 +46,7 @@ def test_nothing_imports_the_generator() -> None:
 
 
 def test_importing_does_not_need_the_extras() -> None:
-    """Not even where they are installed: they load when they are used."""
+    """Extras are imported when they are used, even where they are installed."""
     program = (
         "import sys, remotemedia, remotemedia.testing;"
         "extras = {'soundfile', 'soxr', 'matplotlib', 'tqdm', 'grpc', 'uvloop'};"
@@ -55,8 +55,8 @@ def test_importing_does_not_need_the_extras() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_importing_does_not_load_what_can_wait() -> None:
-    """What few programs need, or only some errors, loads when it is used."""
+def test_importing_does_not_load_what_few_programs_need() -> None:
+    """Modules that few programs or only some errors need are imported on first use."""
     program = (
         "import sys\n"
         "from remotemedia import *\n"
@@ -71,14 +71,14 @@ def test_importing_does_not_load_what_can_wait() -> None:
 
 
 def test_the_client_does_not_read_the_metadata_of_packages() -> None:
-    """It takes as long as importing all of the client's own modules does."""
+    """Reading it takes as long as importing all modules of the client."""
     for path in PACKAGE.rglob("*.py"):
         if "testing" in path.parts:
             continue
         assert "importlib.metadata" not in path.read_text()
 
 
-def test_a_wheel_carries_what_is_needed(tmp_path: Path) -> None:
+def test_a_wheel_has_all_sources_and_licences(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
         cwd=REPOSITORY,

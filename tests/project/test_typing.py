@@ -1,4 +1,4 @@
-"""What users type-check: right programs pass, each wrong call is found by its line."""
+"""Type checkers accept a right program, and find each wrong line of another."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def wrong_lines(program: Path) -> set[int]:
 @pytest.mark.parametrize("check", [mypy_lines, pyright_lines])
 @pytest.mark.parametrize("name", ["right.py", "wrong.py"])
 def test_programs(check: Callable[[Path], set[int]], name: str, tmp_path: Path) -> None:
-    # Elsewhere, as a user's program: not under the configuration of this project.
+    # A copy elsewhere, so that this project's configuration does not apply.
     program = tmp_path / name
     program.write_text((PROGRAMS / name).read_text())
     assert check(program) == wrong_lines(program)

@@ -1,4 +1,4 @@
-"""Who may import whom: the table of wings, held against every import statement."""
+"""Which part of the package may import which, checked for every import statement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "remotemedia"
 
-# The wings of the package, and which of the others each may import. A module at the
+# The parts of the package (wings), and which others each may import. A module at the
 # root is a wing of its own.
 WINGS: dict[str, set[str]] = {
     "audio": set(),
@@ -27,12 +27,12 @@ WINGS: dict[str, set[str]] = {
 
 
 def wing_of(path: Path) -> str:
-    """The wing that a file stands in; the package's own ``__init__`` has none."""
+    """Return the wing of a file. The package's own ``__init__`` has none."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> set[str]:
-    """Every module of this package that a file names in an import statement.
+    """Return every module of this package that a file imports.
 
     Imports inside functions and under ``TYPE_CHECKING`` count as well.
     """

@@ -81,7 +81,7 @@ async def stream(
     ):
         try:
             async for response in responses:
-                received.append(response)  # noqa: PERF401 - kept when it fails
+                received.append(response)  # noqa: PERF401 - kept if the stream fails
         except CallError as error:
             return received, error
     return received, None

@@ -1,8 +1,8 @@
-"""A pipeline service on grpcio's C core, of plain protoc's code.
+"""A pipeline service on grpcio's C core, with the code that plain protoc generates.
 
-It shares no line with the library: what the client does with it shows that the
-client speaks to servers of another make. It knows two node types, and reports
-failures the way the contract says.
+It shares no line with the library, so tests against it show that the client works with
+servers of another implementation. It has two node types, and reports failures as the
+contract says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-# Messages of plain protoc, whose classes exist only at test time.
+# Messages and contexts of plain protoc and grpcio, which have no types here.
 Message = Any
 Context = Any
 
@@ -85,7 +85,7 @@ class Execution:
 
 
 class Streaming:
-    """``StreamingPipelineService``: echoes each chunk as ``output``."""
+    """``StreamingPipelineService``, which echoes each chunk as ``output``."""
 
     def __init__(self, modules: dict[str, ModuleType], execution: Execution) -> None:
         self.streaming = modules["streaming_pb2"]
@@ -163,7 +163,7 @@ class Streaming:
 
 
 class CoreServer:
-    """A running server: its address, and what it saw."""
+    """A running server: its address, and its services with what they recorded."""
 
     def __init__(
         self, address: str, execution: Execution, streaming: Streaming

@@ -1,7 +1,7 @@
-"""Peers that speak HTTP/2 by hand: what no proper server would send.
+"""Scripted HTTP/2 peers, which can send what no correct server would send.
 
-A peer is a script: a function that is called once for every request, when its
-headers are in, with the connection to write frames to.
+A script is a function that is called once for each request, when its headers have
+arrived. It gets an `Exchange`, with which it writes frames.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GRPC_HEADERS = [(":status", "200"), ("content-type", "application/grpc")]
 
 
 class Exchange:
-    """One request that a peer is to answer."""
+    """One request, and the means to answer it."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Exchange:
         self.transport = transport
 
     def headers(self, *pairs: tuple[str, str], end: bool = False) -> None:
-        """Send response headers; gRPC's if none are given."""
+        """Send response headers, by default those of gRPC."""
         self.connection.send_headers(
             self.stream_id, list(pairs) or GRPC_HEADERS, end_stream=end
         )
@@ -68,24 +68,24 @@ class Exchange:
         self.connection.update_settings(settings)
 
     def frame(self, frame: Frame) -> None:
-        """Send a frame that h2 would not."""
+        """Send a frame that h2 would refuse to send."""
         self.flush()
         self.transport.write(frame.serialize())
 
     def go_away(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
-        """Announce that the connection ends."""
+        """Send GOAWAY, which ends the connection."""
         self.connection.close_connection(error_code=code)
 
     def announce_end(self, last_stream_id: int) -> None:
-        """Announce the connection's end, and go on with the streams up to one."""
+        """Send GOAWAY, and keep serving the streams up to `last_stream_id`."""
         self.frame(GoAwayFrame(0, last_stream_id=last_stream_id))
 
     def flush(self) -> None:
-        """Write what was sent so far; a script that returns flushes by itself."""
+        """Write what was sent so far. When a script returns, this happens by itself."""
         self.transport.write(self.connection.data_to_send())
 
     def hang_up(self) -> None:
-        """Close the connection without a word."""
+        """Close the connection without GOAWAY."""
         self.flush()
         self.transport.close()
 
@@ -94,7 +94,7 @@ Script: TypeAlias = Callable[[Exchange], None]
 
 
 class Peer(asyncio.Protocol):
-    """The connection of one client, and what it sent."""
+    """The connection of one client, and the events of what it sent."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Peer(asyncio.Protocol):
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are of no class of asyncio's.
+        # uvloop's transports do not inherit from asyncio's classes.
         self.transport = transport = cast("asyncio.Transport", transport)
         self.transports.append(transport)
         self.connection.local_settings.update(self.settings)
@@ -126,7 +126,7 @@ class Peer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for event in self.connection.receive_data(data):
             self.log.append(event)
-            # The client may have reset the stream in the same breath.
+            # The client may have reset the stream in the same packet.
             with suppress(StreamClosedError, StreamIDTooLowError):
                 self.answer(event)
         self.transport.write(self.connection.data_to_send())
@@ -149,10 +149,16 @@ async def h2_peer(
     settings: dict[SettingCodes | int, int] | None = None,
     takes_data: bool = True,
 ) -> AsyncIterator[int]:
-    """Serve a script; the value is the port. `log` collects what clients send.
+    """Serve a script on a free port.
 
-    `settings` go with the greeting. A peer that takes no data leaves the windows as
-    they were used up.
+    Args:
+        script: answers each request.
+        log: collects h2's events of what clients send.
+        settings: HTTP/2 settings that the peer sends first.
+        takes_data: whether the peer acknowledges data, which reopens its windows.
+
+    Yields:
+        The port.
     """
     seen = [] if log is None else log
 
@@ -165,7 +171,7 @@ async def h2_peer(
 
 @asynccontextmanager
 async def tcp_peer(answer: bytes = b"") -> AsyncIterator[int]:
-    """A peer that says the same bytes to whoever connects, and then nothing."""
+    """Send the same bytes to every client that connects, and then nothing."""
 
     class Canned(asyncio.Protocol):
         def __init__(self, transports: list[asyncio.Transport]) -> None:

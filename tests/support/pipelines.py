@@ -1,4 +1,4 @@
-"""Pipelines and audio that several tests send."""
+"""Manifests and audio that several tests send."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from remotemedia import AudioBuffer
 
 
 def pipeline(node_id: str, node_type: str, **params: object) -> dict[str, Any]:
-    """A manifest of one node."""
+    """Return a manifest with one node."""
     return {
         "version": "v1",
         "metadata": {"name": "test"},
@@ -23,6 +23,6 @@ PASS = pipeline("src", "PassThrough")
 
 
 def tone(frames: int = 1600, sample_rate: int = 16_000) -> AudioBuffer:
-    """A tone of 440 Hz; 100 ms unless told otherwise."""
+    """Return a tone of 440 Hz, by default of 100 ms."""
     phase = 2 * np.pi * 440 * np.arange(frames) / sample_rate
     return AudioBuffer.from_numpy((np.sin(phase) * 0.5).astype(np.float32), sample_rate)
