@@ -11,6 +11,7 @@ import importlib.metadata
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -47,12 +48,18 @@ def imported(node: ast.AST, *, typing_too: bool) -> Iterator[str]:
             yield from imported(child, typing_too=typing_too)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax tree of a module."""
+    return ast.parse(path.read_text())
+
+
 def third_party(folder: str, *, typing_too: bool = True) -> set[str]:
     """Return the third-party packages that the modules in a folder import."""
     found = {
         name
         for path in (REPOSITORY / folder).rglob("*.py")
-        for name in imported(ast.parse(path.read_text()), typing_too=typing_too)
+        for name in imported(parsed(path), typing_too=typing_too)
     }
     return found - sys.stdlib_module_names - {"remotemedia"}
 
