@@ -1,4 +1,4 @@
-"""Ask a service for its version, and let it calculate.
+"""Print the version of a service, and calculate with its CalculatorNode.
 
     python examples/simple_execution.py [--address HOST:PORT]
 
@@ -34,7 +34,7 @@ async def run(address: str | None) -> None:
 
 
 async def show_version(client: RemoteMediaClient, address: str) -> None:
-    """Print what the service says of itself."""
+    """Print the version and the node types of the service."""
     version = await client.get_version()
     print(f"Service at {address}")
     print(f"  protocol {version.protocol_version}, runtime {version.runtime_version}")
@@ -43,7 +43,7 @@ async def show_version(client: RemoteMediaClient, address: str) -> None:
 
 
 async def calculate(client: RemoteMediaClient, operation: str, sign: str) -> None:
-    """Run a pipeline of one calculator node, and print result and metrics."""
+    """Run a pipeline with one calculator node, and print its result and metrics."""
     manifest = {
         "version": "v1",
         "metadata": {"name": f"calculator-{operation}"},
@@ -65,12 +65,12 @@ async def calculate(client: RemoteMediaClient, operation: str, sign: str) -> Non
 
 
 def main() -> int:
-    """Parse the command line and run; 1 where something failed."""
+    """Parse the command line, run, and return the exit status."""
     parser = argparse.ArgumentParser(description="Calculate on a RemoteMedia service.")
     parser.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help="the service; left out, the embedded one is started",
+        help="the service; without it, the embedded service is started",
     )
     arguments = parser.parse_args()
     try:

@@ -3,9 +3,9 @@
     python examples/streaming_audio.py [FILE.wav] [--address HOST:PORT]
                                        [--out FILE.wav] [--plot FILE.png]
 
-The file is sent in chunks of 100 ms, one at a time, and the time from sending a
-chunk to having its result is measured. Without an address it starts the embedded
-reference service, and without a file it takes a short clip of speech.
+The program sends the file in chunks of 100 ms, one at a time, and measures the time
+from sending a chunk to receiving its result. Without an address, it starts the embedded
+reference service. Without a file, it uses a short clip of speech.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from remotemedia.testing import LocalService
 SPEECH = Path(__file__).parent / "data" / "speech.wav"
 CHUNKS_PER_SECOND = 10
 TARGET_MS = 50.0
-"""The latency that a service is held to, for each chunk."""
+"""The latency that the service should not exceed for any chunk."""
 TABLE_ROWS = 100
-"""Files of more chunks than this get a progress bar in place of the table."""
+"""Files with more chunks than this show a progress bar instead of the table."""
 
 MANIFEST = {
     "version": "v1",
@@ -52,7 +52,7 @@ class ChunkReport(NamedTuple):
     """What the service found in one chunk, and how long it took."""
 
     start: float
-    """Where the chunk starts in the file, in seconds."""
+    """Start of the chunk in the file, in seconds."""
     latency_ms: float
     has_speech: bool
     energy_db: float
@@ -80,8 +80,7 @@ async def stream(
                 has_speech=speech["has_speech"],
                 energy_db=speech["energy_db"],
             )
-        # A resampler looks ahead, and holds back the last few milliseconds until
-        # more audio comes.
+        # A resampler holds the last few milliseconds back until more audio arrives.
         silence = np.zeros((frames, audio.channels), audio.to_numpy().dtype)
         await session.send(
             "resample", AudioBuffer.from_numpy(silence, audio.sample_rate)
@@ -91,7 +90,7 @@ async def stream(
 
 
 async def run(wav: Path, address: str | None, out: Path | None) -> list[ChunkReport]:
-    """Stream the file, print what comes back, and write it to `out`."""
+    """Stream the file, print the results, and write the audio to `out`."""
     audio = AudioBuffer.from_wav(wav)
     if not audio.frames:
         raise ValueError(f"{wav} has no audio in it")
@@ -124,7 +123,7 @@ async def run(wav: Path, address: str | None, out: Path | None) -> list[ChunkRep
 
 
 async def show_table(reports: AsyncGenerator[ChunkReport, None]) -> list[ChunkReport]:
-    """Print a row for each chunk as it comes."""
+    """Print a row for each result when it arrives."""
     print(f"{'chunk':>5} {'at s':>7} {'latency ms':>11} {'energy dB':>10}  speech")
     done: list[ChunkReport] = []
     async for report in reports:
@@ -139,7 +138,7 @@ async def show_table(reports: AsyncGenerator[ChunkReport, None]) -> list[ChunkRe
 async def show_bar(
     reports: AsyncGenerator[ChunkReport, None], total: int
 ) -> list[ChunkReport]:
-    """Move a progress bar as chunks come."""
+    """Advance a progress bar with each result."""
     done: list[ChunkReport] = []
     with tqdm(total=total, unit="chunk") as bar:
         async for report in reports:
@@ -164,7 +163,7 @@ def show_summary(reports: list[ChunkReport]) -> None:
 
 def plot(wav: Path, reports: list[ChunkReport], target: Path) -> None:
     """Draw the waveform with the speech in it, and the latency of each chunk."""
-    from matplotlib.figure import Figure  # here, as it takes a while to load
+    from matplotlib.figure import Figure  # here, because importing it takes long
 
     audio = AudioBuffer.from_wav(wav)
     samples = audio.to_float32().mean(axis=1)
@@ -179,7 +178,7 @@ def plot(wav: Path, reports: list[ChunkReport], target: Path) -> None:
     for report, start, end in zip(reports, starts, ends, strict=True):
         if report.has_speech:
             wave.axvspan(start, end, color="tab:green", alpha=0.25, lw=0, label=label)
-            label = "_"  # one entry in the legend is enough
+            label = "_"  # no second entry in the legend
     wave.set(title=wav.name, ylabel="amplitude", xlim=(0, audio.duration))
     wave.legend(loc="upper right")
     latency.bar(
@@ -198,7 +197,7 @@ def plot(wav: Path, reports: list[ChunkReport], target: Path) -> None:
 
 
 def main() -> int:
-    """Parse the command line and run; 1 where something failed."""
+    """Parse the command line, run, and return the exit status."""
     parser = argparse.ArgumentParser(
         description="Stream a WAV file through resampling and voice activity detection."
     )
