@@ -212,10 +212,10 @@ def main() -> int:
     parser.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help="the service; left out, the embedded one is started",
+        help="the service; without it, the embedded service is started",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.wav", help="write what came back"
+        "--out", type=Path, metavar="FILE.wav", help="write the processed audio"
     )
     parser.add_argument(
         "--plot",
