@@ -57,9 +57,9 @@ SLOW = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests."""
+    """Mark the slow tests, and those that run on a second event loop."""
     for item in items:
-        if item.nodeid.startswith(SLOW):
+        if item.nodeid.startswith(SLOW) or "uvloop" in item.name:
             item.add_marker(pytest.mark.slow)
 
 
