@@ -161,12 +161,13 @@ class TimestampMixin:
         seconds: int
         nanos: int
 
-        def __init__(self, seconds: int = ..., nanos: int = ...) -> None: ...
+        def __init__(self, *, seconds: int = ..., nanos: int = ...) -> None: ...
 
     @classmethod
     def from_python(cls, value: datetime) -> Self:
         """Make the message of a datetime."""
-        return cls(*timestamp_parts(value))
+        seconds, nanos = timestamp_parts(value)
+        return cls(seconds=seconds, nanos=nanos)
 
     def to_python(self) -> datetime:
         """Return the datetime that the message stands for."""
@@ -180,12 +181,13 @@ class DurationMixin:
         seconds: int
         nanos: int
 
-        def __init__(self, seconds: int = ..., nanos: int = ...) -> None: ...
+        def __init__(self, *, seconds: int = ..., nanos: int = ...) -> None: ...
 
     @classmethod
     def from_python(cls, value: timedelta) -> Self:
         """Make the message of a timedelta."""
-        return cls(*duration_parts(value))
+        seconds, nanos = duration_parts(value)
+        return cls(seconds=seconds, nanos=nanos)
 
     def to_python(self) -> timedelta:
         """Return the timedelta that the message stands for."""
@@ -198,12 +200,12 @@ class WrapperMixin:
     if TYPE_CHECKING:
         value: Any
 
-        def __init__(self, value: Any = ...) -> None: ...
+        def __init__(self, *, value: Any = ...) -> None: ...
 
     @classmethod
     def from_python(cls, value: Any) -> Self:
         """Make the message of the value in it."""
-        return cls(value)
+        return cls(value=value)
 
     def to_python(self) -> Any:
         """Return the value in the message."""

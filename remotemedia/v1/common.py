@@ -100,7 +100,7 @@ class NodeStatus(proto.Enum):
     """The node failed."""
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class AudioBuffer(AudioBufferMixin, proto.Message):
     """A block of audio: interleaved samples and how to read them."""
 
@@ -123,6 +123,7 @@ class AudioBuffer(AudioBufferMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         samples: wire.BytesLike = b"",
         sample_rate: int = 0,
         channels: int = 0,
@@ -225,7 +226,7 @@ class AudioBuffer(AudioBufferMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ExecutionMetrics(proto.Message):
     """What one execution, or one session, cost."""
 
@@ -248,6 +249,7 @@ class ExecutionMetrics(proto.Message):
 
     def __init__(
         self,
+        *,
         wall_time_ms: float = 0.0,
         cpu_time_ms: float = 0.0,
         memory_used_bytes: int = 0,
@@ -420,7 +422,7 @@ class ExecutionMetrics(proto.Message):
         return values
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class NodeMetrics(proto.Message):
     """What one node cost."""
 
@@ -438,6 +440,7 @@ class NodeMetrics(proto.Message):
 
     def __init__(
         self,
+        *,
         execution_time_ms: float = 0.0,
         memory_bytes: int = 0,
         samples_processed: int = 0,
@@ -534,7 +537,7 @@ class NodeMetrics(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ErrorResponse(proto.Message):
     """A failure, as the service reports it."""
 
@@ -555,6 +558,7 @@ class ErrorResponse(proto.Message):
 
     def __init__(
         self,
+        *,
         error_type: ErrorType = ErrorType.UNSPECIFIED,
         message: str = "",
         failing_node_id: str = "",
@@ -656,7 +660,7 @@ class ErrorResponse(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class VersionInfo(proto.Message):
     """What a service is and can do."""
 
@@ -677,6 +681,7 @@ class VersionInfo(proto.Message):
 
     def __init__(
         self,
+        *,
         protocol_version: str = "",
         runtime_version: str = "",
         supported_node_types: list[str] | None = None,
@@ -778,7 +783,7 @@ class VersionInfo(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ResourceLimits(proto.Message):
     """The most that one execution, or one session, may use. Zero means the
     service's default; the service caps what a client asks for.
@@ -795,6 +800,7 @@ class ResourceLimits(proto.Message):
 
     def __init__(
         self,
+        *,
         max_memory_bytes: int = 0,
         max_timeout_ms: int = 0,
         max_audio_samples: int = 0,
@@ -863,7 +869,7 @@ class ResourceLimits(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class NodeResult(proto.Message):
     """How one node of a pipeline ended."""
 
@@ -881,6 +887,7 @@ class NodeResult(proto.Message):
 
     def __init__(
         self,
+        *,
         node_id: str = "",
         status: NodeStatus = NodeStatus.UNSPECIFIED,
         error: ErrorResponse | None = None,

@@ -66,7 +66,7 @@ class RuntimeHint(proto.Enum):
     """Whatever the service thinks best."""
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class PipelineManifest(proto.Message):
     """A pipeline: nodes, and the connections that data flows along."""
 
@@ -84,6 +84,7 @@ class PipelineManifest(proto.Message):
 
     def __init__(
         self,
+        *,
         version: str = "",
         metadata: ManifestMetadata | None = None,
         nodes: list[NodeManifest] | None = None,
@@ -183,7 +184,7 @@ class PipelineManifest(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ManifestMetadata(proto.Message):
     """Words about a pipeline, for people and logs."""
 
@@ -198,6 +199,7 @@ class ManifestMetadata(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         description: str = "",
         created_at: str = "",
@@ -273,7 +275,7 @@ class ManifestMetadata(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class NodeManifest(proto.Message):
     """One node of a pipeline."""
 
@@ -300,6 +302,7 @@ class NodeManifest(proto.Message):
 
     def __init__(
         self,
+        *,
         id: str = "",
         node_type: str = "",
         params: str = "",
@@ -428,7 +431,7 @@ class NodeManifest(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Connection(proto.Message):
     """A directed connection: the output of one node is an input of another."""
 
@@ -440,6 +443,7 @@ class Connection(proto.Message):
 
     def __init__(
         self,
+        *,
         from_: str = "",
         to: str = "",
     ) -> None:
@@ -505,7 +509,7 @@ class Connection(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class CapabilityRequirements(proto.Message):
     """What a node needs to run."""
 
@@ -520,6 +524,7 @@ class CapabilityRequirements(proto.Message):
 
     def __init__(
         self,
+        *,
         gpu: GpuRequirement | None = None,
         cpu: CpuRequirement | None = None,
         memory_gb: float = 0.0,
@@ -615,7 +620,7 @@ class CapabilityRequirements(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class GpuRequirement(proto.Message):
     """The GPU that a node needs."""
 
@@ -630,6 +635,7 @@ class GpuRequirement(proto.Message):
 
     def __init__(
         self,
+        *,
         type: str = "",
         min_memory_gb: float = 0.0,
         required: bool = False,
@@ -717,7 +723,7 @@ class GpuRequirement(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class CpuRequirement(proto.Message):
     """The processor that a node needs."""
 
@@ -729,6 +735,7 @@ class CpuRequirement(proto.Message):
 
     def __init__(
         self,
+        *,
         cores: int = 0,
         arch: str = "",
     ) -> None:
@@ -800,7 +807,7 @@ class CpuRequirement(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ExecuteRequest(proto.Message):
     """A pipeline to run once, with its inputs."""
 
@@ -823,6 +830,7 @@ class ExecuteRequest(proto.Message):
 
     def __init__(
         self,
+        *,
         manifest: PipelineManifest | None = None,
         audio_inputs: dict[str, AudioBuffer] | None = None,
         data_inputs: dict[str, str] | None = None,
@@ -1052,7 +1060,7 @@ class ExecuteRequest(proto.Message):
         return values
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ExecuteResponse(proto.Message):
     """The answer to an ExecuteRequest.
 
@@ -1068,6 +1076,7 @@ class ExecuteResponse(proto.Message):
 
     def __init__(
         self,
+        *,
         result: ExecutionResult | None = None,
         error: ErrorResponse | None = None,
     ) -> None:
@@ -1149,7 +1158,7 @@ class ExecuteResponse(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ExecutionResult(DataOutputsMixin, proto.Message):
     """What a pipeline gave back."""
 
@@ -1172,6 +1181,7 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         audio_outputs: dict[str, AudioBuffer] | None = None,
         data_outputs: dict[str, str] | None = None,
         metrics: ExecutionMetrics | None = None,
@@ -1398,7 +1408,7 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
         return values
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class VersionRequest(proto.Message):
     """Asks which versions the service speaks."""
 
@@ -1407,6 +1417,7 @@ class VersionRequest(proto.Message):
 
     def __init__(
         self,
+        *,
         client_version: str = "",
     ) -> None:
         _values = self._values
@@ -1462,7 +1473,7 @@ class VersionRequest(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class VersionResponse(proto.Message):
     """The answer to a VersionRequest."""
 
@@ -1477,6 +1488,7 @@ class VersionResponse(proto.Message):
 
     def __init__(
         self,
+        *,
         version_info: VersionInfo | None = None,
         compatible: bool = False,
         compatibility_message: str = "",

@@ -83,7 +83,7 @@ class StreamControlCommand(proto.Enum):
     """End now, and drop what is not processed yet."""
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamRequest(proto.Message):
     """What a client sends: one init, then chunks, then one control.
 
@@ -102,6 +102,7 @@ class StreamRequest(proto.Message):
 
     def __init__(
         self,
+        *,
         init: StreamInit | None = None,
         audio_chunk: AudioChunk | None = None,
         control: StreamControl | None = None,
@@ -199,7 +200,7 @@ class StreamRequest(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamInit(proto.Message):
     """Opens a session."""
 
@@ -222,6 +223,7 @@ class StreamInit(proto.Message):
 
     def __init__(
         self,
+        *,
         manifest: PipelineManifest | None = None,
         data_inputs: dict[str, str] | None = None,
         resource_limits: ResourceLimits | None = None,
@@ -397,7 +399,7 @@ class StreamInit(proto.Message):
         return values
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class AudioChunk(proto.Message):
     """A chunk of audio on its way into the pipeline."""
 
@@ -415,6 +417,7 @@ class AudioChunk(proto.Message):
 
     def __init__(
         self,
+        *,
         node_id: str = "",
         buffer: AudioBuffer | None = None,
         sequence: int = 0,
@@ -511,7 +514,7 @@ class AudioChunk(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamControl(proto.Message):
     """Ends a session."""
 
@@ -522,6 +525,7 @@ class StreamControl(proto.Message):
 
     def __init__(
         self,
+        *,
         command: StreamControlCommand = StreamControlCommand.COMMAND_UNSPECIFIED,
     ) -> None:
         _values = self._values
@@ -572,7 +576,7 @@ class StreamControl(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamResponse(proto.Message):
     """What a service sends: one ready, then results and metrics, then one closed;
     or an error in place of any of them.
@@ -598,6 +602,7 @@ class StreamResponse(proto.Message):
 
     def __init__(
         self,
+        *,
         ready: StreamReady | None = None,
         result: ChunkResult | None = None,
         error: ErrorResponse | None = None,
@@ -733,7 +738,7 @@ class StreamResponse(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamReady(proto.Message):
     """The session is open."""
 
@@ -748,6 +753,7 @@ class StreamReady(proto.Message):
 
     def __init__(
         self,
+        *,
         session_id: str = "",
         recommended_chunk_size: int = 0,
         max_buffer_latency_ms: int = 0,
@@ -828,7 +834,7 @@ class StreamReady(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ChunkResult(DataOutputsMixin, proto.Message):
     """What the pipeline made of one chunk."""
 
@@ -851,6 +857,7 @@ class ChunkResult(DataOutputsMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         sequence: int = 0,
         audio_outputs: dict[str, AudioBuffer] | None = None,
         data_outputs: dict[str, str] | None = None,
@@ -1073,7 +1080,7 @@ class ChunkResult(DataOutputsMixin, proto.Message):
         return values
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamMetrics(proto.Message):
     """How a session is doing."""
 
@@ -1100,6 +1107,7 @@ class StreamMetrics(proto.Message):
 
     def __init__(
         self,
+        *,
         session_id: str = "",
         chunks_processed: int = 0,
         average_latency_ms: float = 0.0,
@@ -1223,7 +1231,7 @@ class StreamMetrics(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamClosed(proto.Message):
     """The session has ended."""
 
@@ -1238,6 +1246,7 @@ class StreamClosed(proto.Message):
 
     def __init__(
         self,
+        *,
         session_id: str = "",
         final_metrics: ExecutionMetrics | None = None,
         reason: str = "",
@@ -1327,7 +1336,7 @@ class StreamClosed(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamErrorResponse(proto.Message):
     """A failure of a session, with what is known of it."""
 
@@ -1347,6 +1356,7 @@ class StreamErrorResponse(proto.Message):
 
     def __init__(
         self,
+        *,
         base_error: ErrorResponse | None = None,
         stream_error_type: StreamErrorType = StreamErrorType.STREAM_ERROR_UNSPECIFIED,
         failing_sequence: int = 0,

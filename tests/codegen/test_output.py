@@ -176,6 +176,14 @@ def test_defaults_are_read_where_nothing_is_set() -> None:
     assert bytes(message) == b""
 
 
-def test_a_constructor_takes_fields_by_position_too() -> None:
+def test_fields_have_no_positions() -> None:
+    """A proto may reorder its fields, or add one between them, and stay compatible.
+
+    So their order is no part of a message's interface: neither the constructor nor a
+    class pattern takes fields by position.
+    """
     kinds = load("fixtures.kinds").Kinds
-    assert kinds(1, 2, [3]) == kinds(plain=1, maybe=2, many=[3])
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        kinds(1)
+    assert kinds.__match_args__ == ()
+    assert all(field.kw_only for field in dataclasses.fields(kinds))

@@ -60,7 +60,8 @@ def test_importing_does_not_load_what_can_wait() -> None:
     program = (
         "import sys\n"
         "from remotemedia import *\n"
-        "chunk = AudioBuffer(bytes(8), 8000, 1, AudioFormat.F32, 2)\n"
+        "chunk = AudioBuffer(samples=bytes(8), sample_rate=8000, channels=1,\n"
+        "    format=AudioFormat.F32, num_samples=2)\n"
         "chunk.validate()\n"
         "assert len(list(chunk.chunks(1))) == 2\n"
         "waiting = {'numpy', 'uuid', 'difflib', 'remotemedia.protobuf.wkt'}\n"

@@ -33,8 +33,14 @@ UNKNOWN = b"\x78\x05"
 
 
 def chunk() -> StreamRequest:
-    buffer = AudioBuffer(b"abcd", 8000, 1, AudioFormat.I16, 2)
-    return StreamRequest(audio_chunk=AudioChunk("n", buffer, 3))
+    buffer = AudioBuffer(
+        samples=b"abcd",
+        sample_rate=8000,
+        channels=1,
+        format=AudioFormat.I16,
+        num_samples=2,
+    )
+    return StreamRequest(audio_chunk=AudioChunk(node_id="n", buffer=buffer, sequence=3))
 
 
 def test_a_message_is_a_dataclass_of_betterproto() -> None:
@@ -152,7 +158,9 @@ def test_parsing_merges_into_what_was_read_and_filled() -> None:
     metadata.name = "kept"
     other = PipelineManifest(metadata=ManifestMetadata(description="added"))
     request.parse(bytes(ExecuteRequest(manifest=other)))
-    assert request.manifest.metadata == ManifestMetadata("kept", "added")
+    assert request.manifest.metadata == ManifestMetadata(
+        name="kept", description="added"
+    )
     assert request.manifest.metadata is metadata
 
 

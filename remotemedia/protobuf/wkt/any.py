@@ -12,7 +12,7 @@ from remotemedia.protobuf import unknown, wire
 __all__ = ["Any"]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Any(proto.Message):
     """Message google.protobuf.Any."""
 
@@ -21,6 +21,7 @@ class Any(proto.Message):
 
     def __init__(
         self,
+        *,
         type_url: str = "",
         value: wire.BytesLike = b"",
     ) -> None:

@@ -14,7 +14,7 @@ from remotemedia.protobuf.wkt.type import Option, Syntax
 __all__ = ["Api", "Method", "Mixin"]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Api(proto.Message):
     """Message google.protobuf.Api."""
 
@@ -29,6 +29,7 @@ class Api(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         methods: list[Method] | None = None,
         options: list[Option] | None = None,
@@ -177,7 +178,7 @@ class Api(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Method(proto.Message):
     """Message google.protobuf.Method."""
 
@@ -192,6 +193,7 @@ class Method(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         request_type_url: str = "",
         request_streaming: bool = False,
@@ -322,7 +324,7 @@ class Method(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Mixin(proto.Message):
     """Message google.protobuf.Mixin."""
 
@@ -331,6 +333,7 @@ class Mixin(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         root: str = "",
     ) -> None:

@@ -13,7 +13,7 @@ from remotemedia.protobuf.well_known import DurationMixin
 __all__ = ["Duration"]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Duration(DurationMixin, proto.Message):
     """Message google.protobuf.Duration."""
 
@@ -22,6 +22,7 @@ class Duration(DurationMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         seconds: int = 0,
         nanos: int = 0,
     ) -> None:

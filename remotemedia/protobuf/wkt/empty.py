@@ -12,7 +12,7 @@ from remotemedia.protobuf import unknown, wire
 __all__ = ["Empty"]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Empty(proto.Message):
     """Message google.protobuf.Empty."""
 

@@ -13,7 +13,7 @@ from remotemedia.protobuf.json_format import FieldMaskMixin
 __all__ = ["FieldMask"]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class FieldMask(FieldMaskMixin, proto.Message):
     """Message google.protobuf.FieldMask."""
 
@@ -21,6 +21,7 @@ class FieldMask(FieldMaskMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         paths: list[str] | None = None,
     ) -> None:
         _values = self._values

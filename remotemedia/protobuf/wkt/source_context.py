@@ -12,7 +12,7 @@ from remotemedia.protobuf import unknown, wire
 __all__ = ["SourceContext"]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class SourceContext(proto.Message):
     """Message google.protobuf.SourceContext."""
 
@@ -20,6 +20,7 @@ class SourceContext(proto.Message):
 
     def __init__(
         self,
+        *,
         file_name: str = "",
     ) -> None:
         _values = self._values

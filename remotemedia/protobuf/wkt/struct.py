@@ -19,7 +19,7 @@ class NullValue(proto.Enum):
     NULL_VALUE = 0
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Struct(StructMixin, proto.Message):
     """Message google.protobuf.Struct."""
 
@@ -27,6 +27,7 @@ class Struct(StructMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         fields: dict[str, Value] | None = None,
     ) -> None:
         _values = self._values
@@ -140,7 +141,7 @@ class Struct(StructMixin, proto.Message):
         return values
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Value(ValueMixin, proto.Message):
     """Message google.protobuf.Value.
 
@@ -157,6 +158,7 @@ class Value(ValueMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         null_value: NullValue | None = None,
         number_value: float | None = None,
         string_value: str | None = None,
@@ -327,7 +329,7 @@ class Value(ValueMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ListValue(ListValueMixin, proto.Message):
     """Message google.protobuf.ListValue."""
 
@@ -335,6 +337,7 @@ class ListValue(ListValueMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         values: list[Value] | None = None,
     ) -> None:
         _values = self._values

@@ -13,7 +13,7 @@ from remotemedia.protobuf.well_known import TimestampMixin
 __all__ = ["Timestamp"]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Timestamp(TimestampMixin, proto.Message):
     """Message google.protobuf.Timestamp."""
 
@@ -22,6 +22,7 @@ class Timestamp(TimestampMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         seconds: int = 0,
         nanos: int = 0,
     ) -> None:

@@ -64,7 +64,7 @@ class FieldCardinality(proto.Enum):
     CARDINALITY_REPEATED = 3
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Type(proto.Message):
     """Message google.protobuf.Type."""
 
@@ -78,6 +78,7 @@ class Type(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         fields: list[Field] | None = None,
         oneofs: list[str] | None = None,
@@ -216,7 +217,7 @@ class Type(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Field(proto.Message):
     """Message google.protobuf.Field."""
 
@@ -235,6 +236,7 @@ class Field(proto.Message):
 
     def __init__(
         self,
+        *,
         kind: FieldKind = FieldKind.TYPE_UNKNOWN,
         cardinality: FieldCardinality = FieldCardinality.CARDINALITY_UNKNOWN,
         number: int = 0,
@@ -387,7 +389,7 @@ class Field(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Enum(proto.Message):
     """Message google.protobuf.Enum."""
 
@@ -400,6 +402,7 @@ class Enum(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         enumvalue: list[EnumValue] | None = None,
         options: list[Option] | None = None,
@@ -527,7 +530,7 @@ class Enum(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class EnumValue(proto.Message):
     """Message google.protobuf.EnumValue."""
 
@@ -537,6 +540,7 @@ class EnumValue(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         number: int = 0,
         options: list[Option] | None = None,
@@ -621,7 +625,7 @@ class EnumValue(proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Option(proto.Message):
     """Message google.protobuf.Option."""
 
@@ -630,6 +634,7 @@ class Option(proto.Message):
 
     def __init__(
         self,
+        *,
         name: str = "",
         value: Any | None = None,
     ) -> None:

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class DoubleValue(WrapperMixin, proto.Message):
     """Message google.protobuf.DoubleValue."""
 
@@ -31,6 +31,7 @@ class DoubleValue(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: float = 0.0,
     ) -> None:
         _values = self._values
@@ -79,7 +80,7 @@ class DoubleValue(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class FloatValue(WrapperMixin, proto.Message):
     """Message google.protobuf.FloatValue."""
 
@@ -87,6 +88,7 @@ class FloatValue(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: float = 0.0,
     ) -> None:
         _values = self._values
@@ -135,7 +137,7 @@ class FloatValue(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Int64Value(WrapperMixin, proto.Message):
     """Message google.protobuf.Int64Value."""
 
@@ -143,6 +145,7 @@ class Int64Value(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
@@ -197,7 +200,7 @@ class Int64Value(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class UInt64Value(WrapperMixin, proto.Message):
     """Message google.protobuf.UInt64Value."""
 
@@ -205,6 +208,7 @@ class UInt64Value(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
@@ -255,7 +259,7 @@ class UInt64Value(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Int32Value(WrapperMixin, proto.Message):
     """Message google.protobuf.Int32Value."""
 
@@ -263,6 +267,7 @@ class Int32Value(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
@@ -315,7 +320,7 @@ class Int32Value(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class UInt32Value(WrapperMixin, proto.Message):
     """Message google.protobuf.UInt32Value."""
 
@@ -323,6 +328,7 @@ class UInt32Value(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
@@ -373,7 +379,7 @@ class UInt32Value(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class BoolValue(WrapperMixin, proto.Message):
     """Message google.protobuf.BoolValue."""
 
@@ -381,6 +387,7 @@ class BoolValue(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: bool = False,
     ) -> None:
         _values = self._values
@@ -431,7 +438,7 @@ class BoolValue(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StringValue(WrapperMixin, proto.Message):
     """Message google.protobuf.StringValue."""
 
@@ -439,6 +446,7 @@ class StringValue(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: str = "",
     ) -> None:
         _values = self._values
@@ -494,7 +502,7 @@ class StringValue(WrapperMixin, proto.Message):
             raise self._located(error, tag) from None
 
 
-@dataclass(init=False, repr=False, eq=False)
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
 class BytesValue(WrapperMixin, proto.Message):
     """Message google.protobuf.BytesValue."""
 
@@ -502,6 +510,7 @@ class BytesValue(WrapperMixin, proto.Message):
 
     def __init__(
         self,
+        *,
         value: wire.BytesLike = b"",
     ) -> None:
         _values = self._values
