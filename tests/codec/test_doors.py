@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.v1 import AudioBuffer, AudioChunk, ExecuteRequest, VersionInfo
 from tests.codec.contract import every_message
 from tests.codec.effort import examples

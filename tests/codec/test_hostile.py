@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.v1 import AudioBuffer, StreamRequest
 from tests.codec.attacks import ATTACKS
 from tests.codec.records import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.v1 import ChunkResult, PipelineManifest, StreamRequest
 from tests.codec.contract import pair
 from tests.codec.effort import examples
@@ -17,7 +17,7 @@ from tests.codec.roundtrip import Outcome, round_trip
 from tests.codec.work import calls_made
 
 if TYPE_CHECKING:
-    from remotemedia.protobuf import message as proto
+    from remotemedia.protobuf import Message
     from tests.codec.values import Pair
 
 NODE = delimited(3, delimited(1, b"abc"))
@@ -143,7 +143,7 @@ def test_any_run_is_what_upb_says(records: bytes) -> None:
     ],
 )
 def test_a_record_more_takes_few_calls(
-    message: type[proto.Message], record: bytes, calls: int
+    message: type[Message], record: bytes, calls: int
 ) -> None:
     def calls_of(times: int) -> int:
         data = record * times

@@ -54,6 +54,7 @@ def test_a_package_is_written_with_everything_above_it(project: Path) -> None:
     assert sorted(tree(project / "out")) == [
         "some/__init__.py",
         "some/where/__init__.py",
+        "some/where/_codec.py",
         "some/where/thing.py",
     ]
 
@@ -102,8 +103,8 @@ def test_check_shows_a_diff_and_writes_nothing(
     capsys.readouterr()
     assert run(project, "--check") == 1
     shown = capsys.readouterr().out
-    assert "-class Think(proto.Message):" in shown
-    assert "+class Thing(proto.Message):" in shown
+    assert "-class Think(protobuf.Message):" in shown
+    assert "+class Thing(protobuf.Message):" in shown
     assert tree(project) == before
 
 
@@ -111,15 +112,15 @@ def test_check_notices_missing_and_stale_files(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(project, "--check") == 1
-    assert "+class Thing(proto.Message):" in capsys.readouterr().out
+    assert "+class Thing(protobuf.Message):" in capsys.readouterr().out
     assert not (project / "out").exists()
     run(project)
     (project / "protos" / "thing.proto").rename(project / "protos" / "renamed.proto")
     capsys.readouterr()
     assert run(project, "--check") == 1
     shown = capsys.readouterr().out
-    assert "-class Thing(proto.Message):" in shown
-    assert "+class Thing(proto.Message):" in shown
+    assert "-class Thing(protobuf.Message):" in shown
+    assert "+class Thing(protobuf.Message):" in shown
 
 
 def test_what_a_removed_proto_left_is_removed_and_nothing_else(project: Path) -> None:
@@ -131,6 +132,7 @@ def test_what_a_removed_proto_left_is_removed_and_nothing_else(project: Path) ->
     assert sorted(tree(project / "out")) == [
         "some/__init__.py",
         "some/other/__init__.py",
+        "some/other/_codec.py",
         "some/other/other.py",
         "some/where/mine.py",
     ]

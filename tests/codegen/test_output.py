@@ -13,8 +13,8 @@ import betterproto
 import pytest
 
 from codegen import naming
-from remotemedia.grpc import stub as rpc
-from remotemedia.protobuf import message as proto
+from remotemedia import protobuf
+from remotemedia.grpc import stub
 
 pytestmark = pytest.mark.usefixtures("generated")
 
@@ -67,7 +67,7 @@ def test_comments_are_documentation(generated: Path) -> None:
     assert inspect.getdoc(kinds.CallsBase.many) == "One to many."
     text = (generated / "fixtures" / "kinds" / "kinds.py").read_text()
     documented = (
-        '    plain: int = proto.field(1, "int32", 0)\n'
+        '    plain: int = protobuf.field(1, "int32", 0)\n'
         '    """Leading comment of the field.\n'
         "\n"
         "    Trailing comment of the field.\n"
@@ -84,8 +84,8 @@ def test_names_that_clash_get_underscores() -> None:
     assert [field.name for field in dataclasses.fields(names.Fields)] == [
         *("from_", "class_", "str", "bytes", "int", "bool", "float", "list", "dict"),
         *("len", "self_", "dump_", "parse_", "to_dict_", "type", "datetime"),
-        *("builtins_", "wire_", "proto_", "values", "values_", "d", "from_string"),
-        *("isinstance", "object", "sample_rate", "sample_rate_", "_1", "native_"),
+        *("builtins_", "dt_", "protobuf_", "values", "values_", "d", "from_string"),
+        *("isinstance", "object", "sample_rate", "sample_rate_", "_1", "which_oneof_"),
         *("tag", "staticmethod", "frozenset", "property", "memoryview"),
     ]
     assert names.Outer(inner=names.OuterInner(first=1)).inner.first == 1
@@ -133,11 +133,11 @@ def test_awkward_fields_work() -> None:
 
 
 def test_the_reserved_names_are_all_that_the_bases_have() -> None:
-    public = {name for name in dir(proto.Message) if not name.startswith("_")}
+    public = {name for name in dir(protobuf.Message) if not name.startswith("_")}
     assert {naming.field_scope().name(name) for name in public} == {
         f"{name}_" for name in public
     }
-    public = {name for name in dir(rpc.ServiceStub) if not name.startswith("_")}
+    public = {name for name in dir(stub.ServiceStub) if not name.startswith("_")}
     public |= {"channel", "timeout", "deadline", "metadata"}
     assert {naming.method_scope().name(name) for name in public} == {
         f"{name}_" for name in public

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import betterproto
 import pytest
 
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.protobuf.wkt import Empty
 from remotemedia.v1 import (
     AudioBuffer,

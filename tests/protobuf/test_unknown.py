@@ -37,7 +37,7 @@ SAMPLES, SAMPLE_RATE = 1, 2
 def test_unknown_fields_are_put_away_in_one_go() -> None:
     data = b"\x78\x01" + b"\x7a\x01a" + b"\x7b\x78\x01\x7c" + b"\x08\x05" + b"\x78\x02"
     values: wire.Values = {}
-    stop = unknown.keep(values, data, 0, len(data), 100, frozenset([0x08]))
+    stop = unknown.preserve(values, data, 0, len(data), 100, frozenset([0x08]))
     assert data[stop:] == b"\x08\x05\x78\x02"
     assert values == {"_unknown": bytearray(data[:stop])}
 
@@ -48,7 +48,7 @@ def test_a_run_ends_at_a_known_tag_however_it_is_padded(known: int, size: int) -
     body = varint(known, size) + bytes(8)
     data = (tag(14, 1) + bytes(8)) * 100 + body
     values: wire.Values = {}
-    stop = unknown.keep(values, data, 0, len(data), 100, frozenset([known]))
+    stop = unknown.preserve(values, data, 0, len(data), 100, frozenset([known]))
     assert data[stop:] == body
 
 
@@ -56,7 +56,7 @@ def test_a_run_is_found_where_every_number_of_one_byte_is_known() -> None:
     known = frozenset(range(0x08, 0x80, 8))
     for record in (integer(16, 1), delimited(15, b"a")):
         data = record * 50 + integer(15, 1)
-        stop = unknown.keep({}, data, 0, len(data), 100, known)
+        stop = unknown.preserve({}, data, 0, len(data), 100, known)
         assert data[stop:] == integer(15, 1)
 
 
@@ -64,8 +64,8 @@ def test_a_run_may_not_reach_out_of_its_message() -> None:
     data = RUN + b"\x7a\x05" + b"abcde"
     for end in range(len(RUN) + 1, len(data)):
         with pytest.raises(wire.DecodeError):
-            unknown.keep({}, data, 0, end, 100, frozenset())
-    assert unknown.keep({}, data, 0, len(RUN), 100, frozenset()) == len(RUN)
+            unknown.preserve({}, data, 0, end, 100, frozenset())
+    assert unknown.preserve({}, data, 0, len(RUN), 100, frozenset()) == len(RUN)
 
 
 # What may come behind a run, or be in its middle, that a short way could get wrong.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotemedia.protobuf import well_known as native
+from remotemedia.protobuf import well_known
 
 UTC = dt.timezone.utc
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -20,10 +20,10 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 
 @given(seconds=INT64 | st.integers(-(10**11), 10**11), nanos=INT32)
 def test_parts_come_back_whatever_they_are(seconds: int, nanos: int) -> None:
-    when = native.timestamp(seconds, nanos)
-    span = native.duration(seconds, nanos)
-    assert native.timestamp_parts(when) == (seconds, nanos)
-    assert native.duration_parts(span) == (seconds, nanos)
+    when = well_known.timestamp(seconds, nanos)
+    span = well_known.duration(seconds, nanos)
+    assert well_known.timestamp_parts(when) == (seconds, nanos)
+    assert well_known.duration_parts(span) == (seconds, nanos)
     for value in (when, span):
         for again in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):
             assert again == value
@@ -38,7 +38,7 @@ def test_a_datetime_comes_back_as_a_plain_one(when: dt.datetime) -> None:
         moved = when.astimezone(UTC)
     except OverflowError:
         return
-    again = native.timestamp(*native.timestamp_parts(when))
+    again = well_known.timestamp(*well_known.timestamp_parts(when))
     assert again == moved
     assert type(again) is dt.datetime
     assert again.tzinfo is UTC
@@ -46,35 +46,37 @@ def test_a_datetime_comes_back_as_a_plain_one(when: dt.datetime) -> None:
 
 @given(st.timedeltas())
 def test_a_timedelta_comes_back_as_a_plain_one(span: dt.timedelta) -> None:
-    seconds, nanos = native.duration_parts(span)
+    seconds, nanos = well_known.duration_parts(span)
     assert seconds * nanos >= 0, "the signs differ"
-    again = native.duration(seconds, nanos)
+    again = well_known.duration(seconds, nanos)
     assert again == span
     assert type(again) is dt.timedelta
 
 
 def test_what_python_cannot_hold_is_next_to_it() -> None:
-    assert native.timestamp(0, 1999) - native.EPOCH == dt.timedelta(microseconds=1)
-    assert native.timestamp(2**62, 0).replace(tzinfo=None) == dt.datetime.max
-    assert native.timestamp(-(2**62), 0).replace(tzinfo=None) == dt.datetime.min
-    assert native.duration(2**62, 0) - dt.timedelta.max == dt.timedelta(0)
-    assert native.duration(-(2**62), 0) - dt.timedelta.min == dt.timedelta(0)
+    assert well_known.timestamp(0, 1999) - well_known.EPOCH == dt.timedelta(
+        microseconds=1
+    )
+    assert well_known.timestamp(2**62, 0).replace(tzinfo=None) == dt.datetime.max
+    assert well_known.timestamp(-(2**62), 0).replace(tzinfo=None) == dt.datetime.min
+    assert well_known.duration(2**62, 0) - dt.timedelta.max == dt.timedelta(0)
+    assert well_known.duration(-(2**62), 0) - dt.timedelta.min == dt.timedelta(0)
 
 
 def test_exact_values_are_compared_exactly() -> None:
-    assert native.timestamp(0, 1) == native.timestamp(0, 1)
-    assert native.timestamp(0, 1) != native.timestamp(0, 2)
-    assert native.timestamp(0, 1) != native.EPOCH
-    assert native.timestamp(0, 1) != native.EPOCH
-    assert native.duration(0, 1) != native.duration(0, 2)
-    assert dt.timedelta(0) != native.duration(0, 1)
+    assert well_known.timestamp(0, 1) == well_known.timestamp(0, 1)
+    assert well_known.timestamp(0, 1) != well_known.timestamp(0, 2)
+    assert well_known.timestamp(0, 1) != well_known.EPOCH
+    assert well_known.timestamp(0, 1) != well_known.EPOCH
+    assert well_known.duration(0, 1) != well_known.duration(0, 2)
+    assert dt.timedelta(0) != well_known.duration(0, 1)
 
 
 def test_arithmetic_gives_what_python_can_hold() -> None:
-    later = native.timestamp(0, 1) + dt.timedelta(seconds=1)
-    assert native.timestamp_parts(later) == (1, 0)
-    longer = native.duration(0, 1) * 2
-    assert native.duration_parts(longer) == (0, 0)
+    later = well_known.timestamp(0, 1) + dt.timedelta(seconds=1)
+    assert well_known.timestamp_parts(later) == (1, 0)
+    longer = well_known.duration(0, 1) * 2
+    assert well_known.duration_parts(longer) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +84,10 @@ def test_arithmetic_gives_what_python_can_hold() -> None:
 )
 def test_a_timestamp_needs_a_datetime_with_a_zone(value: Any) -> None:
     with pytest.raises(ValueError, match="must be a datetime"):
-        native.timestamp_parts(value)
+        well_known.timestamp_parts(value)
 
 
 @pytest.mark.parametrize("value", [1.5, "1s", None])
 def test_a_duration_needs_a_timedelta(value: Any) -> None:
     with pytest.raises(ValueError, match="must be a timedelta"):
-        native.duration_parts(value)
+        well_known.duration_parts(value)

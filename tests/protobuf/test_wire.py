@@ -108,7 +108,7 @@ def test_an_array_is_taken_by_its_bytes_without_a_copy(
     kind: str, shape: tuple[int, ...]
 ) -> None:
     values = np.arange(6).reshape(shape).astype(kind)
-    view = wire.blob(values, "M.f")  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
+    view = wire.as_bytes(values, "M.f")  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
     assert view == values.tobytes()
     assert len(view) == values.nbytes
     assert shares(view, values)
@@ -117,16 +117,16 @@ def test_an_array_is_taken_by_its_bytes_without_a_copy(
 @pytest.mark.parametrize("kind", [">i2", "<c8", [("a", "<i2"), ("b", "<f4")]])
 def test_an_array_that_python_has_no_words_for_is_copied(kind: Any) -> None:
     values: Any = np.ones(3).astype(kind)
-    assert wire.blob(values, "M.f") == values.tobytes()
+    assert wire.as_bytes(values, "M.f") == values.tobytes()
 
 
 def test_other_buffers_are_taken_by_their_bytes() -> None:
     for value in (bytearray(b"abcd"), memoryview(b"abcd"), array.array("h", b"abcd")):
-        assert wire.blob(value, "M.f") == b"abcd"
+        assert wire.as_bytes(value, "M.f") == b"abcd"
     for empty in (bytearray(), np.zeros((0, 3)), array.array("d")):
-        assert wire.blob(empty, "M.f") == b""  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
+        assert wire.as_bytes(empty, "M.f") == b""  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
     same = b"abcd"
-    assert wire.blob(same, "M.f") is same
+    assert wire.as_bytes(same, "M.f") is same
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_what_has_no_bytes_is_refused_by_name(value: Any) -> None:
     with pytest.raises(
         wire.EncodeTypeError, match=r"M\.f must be bytes or a bytes-like"
     ):
-        wire.blob(value, "M.f")
+        wire.as_bytes(value, "M.f")
 
 
 @pytest.mark.parametrize("scattered", [np.zeros(6)[::2], np.zeros((2, 3)).T])
 def test_a_scattered_array_is_refused_with_advice(scattered: Any) -> None:
     with pytest.raises(wire.EncodeTypeError, match=r"M\.f must be contiguous.*numpy"):
-        wire.blob(scattered, "M.f")
+        wire.as_bytes(scattered, "M.f")
 
 
 @given(st.lists(UINT64))
