@@ -138,6 +138,51 @@ def test_what_a_removed_proto_left_is_removed_and_nothing_else(project: Path) ->
     ]
 
 
+def test_a_file_without_a_package_becomes_a_package_of_its_own(project: Path) -> None:
+    loose = PROTO.replace("package some.where;", "")
+    (project / "protos" / "one.proto").write_text(loose)
+    (project / "protos" / "two.proto").write_text(loose.replace("Thing", "Other"))
+    (project / "protos" / "thing.proto").unlink()
+    run(project)
+    one, two = (
+        [f"{name}/__init__.py", f"{name}/_codec.py", f"{name}/{name}.py"]
+        for name in ("one", "two")
+    )
+    assert sorted(tree(project / "out")) == one + two
+    (project / "protos" / "two.proto").unlink()
+    (project / "out" / "mine").mkdir()
+    (project / "out" / "mine" / "__init__.py").write_text("x = 1\n")
+    assert run(project, "--check") == 1
+    run(project)
+    assert sorted(tree(project / "out")) == ["mine/__init__.py", *one]
+
+
+def test_other_generated_packages_are_left_alone(project: Path) -> None:
+    run(project)
+    before = tree(project / "out")
+    loose = PROTO.replace("package some.where;", "")
+    (project / "protos" / "one.proto").write_text(loose)
+    (project / "protos" / "thing.proto").unlink()
+    run(project)
+    after = tree(project / "out")
+    assert before.items() <= after.items()
+    assert after.keys() - before.keys() == {
+        *("one/__init__.py", "one/_codec.py", "one/one.py"),
+    }
+
+
+def test_a_package_without_messages_has_no_codec(project: Path) -> None:
+    (project / "protos" / "thing.proto").write_text(
+        'syntax = "proto3";\npackage some.where;\nenum Level { LEVEL_LOW = 0; }\n'
+    )
+    run(project)
+    assert sorted(tree(project / "out")) == [
+        "some/__init__.py",
+        "some/where/__init__.py",
+        "some/where/thing.py",
+    ]
+
+
 @pytest.mark.parametrize("text", ["import os\n", ""])
 def test_a_hand_written_package_is_left_alone(project: Path, text: str) -> None:
     package = project / "out" / "some" / "__init__.py"

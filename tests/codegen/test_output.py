@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import betterproto
 import pytest
 
 from codegen import naming
+from conformance import oracle
 from remotemedia import protobuf
 from remotemedia.grpc import stub
 
@@ -40,6 +44,33 @@ def test_a_module_is_made_of_each_file() -> None:
     # Without a package: neither the standard library nor a package is hidden.
     assert load("types_").Loose(name="a").name == "a"
     assert load("fixtures_").Looser(name="a").name == "a"
+
+
+def test_nothing_hides_the_codec_of_a_package() -> None:
+    coded = load("fixtures._codec_").Coded
+    assert coded.__module__ == "fixtures._codec_._codec_"
+    assert coded._encode.__module__ == "fixtures._codec_._codec"
+
+
+def test_a_module_holds_no_code_of_the_codec(generated: Path) -> None:
+    text = (generated / "fixtures" / "kinds" / "kinds.py").read_text()
+    assert "wire" not in text
+    assert "_decode" not in text
+    codec = (generated / "fixtures" / "kinds" / "_codec.py").read_text()
+    assert codec.count("attach_codec(Kinds, ") == 1
+
+
+def test_a_package_imports_its_codec_however_it_is_imported(generated: Path) -> None:
+    program = (
+        "from fixtures.kinds.kinds import Kinds\n"
+        "assert bytes(Kinds.FromString(b'\\x08\\x05')) == b'\\x08\\x05'\n"
+    )
+    path = os.pathsep.join([str(generated), str(oracle.REPOSITORY)])
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
 
 
 def test_types_of_other_packages_are_the_same_classes() -> None:
