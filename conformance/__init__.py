@@ -1,1 +1,1 @@
-"""The official protobuf conformance suite, run over what `codegen` generates."""
+"""Runs the official protobuf conformance suite against the generated codec."""

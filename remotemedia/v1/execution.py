@@ -482,7 +482,7 @@ class PipelineExecutionServiceBase:
     ) -> None:
         request = await stream.recv_message()
         if request is None:
-            # What gRPC prescribes where a call has not the one request it must have.
+            # gRPC prescribes this status for a call without its request.
             raise grpclib.GRPCError(grpclib.Status.UNIMPLEMENTED, "no request message")
         await stream.send_message(await self.execute_pipeline(request))
 
@@ -491,12 +491,12 @@ class PipelineExecutionServiceBase:
     ) -> None:
         request = await stream.recv_message()
         if request is None:
-            # What gRPC prescribes where a call has not the one request it must have.
+            # gRPC prescribes this status for a call without its request.
             raise grpclib.GRPCError(grpclib.Status.UNIMPLEMENTED, "no request message")
         await stream.send_message(await self.get_version(request))
 
     def __mapping__(self) -> dict[str, grpclib.const.Handler]:
-        """Say which method answers which route, for grpclib."""
+        """Return the handler of each route, for grpclib."""
         return {
             "/remotemedia.v1.PipelineExecutionService/ExecutePipeline": grpclib.const.Handler(
                 self.__rpc_execute_pipeline,

@@ -470,12 +470,12 @@ class StreamingPipelineServiceBase:
             async for response in responses:
                 await stream.send_message(response)
         finally:
-            # Left early, a generator would otherwise go on living until collected.
+            # If the call ended early, the generator is still suspended.
             if isinstance(responses, abc.AsyncGenerator):
                 await responses.aclose()
 
     def __mapping__(self) -> dict[str, grpclib.const.Handler]:
-        """Say which method answers which route, for grpclib."""
+        """Return the handler of each route, for grpclib."""
         return {
             "/remotemedia.v1.StreamingPipelineService/StreamPipeline": grpclib.const.Handler(
                 self.__rpc_stream_pipeline,

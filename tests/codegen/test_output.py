@@ -1,4 +1,4 @@
-"""What is in the generated modules: names, documentation, defaults and layout."""
+"""The generated modules: their names, documentation, defaults and layout."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("generated")
 
 
 def load(name: str) -> Any:
-    """Import a generated module; what is in it no type checker can know."""
+    """Import a generated module, which has no static types here."""
     return importlib.import_module(name)
 
 
@@ -35,13 +35,13 @@ def test_a_package_exports_everything_sorted() -> None:
     assert kinds.__all__ == ["CallsBase", "CallsStub", "Kinds", "WellKnown"]
 
 
-def test_a_module_is_made_of_each_file() -> None:
+def test_each_file_becomes_a_module() -> None:
     assert load("fixtures.kinds").Kinds.__module__ == "fixtures.kinds.kinds"
-    # Two files of one name, and one whose name is a keyword.
+    # Two files have the same name, and one has a keyword as its name.
     assert load("fixtures.shapes").Shape.__module__ == "fixtures.shapes.shapes_common"
     assert load("fixtures.shapes").More.__module__ == "fixtures.shapes.more_common"
     assert load("fixtures.shapes").Framed.__module__ == "fixtures.shapes.class_"
-    # Without a package: neither the standard library nor a package is hidden.
+    # Files without a package hide neither the standard library nor a package.
     assert load("types_").Loose(name="a").name == "a"
     assert load("fixtures_").Looser(name="a").name == "a"
 
@@ -125,7 +125,7 @@ def test_names_that_clash_get_underscores() -> None:
     assert names.LowerCase(by_name={"a": names.LowerCaseNested()})
 
 
-def test_awkward_fields_work() -> None:
+def test_fields_with_awkward_names_work() -> None:
     cls = load("fixtures.names").Fields
     given: dict[str, Any] = {
         "from_": "a",
@@ -163,7 +163,7 @@ def test_awkward_fields_work() -> None:
     assert cls().from_json(message.to_json()) == message
 
 
-def test_the_reserved_names_are_all_that_the_bases_have() -> None:
+def test_every_public_name_of_the_base_classes_is_reserved() -> None:
     public = {name for name in dir(protobuf.Message) if not name.startswith("_")}
     assert {naming.field_scope().name(name) for name in public} == {
         f"{name}_" for name in public
@@ -191,12 +191,12 @@ def test_enum_members_are_named_without_the_enum() -> None:
         "private": 7,
     }
     assert odd.ALIAS is odd.mro_
-    # What is left would not be a name.
+    # Without the prefix these would not be identifiers.
     kinds = load("fixtures.names").EnumType
     assert list(kinds.__members__) == ["TYPE_UNSPECIFIED", "_1", "_1ST"]
 
 
-def test_defaults_are_read_where_nothing_is_set() -> None:
+def test_unset_fields_read_as_their_defaults() -> None:
     message = load("fixtures.kinds").Kinds()
     values = (message.plain, message.maybe, message.many, message.by_name)
     assert values == (0, None, [], {})

@@ -1,4 +1,4 @@
-"""Generated messages and Google's say the same, by every name and of every package.
+"""Messages with unusual names and in unusual packages, compared with Google's.
 
 The codec has tests of its own, over every kind of field; here it is about types whose
 names or packages are unusual, and about the types that come with protobuf.
@@ -89,7 +89,7 @@ UTC = dt.timezone.utc
     ],
 )
 @pytest.mark.parametrize("field", ["timestamp", "duration"])
-def test_times_that_python_cannot_hold_are_kept(
+def test_times_that_python_cannot_express_are_preserved(
     field: str, seconds: int, nanos: int
 ) -> None:
     google: Any = pair("fixtures.kinds.WellKnown").google()

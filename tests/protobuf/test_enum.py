@@ -28,16 +28,19 @@ def test_named_members_stay_the_same_objects() -> None:
 
 def test_a_number_without_a_name_is_a_nameless_member() -> None:
     nameless = AudioFormat.try_value(-9)
-    assert isinstance(nameless, AudioFormat)
-    assert (nameless, nameless.name, nameless.value) == (-9, None, -9)
     again = pickle.loads(pickle.dumps(nameless))
-    assert (again, type(again), again.name) == (-9, AudioFormat, None)
+    for member in (nameless, again, copy.deepcopy(nameless)):
+        assert isinstance(member, AudioFormat)
+        assert (int(member), member.value) == (-9, -9)
+        assert member.name is None
 
 
 def test_decoding_keeps_a_number_without_a_name() -> None:
     buffer = AudioBuffer(format=AudioFormat.try_value(-9))
     decoded = AudioBuffer.FromString(bytes(buffer)).format
-    assert (decoded, type(decoded), decoded.name) == (-9, AudioFormat, None)
+    assert isinstance(decoded, AudioFormat)
+    assert int(decoded) == -9
+    assert decoded.name is None
     buffer = AudioBuffer(format=AudioFormat.I16)
     assert AudioBuffer.FromString(bytes(buffer)).format is AudioFormat.I16
 
@@ -60,7 +63,11 @@ def test_a_name_is_found_or_an_error() -> None:
     ],
 )
 def test_a_varint_gives_the_member(varint: int, member: Level) -> None:
-    assert MembersByVarint(Level)[varint] is member
+    members = MembersByVarint(Level)
+    assert members[varint] is member
+    # A member with a name is found without calling a Python function.
+    assert len(members) == 3
+    assert dict.get(members, int(member) % 2**64) is member
 
 
 @pytest.mark.parametrize(
@@ -72,6 +79,8 @@ def test_a_varint_without_a_member_gives_a_nameless_one(
 ) -> None:
     members = MembersByVarint(Level)
     found = members[varint]
-    assert (found, type(found), found.name) == (number, Level, None)
+    assert isinstance(found, Level)
+    assert int(found) == number
+    assert found.name is None
     # Hostile data must not fill the memory with members.
     assert varint not in members

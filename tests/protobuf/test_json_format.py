@@ -1,4 +1,4 @@
-"""Messages as dicts and JSON, held to Google's `json_format`."""
+"""Messages as dicts and JSON, compared with Google's `json_format`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ JSON = st.recursive(
 )
 
 
-def test_fields_that_are_set_are_shown_in_json_types() -> None:
+def test_fields_that_are_set_are_converted_to_json_types() -> None:
     buffer = AudioBuffer(
         samples=b"\xff\xfe", format=AudioFormat.I16, num_samples=2**60, channels=1
     )
@@ -59,7 +59,7 @@ def test_fields_that_are_set_are_shown_in_json_types() -> None:
     assert AudioBuffer.from_dict(buffer.to_dict()) == buffer
 
 
-def test_all_fields_are_shown_where_asked() -> None:
+def test_fields_that_are_not_set_are_included_on_request() -> None:
     assert NodeResult().to_dict(include_default_values=True) == {
         "nodeId": "",
         "status": "UNSPECIFIED",
@@ -68,7 +68,7 @@ def test_all_fields_are_shown_where_asked() -> None:
     assert StreamRequest().to_dict(include_default_values=True) == {}
 
 
-def test_members_of_a_oneof_are_shown_where_set() -> None:
+def test_only_the_member_of_a_oneof_that_is_set_is_included() -> None:
     request = StreamRequest(control=StreamControl())
     assert request.to_dict() == {"control": {}}
     assert StreamRequest.from_dict({"control": {}}) == request
@@ -80,7 +80,7 @@ def test_an_enum_number_without_a_name_is_a_number() -> None:
     assert ErrorResponse.from_dict({"errorType": -7}) == error
 
 
-def test_messages_in_maps_are_shown_and_read() -> None:
+def test_messages_in_maps_are_converted() -> None:
     metrics = ExecutionMetrics(node_metrics={"n": NodeMetrics(memory_bytes=5)})
     assert metrics.to_dict() == {"nodeMetrics": {"n": {"memoryBytes": "5"}}}
     assert ExecutionMetrics().from_json(metrics.to_json()) == metrics
@@ -94,7 +94,7 @@ def test_every_float_survives(value: float) -> None:
     json.loads(metrics.to_json(), parse_constant=pytest.fail)
 
 
-def test_keys_may_be_spelt_in_three_ways_and_unknown_ones_are_ignored() -> None:
+def test_keys_may_have_three_casings_and_unknown_ones_are_ignored() -> None:
     for key in ("nodeId", "node_id", "NodeId"):
         assert NodeResult.from_dict({key: "n", "other": 1}) == NodeResult(node_id="n")
     assert Connection.from_dict({"from": "a", "to": None}) == Connection(from_="a")
@@ -139,21 +139,21 @@ def test_a_field_mask_is_its_paths() -> None:
     st.integers(-62135596800, 253402300799),
     st.sampled_from([0, 1, 5_000_000, 120_000, 999_999_999]),
 )
-def test_times_are_written_as_google_writes_them(seconds: int, nanos: int) -> None:
+def test_timestamps_have_googles_format(seconds: int, nanos: int) -> None:
     when = well_known.timestamp(seconds, nanos)
     google = timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
     assert json_format.timestamp_text(when) == google.ToJsonString()
     assert json_format.timestamp_from_text(google.ToJsonString()) == when
 
 
-def test_a_time_may_have_another_zone() -> None:
+def test_a_timestamp_may_have_another_zone() -> None:
     assert json_format.timestamp_from_text(
         "2024-05-06T09:00:00.5+02:00"
     ) == dt.datetime(2024, 5, 6, 7, 0, 0, 500_000, dt.timezone.utc)
 
 
 @given(st.integers(-315_576_000_000, 315_576_000_000), st.integers(0, 999_999_999))
-def test_spans_are_written_as_google_writes_them(seconds: int, nanos: int) -> None:
+def test_durations_have_googles_format(seconds: int, nanos: int) -> None:
     nanos = -nanos if seconds < 0 else nanos
     span = well_known.duration(seconds, nanos)
     google = duration_pb2.Duration(seconds=seconds, nanos=nanos)
@@ -162,7 +162,7 @@ def test_spans_are_written_as_google_writes_them(seconds: int, nanos: int) -> No
 
 
 @pytest.mark.parametrize("text", ["", "5", "yesterday", "2024-05-06", "1.0000000001s"])
-def test_other_texts_are_refused(text: str) -> None:
+def test_other_strings_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time"):
         json_format.timestamp_from_text(text)
     with pytest.raises(ValueError, match="is not a duration"):

@@ -1,4 +1,4 @@
-"""What every generated message and enum shares."""
+"""The base class of messages: fields, copies, placeholders, streams and oneofs."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_of_two_members_in_a_constructor_the_last_is_taken() -> None:
     assert betterproto.which_one_of(request, "request")[0] == "control"
 
 
-def test_reading_a_message_does_not_set_it() -> None:
+def test_reading_a_message_field_does_not_set_it() -> None:
     request = ExecuteRequest()
     assert request.manifest.metadata.name == ""
     assert request.manifest.nodes == []
@@ -135,7 +135,7 @@ def test_reading_a_message_does_not_set_it() -> None:
     assert (bytes(request), request) == (b"", ExecuteRequest())
 
 
-def test_filling_a_message_that_was_read_sets_it() -> None:
+def test_filling_a_placeholder_sets_the_field() -> None:
     request = ExecuteRequest()
     metadata = request.manifest.metadata
     metadata.name = ""
@@ -158,7 +158,7 @@ def test_none_unsets_a_field() -> None:
     assert bytes(request) == b""
 
 
-def test_deep_chains_of_read_messages_take_no_time() -> None:
+def test_chains_of_placeholders_set_nothing() -> None:
     manifests = [ExecuteRequest() for _ in range(3)]
     for request in manifests:
         for _ in range(50):
@@ -166,7 +166,7 @@ def test_deep_chains_of_read_messages_take_no_time() -> None:
         assert bytes(request) == b""
 
 
-def test_parsing_merges_into_what_was_read_and_filled() -> None:
+def test_parsing_merges_into_a_filled_placeholder() -> None:
     request = ExecuteRequest()
     metadata = request.manifest.metadata
     metadata.name = "kept"
@@ -178,7 +178,7 @@ def test_parsing_merges_into_what_was_read_and_filled() -> None:
     assert request.manifest.metadata is metadata
 
 
-def test_streams_of_messages_with_their_sizes() -> None:
+def test_messages_follow_one_another_in_a_stream() -> None:
     stream = io.BytesIO()
     chunk().dump(stream, delimit=True)
     AudioChunk().dump(stream, delimit=True)
@@ -190,7 +190,7 @@ def test_streams_of_messages_with_their_sizes() -> None:
     assert StreamRequest().load(stream) == StreamRequest()
 
 
-def test_a_size_that_lies_is_an_error_that_names_the_message() -> None:
+def test_a_size_beyond_the_stream_is_an_error_that_names_the_message() -> None:
     with pytest.raises(DecodeError, match=r"AudioChunk: the stream ends .* too early"):
         AudioChunk().load(
             io.BytesIO(b"\xff\xff\xff\xff\x07ab"), betterproto.SIZE_DELIMITED

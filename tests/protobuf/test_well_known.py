@@ -19,7 +19,7 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 
 
 @given(seconds=INT64 | st.integers(-(10**11), 10**11), nanos=INT32)
-def test_parts_come_back_whatever_they_are(seconds: int, nanos: int) -> None:
+def test_any_numbers_survive_the_conversion(seconds: int, nanos: int) -> None:
     when = well_known.timestamp(seconds, nanos)
     span = well_known.duration(seconds, nanos)
     assert well_known.timestamp_parts(when) == (seconds, nanos)
@@ -33,7 +33,7 @@ def test_parts_come_back_whatever_they_are(seconds: int, nanos: int) -> None:
 @given(
     st.datetimes(timezones=st.sampled_from([UTC, dt.timezone(dt.timedelta(hours=9))]))
 )
-def test_a_datetime_comes_back_as_a_plain_one(when: dt.datetime) -> None:
+def test_a_datetime_is_converted_back_to_a_plain_one(when: dt.datetime) -> None:
     try:
         moved = when.astimezone(UTC)
     except OverflowError:
@@ -45,7 +45,7 @@ def test_a_datetime_comes_back_as_a_plain_one(when: dt.datetime) -> None:
 
 
 @given(st.timedeltas())
-def test_a_timedelta_comes_back_as_a_plain_one(span: dt.timedelta) -> None:
+def test_a_timedelta_is_converted_back_to_a_plain_one(span: dt.timedelta) -> None:
     seconds, nanos = well_known.duration_parts(span)
     assert seconds * nanos >= 0, "the signs differ"
     again = well_known.duration(seconds, nanos)
@@ -53,7 +53,7 @@ def test_a_timedelta_comes_back_as_a_plain_one(span: dt.timedelta) -> None:
     assert type(again) is dt.timedelta
 
 
-def test_what_python_cannot_hold_is_next_to_it() -> None:
+def test_a_value_that_python_cannot_express_is_the_nearest() -> None:
     assert well_known.timestamp(0, 1999) - well_known.EPOCH == dt.timedelta(
         microseconds=1
     )
@@ -72,7 +72,7 @@ def test_exact_values_are_compared_exactly() -> None:
     assert dt.timedelta(0) != well_known.duration(0, 1)
 
 
-def test_arithmetic_gives_what_python_can_hold() -> None:
+def test_arithmetic_gives_plain_values() -> None:
     later = well_known.timestamp(0, 1) + dt.timedelta(seconds=1)
     assert well_known.timestamp_parts(later) == (1, 0)
     longer = well_known.duration(0, 1) * 2
