@@ -317,7 +317,7 @@ class Field:
 
     @property
     def has_short_numbers(self) -> bool:
-        """Whether numbers below 128 are encoded as they are, in one byte."""
+        """Whether a small number is its own varint, which takes one or two bytes."""
         return self.kind in ("uint32", "uint64", "int32", "int64", "enum")
 
     @property

@@ -139,8 +139,6 @@ def _integer(value: object, low: int, high: int, where: str) -> int:
 
 def uint32(value: int, where: str) -> bytes:
     """Encode a uint32."""
-    if type(value) is int and 0x80 <= value < 0x4000:
-        return FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7]
     if type(value) is not int or not 0 <= value <= 0xFFFF_FFFF:
         value = _integer(value, 0, 0xFFFF_FFFF, where)
     return varint(value)
@@ -148,8 +146,6 @@ def uint32(value: int, where: str) -> bytes:
 
 def uint64(value: int, where: str) -> bytes:
     """Encode a uint64."""
-    if type(value) is int and 0x80 <= value < 0x4000:
-        return FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7]
     if type(value) is not int or not 0 <= value <= 0xFFFF_FFFF_FFFF_FFFF:
         value = _integer(value, 0, 0xFFFF_FFFF_FFFF_FFFF, where)
     return varint(value)

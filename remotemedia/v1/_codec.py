@@ -90,8 +90,11 @@ def _encode_audio_buffer(message: AudioBuffer, out: wire.Parts) -> int:
         out += (part, content)
         size += len(part) + length
     value = values.get("sample_rate", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -99,8 +102,11 @@ def _encode_audio_buffer(message: AudioBuffer, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("channels", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -117,8 +123,11 @@ def _encode_audio_buffer(message: AudioBuffer, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("num_samples", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 5
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 5
+            out.append(b"\x28" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x28" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -226,8 +235,11 @@ def _encode_execution_metrics(message: ExecutionMetrics, out: wire.Parts) -> int
         out.append(b"\x11" + payload)
         size += 9
     value = values.get("memory_used_bytes", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -439,8 +451,11 @@ def _encode_node_metrics(message: NodeMetrics, out: wire.Parts) -> int:
         out.append(b"\x09" + payload)
         size += 9
     value = values.get("memory_bytes", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -448,8 +463,11 @@ def _encode_node_metrics(message: NodeMetrics, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("samples_processed", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -806,8 +824,11 @@ def _encode_resource_limits(message: ResourceLimits, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("max_memory_bytes", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -815,8 +836,11 @@ def _encode_resource_limits(message: ResourceLimits, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("max_timeout_ms", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -824,8 +848,11 @@ def _encode_resource_limits(message: ResourceLimits, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("max_audio_samples", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -1742,8 +1769,11 @@ def _encode_cpu_requirement(message: CpuRequirement, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("cores", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -2979,8 +3009,11 @@ def _encode_stream_init(message: StreamInit, out: wire.Parts) -> int:
         out += (part, text)
         size += len(part) + length
     value = values.get("expected_chunk_size", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 5
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 5
+            out.append(b"\x28" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x28" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3161,8 +3194,11 @@ def _encode_audio_chunk(message: AudioChunk, out: wire.Parts) -> int:
         out[index] = part
         size += len(part) + length
     value = values.get("sequence", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3170,8 +3206,11 @@ def _encode_audio_chunk(message: AudioChunk, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("timestamp_ms", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 4
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 4
+            out.append(b"\x20" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x20" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3531,8 +3570,11 @@ def _encode_stream_ready(message: StreamReady, out: wire.Parts) -> int:
         out += (part, text)
         size += len(part) + length
     value = values.get("recommended_chunk_size", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3540,8 +3582,11 @@ def _encode_stream_ready(message: StreamReady, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("max_buffer_latency_ms", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3627,8 +3672,11 @@ def _encode_chunk_result(message: ChunkResult, out: wire.Parts) -> int:
     if "_placeholders" in values:
         message._adopt_placeholders()
     value = values.get("sequence", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3720,8 +3768,11 @@ def _encode_chunk_result(message: ChunkResult, out: wire.Parts) -> int:
         out.append(b"\x21" + payload)
         size += 9
     value = values.get("total_samples_processed", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 5
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 5
+            out.append(b"\x28" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x28" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3936,8 +3987,11 @@ def _encode_stream_metrics(message: StreamMetrics, out: wire.Parts) -> int:
         out += (part, text)
         size += len(part) + length
     value = values.get("chunks_processed", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3954,8 +4008,11 @@ def _encode_stream_metrics(message: StreamMetrics, out: wire.Parts) -> int:
         out.append(b"\x19" + payload)
         size += 9
     value = values.get("total_samples", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 4
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 4
+            out.append(b"\x20" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x20" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3963,8 +4020,11 @@ def _encode_stream_metrics(message: StreamMetrics, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("buffer_samples", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 5
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 5
+            out.append(b"\x28" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x28" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3972,8 +4032,11 @@ def _encode_stream_metrics(message: StreamMetrics, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("chunks_dropped", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 6
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 6
+            out.append(b"\x30" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x30" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -3981,8 +4044,11 @@ def _encode_stream_metrics(message: StreamMetrics, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("peak_memory_bytes", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 7
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 7
+            out.append(b"\x38" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x38" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -4217,8 +4283,11 @@ def _encode_stream_error_response(message: StreamErrorResponse, out: wire.Parts)
         out.append(part)
         size += len(part)
     value = values.get("failing_sequence", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:

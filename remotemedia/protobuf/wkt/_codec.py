@@ -575,8 +575,11 @@ def _encode_duration(message: Duration, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("seconds", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -584,8 +587,11 @@ def _encode_duration(message: Duration, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("nanos", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -1256,8 +1262,11 @@ def _encode_timestamp(message: Timestamp, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("seconds", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -1265,8 +1274,11 @@ def _encode_timestamp(message: Timestamp, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("nanos", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -1528,8 +1540,11 @@ def _encode_field(message: Field, out: wire.Parts) -> int:
         out.append(part)
         size += len(part)
     value = values.get("number", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 3
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 3
+            out.append(b"\x18" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x18" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -1557,8 +1572,11 @@ def _encode_field(message: Field, out: wire.Parts) -> int:
         out += (part, text)
         size += len(part) + length
     value = values.get("oneof_index", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 7
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 7
+            out.append(b"\x38" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x38" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -1870,8 +1888,11 @@ def _encode_enum_value(message: EnumValue, out: wire.Parts) -> int:
         out += (part, text)
         size += len(part) + length
     value = values.get("number", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 2
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 2
+            out.append(b"\x10" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x10" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -2180,8 +2201,11 @@ def _encode_int64_value(message: Int64Value, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("value", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -2246,8 +2270,11 @@ def _encode_u_int64_value(message: UInt64Value, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("value", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -2310,8 +2337,11 @@ def _encode_int32_value(message: Int32Value, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("value", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
@@ -2376,8 +2406,11 @@ def _encode_u_int32_value(message: UInt32Value, out: wire.Parts) -> int:
     values = message._values
     size = 0
     value = values.get("value", 0)
-    if type(value) is int and 0 <= value < 0x80:
-        if value:  # 1
+    if type(value) is int and 0 <= value < 0x4000:
+        if value > 0x7F:  # 1
+            out.append(b"\x08" + FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7])
+            size += 3
+        elif value:
             out.append(b"\x08" + LAST_BYTE[value])
             size += 2
     elif not isinstance(value, int) or value:
