@@ -129,8 +129,10 @@ def load(cls: type[JsonMessage], mapping: Mapping[str, Any]) -> dict[str, Any]:
         if field is None:
             continue
         kind, value_class = field.wraps or field.proto_type, meta.cls_by_field[name]
-        is_json_value = kind == "message" and issubclass(value_class, ValueMixin)
-        if value is None and not is_json_value:
+        is_list = meta.default_gen[name] is list
+        # null means that the field is not set, but for a `Value` it is a value.
+        may_be_null = kind == "message" and issubclass(value_class, ValueMixin)
+        if value is None and (is_list or not may_be_null):
             continue
         if field.map_types:
             key_type, item_type = field.map_types
@@ -140,7 +142,7 @@ def load(cls: type[JsonMessage], mapping: Mapping[str, Any]) -> dict[str, Any]:
                 _load_key(item_key, key_type): from_json(item, item_type, item_class)
                 for item_key, item in items.items()
             }
-        elif meta.default_gen[name] is list:
+        elif is_list:
             items = value
             result[name] = [from_json(item, kind, value_class) for item in items]
         else:

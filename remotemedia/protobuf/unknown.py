@@ -96,7 +96,7 @@ def append(values: wire.Values, data: bytes, start: int, stop: int) -> None:
 def _after_value(data: bytes, pos: int, kind: int) -> int:
     """Return where a value of a wire type ends. That may be beyond the data."""
     if kind == 0:
-        return pos + 1 if data[pos] < 0x80 else wire.read_varint(data, pos)[1]
+        return wire.read_varint(data, pos)[1]
     if kind == 2:
         size = data[pos]
         pos += 1

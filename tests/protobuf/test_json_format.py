@@ -1,10 +1,13 @@
 """Messages as dicts and JSON, compared with Google's `json_format`."""
 
+# ruff: noqa: RUF009 - fields are described by calls, as in generated code
+
 from __future__ import annotations
 
 import datetime as dt
 import json
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from google.protobuf.json_format import MessageToJson, ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remotemedia import protobuf
 from remotemedia.protobuf import json_format, well_known
 from remotemedia.protobuf.wkt import FieldMask, ListValue, Struct, Value
 from remotemedia.v1 import (
@@ -167,3 +171,161 @@ def test_other_strings_are_refused(text: str) -> None:
         json_format.timestamp_from_text(text)
     with pytest.raises(ValueError, match="is not a duration"):
         json_format.duration_from_text(text)
+
+
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Sample(protobuf.Message):
+    """A message as the generator writes it, with fields that the contract lacks."""
+
+    flags: dict[bool, int] = protobuf.field(1, "map", map_types=("bool", "int64"))
+    by_number: dict[int, AudioFormat] = protobuf.field(
+        2, "map", map_types=("int32", "enum")
+    )
+    formats: list[AudioFormat] = protobuf.field(3, "enum")
+    numbers: list[int] = protobuf.field(4, "uint64")
+    blobs: list[bytes] = protobuf.field(5, "bytes")
+    ratio: float = protobuf.field(6, "float", 0.0)
+    wrapped: int | None = protobuf.field(7, "message", None, wraps="int64")
+    maybe: int | None = protobuf.field(8, "int32", None, optional=True)
+    nodes: list[NodeMetrics] = protobuf.field(9, "message")
+    node: NodeMetrics = protobuf.field(10, "message")
+    at: dt.datetime = protobuf.field(11, "message", protobuf.EPOCH)
+    took: dt.timedelta = protobuf.field(12, "message", dt.timedelta(0))
+    text: str = protobuf.field(13, "string", group="choice")
+    number: int = protobuf.field(14, "int32", group="choice")
+    value: Value = protobuf.field(15, "message")
+    values_: list[Value] = protobuf.field(16, "message")
+    is_on: bool = protobuf.field(17, "bool", False)
+
+    def __init__(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+
+FULL = {
+    "flags": {"true": "1", "false": "-2"},
+    "byNumber": {"-5": "F32", "6": 9},
+    "formats": ["I16", "UNSPECIFIED", 9],
+    "numbers": ["1", "0"],
+    "blobs": ["", "//4=", "YQ=="],
+    "ratio": 0.5,
+    "wrapped": "0",
+    "maybe": 0,
+    "nodes": [{}, {"memoryBytes": "1"}],
+    "node": {},
+    "at": "2024-05-06T07:08:09.010Z",
+    "took": "-1.500s",
+    "number": 0,
+    "value": [None, 1.0, {"a": "b"}],
+    "values": [None, True],
+    "isOn": True,
+}
+
+
+def json_value(value: Any) -> Value:
+    """Return a `Value`, whose JSON may be of any type."""
+    found: Value = Value.from_dict(value)
+    return found
+
+
+def full() -> Sample:
+    """Return the message whose JSON is `FULL`."""
+    return Sample(
+        flags={True: 1, False: -2},
+        by_number={-5: AudioFormat.F32, 6: AudioFormat.try_value(9)},
+        formats=[AudioFormat.I16, AudioFormat.UNSPECIFIED, AudioFormat.try_value(9)],
+        numbers=[1, 0],
+        blobs=[b"", b"\xff\xfe", b"a"],
+        ratio=0.5,
+        wrapped=0,
+        maybe=0,
+        nodes=[NodeMetrics(), NodeMetrics(memory_bytes=1)],
+        node=NodeMetrics(),
+        at=dt.datetime(2024, 5, 6, 7, 8, 9, 10_000, dt.timezone.utc),
+        took=dt.timedelta(seconds=-1.5),
+        number=0,
+        value=json_value([None, 1.0, {"a": "b"}]),
+        values_=[json_value(item) for item in (None, True)],
+        is_on=True,
+    )
+
+
+def test_every_kind_of_field_is_converted_and_back() -> None:
+    assert full().to_dict() == FULL
+    assert Sample.from_dict(FULL) == full()
+    assert Sample().from_json(full().to_json()) == full()
+
+
+def test_pydict_keeps_the_values_and_converts_the_messages() -> None:
+    found = full().to_pydict(snake_case)
+    assert found["flags"] == {"true": 1, "false": -2}
+    assert found["by_number"] == {"-5": AudioFormat.F32, "6": AudioFormat.try_value(9)}
+    assert found["blobs"] == [b"", b"\xff\xfe", b"a"]
+    assert found["nodes"] == [{}, {"memory_bytes": 1}]
+    assert found["at"] == full().at
+    assert found["took"] == full().took
+    assert found["formats"] == full().formats
+
+
+def test_defaults_are_included_without_messages_and_oneofs() -> None:
+    assert Sample().to_dict(include_default_values=True) == {
+        "flags": {},
+        "byNumber": {},
+        "formats": [],
+        "numbers": [],
+        "blobs": [],
+        "ratio": 0.0,
+        "wrapped": None,
+        "maybe": None,
+        "nodes": [],
+        "values": [],
+        "isOn": False,
+    }
+    nested = Sample(nodes=[NodeMetrics()]).to_dict(include_default_values=True)
+    assert nested["nodes"][0]["memoryBytes"] == "0"
+    nested = Sample(nodes=[NodeMetrics()]).to_pydict(include_default_values=True)
+    assert nested["nodes"][0]["memoryBytes"] == 0
+    assert Sample().to_dict() == {}
+
+
+def test_null_unsets_every_field_that_is_not_a_json_value() -> None:
+    nulls = dict.fromkeys(FULL)
+    assert Sample.from_dict(nulls) == Sample(value=json_value(None))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"blobs": ["__4", "//4", "_/4="]}, Sample(blobs=[b"\xff\xfe"] * 3)),
+        ({"numbers": [1, "2", 3.0]}, Sample(numbers=[1, 2, 3])),
+        ({"ratio": "-Infinity"}, Sample(ratio=-math.inf)),
+        ({"ratio": "2.5"}, Sample(ratio=2.5)),
+        ({"ratio": 2}, Sample(ratio=2.0)),
+        ({"formats": [1, "I16"]}, Sample(formats=[AudioFormat.F32, AudioFormat.I16])),
+        ({"flags": {"true": 1}}, Sample(flags={True: 1})),
+        ({"is_on": False, "isOn": True}, Sample(is_on=True)),
+    ],
+)
+def test_json_of_others_is_accepted(given: dict[str, Any], expected: Sample) -> None:
+    found = Sample.from_dict(given)
+    assert found == expected
+    assert repr(found) == repr(expected)
+
+
+def test_a_timestamp_rounds_to_the_shortest_of_four_fractions() -> None:
+    for nanos, fraction in [
+        *((0, ""), (5_000_000, ".005"), (120_000, ".000120"), (1, ".000000001")),
+        *((100_000_000, ".100"), (999_999_999, ".999999999")),
+    ]:
+        when, span = well_known.timestamp(0, nanos), well_known.duration(-1, -nanos)
+        assert json_format.timestamp_text(when) == f"1970-01-01T00:00:00{fraction}Z"
+        assert json_format.duration_text(span) == f"-1{fraction}s"
+        assert json_format.timestamp_from_text(f"1970-01-01t00:00:00{fraction}z") == (
+            when
+        )
+        assert json_format.duration_from_text(f"-1{fraction}s") == span
+    small = well_known.duration(0, -5_000_000)
+    assert json_format.duration_text(small) == "-0.005s"
+    assert json_format.duration_from_text("-0.005s") == small
+    early = well_known.timestamp(-62135596800, 0)
+    assert json_format.timestamp_text(early) == "0001-01-01T00:00:00Z"
