@@ -11,13 +11,13 @@
 # Source: google/protobuf/wrappers.proto
 """Encoders and decoders of the messages in remotemedia.protobuf.wkt.
 
-The package's `__init__` imports this module, which gives each message class its
-encoder and its decoder. They are straight-line code without calls where that is
-possible: what they do is explained in `remotemedia.protobuf`.
+The package's `__init__` imports this module, and `attach_codec` makes each function a
+method of its message class. The functions are straight-line code: they call others only
+for what is uncommon, such as a length of more than two bytes.
 
 An encoder appends the parts of a message to a list, and returns the sum of their sizes
 in bytes. A decoder reads the fields from one position to another in `data`, and merges
-them into the message.
+them into the message. The comments are the fields' numbers and names.
 """
 
 from __future__ import annotations
