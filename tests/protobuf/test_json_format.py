@@ -303,6 +303,7 @@ def test_null_unsets_every_field_that_is_not_a_json_value() -> None:
         ({"ratio": 2}, Sample(ratio=2.0)),
         ({"formats": [1, "I16"]}, Sample(formats=[AudioFormat.F32, AudioFormat.I16])),
         ({"flags": {"true": 1}}, Sample(flags={True: 1})),
+        ({"flags": {True: 1, False: 2}}, Sample(flags={True: 1, False: 2})),
         ({"is_on": False, "isOn": True}, Sample(is_on=True)),
     ],
 )

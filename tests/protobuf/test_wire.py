@@ -187,6 +187,37 @@ def test_packed_varints_are_read_back(values: list[int]) -> None:
     assert list(wire.packed_varints(b"x" + data + b"x", 1, 1 + len(data))) == values
 
 
+def test_a_repeated_field_is_a_list_or_a_tuple() -> None:
+    for value in ([1], (1,), []):
+        assert wire.items(value, "M.f") is value
+    for wrong in ("text", {1}, None, 5, np.ones(2)):
+        with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a list, not "):
+            wire.items(wrong, "M.f")
+
+
+def test_a_map_field_is_a_dict() -> None:
+    assert list(wire.entries({"a": 1}, "M.f")) == [("a", 1)]
+    for wrong in ([("a", 1)], None, "text"):
+        with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a dict, not "):
+            wire.entries(wrong, "M.f")
+
+
+def test_a_string_is_utf8() -> None:
+    assert wire.string("é", "M.f") == b"\xc3\xa9"
+    wrong: Any = b"bytes"
+    with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a str, not bytes"):
+        wire.string(wrong, "M.f")
+    with pytest.raises(wire.EncodeError, match=r"^M\.f cannot be UTF-8: .*surrogate"):
+        wire.string("\ud800", "M.f")
+
+
+def test_a_bool_is_one_byte() -> None:
+    assert (wire.bool_(True, "M.f"), wire.bool_(0, "M.f")) == (b"\x01", b"\x00")
+    wrong: Any = "yes"
+    with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a bool, not str"):
+        wire.bool_(wrong, "M.f")
+
+
 def test_a_packed_varint_may_not_extend_beyond_its_field() -> None:
     with pytest.raises(IndexError):
         wire.packed_varints(b"\x01\x80\x01", 0, 2)
