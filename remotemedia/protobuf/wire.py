@@ -201,7 +201,7 @@ sfixed32: _Encoder = _ranged(*_INT32, struct.Struct("<i").pack)
 sfixed64: _Encoder = _ranged(*_INT64, struct.Struct("<q").pack)
 
 _FLOAT = struct.Struct("<f").pack
-pack_double = struct.Struct("<d").pack
+pack_double: Callable[[float], bytes] = struct.Struct("<d").pack
 """Encode a value that is a `float` for certain."""
 
 

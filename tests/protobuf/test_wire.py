@@ -120,6 +120,8 @@ def test_integers_have_ranges(encode: Any, ends: tuple[int, int]) -> None:
 def test_floats_accept_only_numbers() -> None:
     assert wire.float_(0.5, "M.f") == b"\x00\x00\x00\x3f"
     assert wire.double(1, "M.f") == wire.double(1.0, "M.f")
+    assert wire.double(0.0, "M.f") == wire.ZERO_DOUBLE
+    assert wire.float_(0.0, "M.f") == wire.ZERO_FLOAT
     assert wire.double(-0.0, "M.f") != wire.ZERO_DOUBLE
     with pytest.raises(wire.EncodeError, match=r"M\.f is out of range"):
         wire.float_(1e39, "M.f")
