@@ -1,9 +1,12 @@
-"""From `.proto` files to typed betterproto messages and grpclib stubs.
+"""The generator: typed messages, their codec, and stubs from `.proto` files.
 
-`python -m codegen` runs protoc, reads the descriptors and renders the templates:
+`python -m codegen` runs these modules in turn:
 
-- `protoc` runs the pinned compiler and hands over its descriptors,
-- `build` makes a `model` of them, under the names of `naming`,
-- `render` turns a model into Python modules, formatted by ruff,
-- `tree` compares them with what is on disk, and writes them.
+- `protoc` runs the pinned compiler, which gives descriptors,
+- `build` makes a `model` of the descriptors, with names from `naming`,
+- `render` renders the model as Python modules,
+- `tree` compares these with the files on disk, and writes them.
+
+Nothing in `remotemedia` imports the generator, and it imports nothing from there, so
+that it runs even if the generated code is broken.
 """

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=Path,
         default=Path("protos"),
         metavar="DIR",
-        help="folder of .proto files, read with all its folders (default: protos)",
+        help="folder of .proto files, with its subfolders (default: protos)",
     )
     parser.add_argument(
         "--out",
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="write nothing; print a diff and exit 1 where files are out of date",
+        help="write nothing; print a diff and exit 1 if files are out of date",
     )
     options = parser.parse_args(arguments)
     try:
@@ -48,12 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def generate(proto_dir: Path, out: Path) -> dict[str, str]:
-    """Return what the protos of a folder become, by path below `out`.
+    """Return the text of each file to generate, by its path below `out`.
 
-    The well-known types ship with the runtime, so only its own tree has them made.
+    The well-known types are part of the runtime. They are generated only if `out` is
+    the folder that contains the runtime.
 
     Raises:
-        ProtocError: A file does not compile, or there is none.
+        ProtocError: A file does not compile, or the folder has no proto files.
         UnsupportedError: A file compiles, but is not proto3.
     """
     found = (path.relative_to(proto_dir) for path in proto_dir.rglob("*.proto"))

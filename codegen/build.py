@@ -1,10 +1,10 @@
-"""Builds the model from descriptors.
+"""Builds the model from the descriptors that protoc gives.
 
-It does so straight from betterproto's descriptor classes. The models of betterproto's
-own plugin are not used: they take types apart by the case of their names, find maps
-and enum defaults by guessing, write flattened names back into the descriptors, and put
-a whole package into one module. Every one of those would have to be overridden.
-Naming, the part that callers see, is betterproto's.
+The model is built from betterproto's descriptor classes, but without the models of
+betterproto's own plugin. Those tell types apart by the case of their names, guess which
+messages are maps and what the defaults of enums are, write changed names back into the
+descriptors, and put a whole package into one module. Each of these would have to be
+overridden. The names that callers see are betterproto's.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from betterproto.lib.google.protobuf.compiler import CodeGeneratorRequest
 
     Path = tuple[int, ...]
-    """Where in a file's descriptor something stands, in numbers of fields."""
+    """A position in a file's descriptor, in field numbers and indices."""
 
 
 class UnsupportedError(Exception):
-    """A proto file uses what the generator does not do."""
+    """A proto file uses a feature that the generator does not support."""
 
 
 def build(request: CodeGeneratorRequest) -> list[Module]:
@@ -69,7 +69,7 @@ def build(request: CodeGeneratorRequest) -> list[Module]:
 
 
 class _Builder:
-    """Builds all types first, then what refers to them."""
+    """Builds all types first, and then the fields and services that refer to them."""
 
     def __init__(self, files: list[FileDescriptorProto]) -> None:
         self.modules: dict[str, Module] = {}
@@ -102,11 +102,13 @@ class _Builder:
                 sorted(file.name for file in found), package, subpackages
             )
             for file in found:
+                name = names[file.name]
                 self.modules[file.name] = Module(
+                    # A file without a proto package becomes a package of its own.
+                    package or name,
+                    name,
                     file.name,
                     file.package,
-                    package,
-                    names[file.name],
                     Comments(file).of((12,), (2,)),
                 )
 
@@ -142,7 +144,10 @@ class _Builder:
             is_entry = found.options.map_entry
             message = Message(
                 full_name,
-                "" if is_entry else scope.name(naming.class_name(names)),
+                # An entry is not a class; its name is that of its codec's functions.
+                naming.class_name(names)
+                if is_entry
+                else scope.name(naming.class_name(names)),
                 module,
                 comments.of(path),
                 MIXINS.get(full_name),
@@ -176,7 +181,7 @@ class _Builder:
         ]
         for index, found in enumerate(descriptor.field):
             oneof = None
-            # Every `optional` field has a oneof of its own, which is not one.
+            # protoc puts each `optional` field into a oneof that is not in the proto.
             if found.is_set("oneof_index") and not found.proto3_optional:
                 oneof = oneofs[found.oneof_index]
             is_list = found.label == FieldDescriptorProtoLabel.LABEL_REPEATED
@@ -247,7 +252,7 @@ class _Builder:
 
     def _message(self, name: str, user: str) -> Message:
         found = self._type(name, user)
-        assert isinstance(found, Message), name  # noqa: S101 - protoc has seen to it
+        assert isinstance(found, Message), name  # noqa: S101 - protoc checks it
         return found
 
 
@@ -269,18 +274,18 @@ def _is_packed(found: FieldDescriptorProto) -> bool:
 
 
 class Comments:
-    """The comments of a file, by where they stand."""
+    """The comments of a file, by their positions in the descriptor."""
 
     def __init__(self, file: FileDescriptorProto) -> None:
         self._texts = {
             tuple(place.path): [place.leading_comments, place.trailing_comments]
             for place in file.source_code_info.location
-            # Those of the well-known types are long, and are Google's.
+            # The comments of the well-known types are long, and under Google's licence.
             if file.package != WELL_KNOWN
         }
 
     def of(self, *paths: Path) -> str:
-        """Return the comments before and behind something, as paragraphs."""
+        """Return the comments before and after the definitions, as paragraphs."""
         return "\n\n".join(
             paragraph
             for path in paths

@@ -1,4 +1,4 @@
-"""Hand-written base classes of generated messages."""
+"""The hand-written base classes of generated messages."""
 
 MIXINS = {
     "remotemedia.v1.AudioBuffer": "remotemedia.audio:AudioBufferMixin",
@@ -20,4 +20,4 @@ MIXINS = {
     "google.protobuf.UInt32Value": "remotemedia.protobuf.well_known:WrapperMixin",
     "google.protobuf.UInt64Value": "remotemedia.protobuf.well_known:WrapperMixin",
 }
-"""A message's full name in the proto, and its mixin as `module:Class`."""
+"""The mixin of each message, as `module:Class`, by the message's full name."""

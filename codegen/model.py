@@ -1,25 +1,34 @@
-"""What the templates need to know of a set of proto files.
+"""The model: what the templates need to know of a set of proto files.
 
-Methods that take a module return Python source as it is written in that module: types
-of other modules are imported there along the way.
+Methods that take a `source` return Python code as it is written in that module. If the
+code names a type of another module, they also note that the module must import it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from betterproto import encode_varint
 
 from codegen import naming
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 WELL_KNOWN = "google.protobuf"
 WELL_KNOWN_PACKAGE = "remotemedia.protobuf.wkt"
 """The Python package of the well-known types, which ship with the runtime."""
 
-NATIVE = {
+PYTHON_CLASSES = {
     f"{WELL_KNOWN}.Timestamp": "dt.datetime",
     f"{WELL_KNOWN}.Duration": "dt.timedelta",
 }
+"""Messages that a field shows as an object of a Python class."""
+
+DEFAULTS = {"dt.datetime": "protobuf.EPOCH", "dt.timedelta": "dt.timedelta(0)"}
+"""What a field with such an object reads as if it is not set."""
+
 WRAPPERS = {
     f"{WELL_KNOWN}.{kind}Value": kind.lower()
     for kind in (
@@ -27,7 +36,7 @@ WRAPPERS = {
         *("Float", "Double", "String", "Bytes"),
     )
 }
-"""Messages that a field of their type shows as a Python value: what they wrap."""
+"""Wrapper messages, which a field shows as the wrapped value, and its proto type."""
 
 PYTHON_TYPES = {
     "bool": "bool",
@@ -36,7 +45,7 @@ PYTHON_TYPES = {
     "float": "float",
     "double": "float",
 }
-"""Scalars that are not int."""
+"""The Python types of scalars; those that are not here are `int`."""
 
 WIRE_TYPES = {
     "double": 1,
@@ -49,7 +58,7 @@ WIRE_TYPES = {
     "fixed32": 5,
     "sfixed32": 5,
 }
-"""Wire types of all that is not a varint."""
+"""The wire types of all types that are not sent as a varint, which is 0."""
 
 STRUCT_CODES = {
     "double": "d",
@@ -59,7 +68,7 @@ STRUCT_CODES = {
     "fixed32": "I",
     "sfixed32": "i",
 }
-"""Fixed numbers, as Python's `struct` calls them."""
+"""The `struct` format characters of numbers with a fixed width."""
 
 FROM_VARINT = {
     "uint64": "value",
@@ -70,47 +79,85 @@ FROM_VARINT = {
     "sint32": "wire.zigzag32(value)",
     "bool": "value != 0",
 }
-"""What the varint `value` means to a scalar."""
+"""Expressions that convert the varint `value` to a scalar."""
 
 
-@dataclass
-class Module:
-    """A proto file, and the Python module that is made of it."""
+@dataclass(eq=False)
+class Source:
+    """A Python module to generate, and the types that it imports."""
 
-    file: str
-    proto_package: str
     package: str
     name: str
-    doc: str
-    enums: list[Enum] = field(default_factory=list)
-    messages: list[Message] = field(default_factory=list)
-    services: list[Service] = field(default_factory=list)
-    imports: dict[str, Definition] = field(default_factory=dict)
+    imports: dict[str, Definition] = field(default_factory=dict, init=False)
+    """The imported types, by the name that they have in this module."""
 
     @property
     def path(self) -> str:
         """The module's dotted name."""
-        return f"{self.package}.{self.name}" if self.package else self.name
+        return f"{self.package}.{self.name}"
 
     @property
     def names(self) -> list[str]:
-        """Everything that the module defines for its users, sorted."""
+        """The names that the module defines for its users, sorted."""
+        return []
+
+    def ref(self, definition: Definition) -> str:
+        """Return the name of a type in this module, and import the type if needed."""
+        if definition.module is self:
+            return definition.name
+        name = definition.name
+        # Two packages may define types of the same name.
+        while name in self.names or self.imports.get(name, definition) != definition:
+            name += "_"
+        self.imports[name] = definition
+        return name
+
+
+@dataclass(eq=False)
+class Module(Source):
+    """The Python module of a proto file: its enums, messages and services."""
+
+    file: str
+    proto_package: str
+    doc: str
+    enums: list[Enum] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The names that the module defines for its users, sorted."""
         types = [found.name for found in (*self.enums, *self.messages)]
         services = [
             name for found in self.services for name in (found.stub, found.base)
         ]
         return sorted(types + services)
 
-    def ref(self, definition: Definition) -> str:
-        """Name a type as this module sees it, and import it if need be."""
-        if definition.module is self:
-            return definition.name
-        name = definition.name
-        # Two packages may have a type of the same name.
-        while name in self.names or self.imports.get(name, definition) != definition:
-            name += "_"
-        self.imports[name] = definition
-        return name
+
+class Codec(Source):
+    """The Python module that encodes and decodes the messages of one package."""
+
+    def __init__(self, package: str, modules: Iterable[Module]) -> None:
+        super().__init__(package, naming.CODEC)
+        self.messages = [found for module in modules for found in module.messages]
+        self.enums: dict[Enum, str] = {}
+        """The tables of enum members, by varint, that decoders need."""
+        self._scope = naming.Scope()
+        self._functions: dict[Message, str] = {}
+
+    def function(self, message: Message) -> str:
+        """Return what the functions of a message are called: `audio_buffer`."""
+        if message not in self._functions:
+            wanted = naming.function_name(message.name)
+            self._functions[message] = self._scope.name(wanted)
+        return self._functions[message]
+
+    def table(self, enum: Enum) -> str:
+        """Return what the table of an enum's members is called: `_AUDIO_FORMAT`."""
+        if enum not in self.enums:
+            wanted = f"_{naming.function_name(self.ref(enum)).upper()}"
+            self.enums[enum] = self._scope.name(wanted)
+        return self.enums[enum]
 
 
 @dataclass(eq=False)
@@ -140,13 +187,13 @@ class Enum(Definition):
 
     @property
     def default(self) -> Member:
-        """The member that an unset field has: in proto3 the first, and zero."""
+        """The member that an unset field reads as: the first, which is 0 in proto3."""
         return self.members[0]
 
 
 @dataclass(eq=False)
 class Message(Definition):
-    """A message, or the key and the value that a map has for an entry."""
+    """A message, or the entry of a map field: a message with a key and a value."""
 
     mixin: str | None
     fields: list[Field] = field(default_factory=list)
@@ -154,27 +201,27 @@ class Message(Definition):
     is_map_entry: bool = False
 
     def builtin(self, name: str) -> str:
-        """Name a builtin type in the class, where a field may hide it."""
+        """Return how the class body names a builtin type, which a field may hide."""
         hidden = any(found.name == name for found in self.fields)
         return f"builtins.{name}" if hidden else name
 
     @property
     def has_lazy_fields(self) -> bool:
-        """Whether reading a field can make a message."""
+        """Whether reading a field can make a placeholder."""
         return any(
             found.is_plain_message and not found.is_list and not found.oneof
             for found in self.fields
         )
 
     def fields_of(self, wire_type: int) -> list[Field]:
-        """The fields whose single values have a wire type."""
+        """The fields whose values have a wire type, unless they are packed."""
         return [found for found in self.fields if found.wire_type == wire_type]
 
     @property
     def tags(self) -> list[str]:
-        """The tags that its fields may come with."""
+        """The tags that a decoder accepts for the fields."""
         tags = [found.tag_of(found.wire_type) for found in self.fields]
-        # A repeated number may be packed or not, whatever the proto says.
+        # Decoders must accept repeated numbers both packed and not packed.
         packed = [
             found.tag_of(2) for found in self.delimited_fields if found.wire_type != 2
         ]
@@ -182,7 +229,7 @@ class Message(Definition):
 
     @property
     def delimited_fields(self) -> list[Field]:
-        """The fields that may come with a length, as any packed number may."""
+        """The fields that may be sent with a length, as packed numbers are."""
         return [found for found in self.fields if found.wire_type == 2 or found.is_list]
 
 
@@ -203,7 +250,7 @@ class Field:
     name: str
     number: int
     kind: str
-    """The type as the proto has it: `int32`, `message`, …"""
+    """The type in the proto: `int32`, `message`, and so on."""
     is_list: bool
     is_packed: bool
     is_optional: bool
@@ -213,40 +260,40 @@ class Field:
 
     @property
     def entry(self) -> Message | None:
-        """The key and the value, if the field is a map."""
+        """The entry, if the field is a map."""
         is_map = isinstance(self.type, Message) and self.type.is_map_entry
         return self.type if is_map else None  # type: ignore[return-value]  # checked
 
     @property
     def wraps(self) -> str | None:
-        """The scalar that a wrapper message holds."""
+        """The type of the value in a wrapper message."""
         return WRAPPERS.get(self.type.full_name) if self.type else None
 
     @property
-    def native(self) -> str | None:
-        """The Python class that stands for the message."""
-        return NATIVE.get(self.type.full_name) if self.type else None
+    def python_class(self) -> str | None:
+        """The Python class that the field shows the message as."""
+        return PYTHON_CLASSES.get(self.type.full_name) if self.type else None
 
     @property
     def has_presence(self) -> bool:
-        """Whether being unset differs from having the default value."""
+        """Whether a field that is not set differs from one with the default value."""
         if self.is_list or self.entry:
             return False
         return self.is_optional or self.oneof is not None or self.kind == "message"
 
     @property
     def is_plain_message(self) -> bool:
-        """Whether a value is a message, and seen as one in Python."""
-        return self.kind == "message" and not self.native and not self.wraps
+        """Whether the field shows its value as a message."""
+        return self.kind == "message" and not self.python_class and not self.wraps
 
     @property
     def wire_type(self) -> int:
-        """The wire type of one value that is not packed."""
+        """The wire type of a value that is not packed."""
         return WIRE_TYPES.get(self.kind, 0)
 
     @property
     def fixed_code(self) -> str | None:
-        """The letter that `struct` has for it, if it has a fixed width."""
+        """The `struct` format character, if the values have a fixed width."""
         return STRUCT_CODES.get(self.kind)
 
     def tag_of(self, wire_type: int) -> str:
@@ -254,75 +301,85 @@ class Field:
         return f"0x{self.number << 3 | wire_type:02X}"
 
     @property
+    def _encoded_tag(self) -> bytes:
+        wire_type = 2 if self.is_packed else self.wire_type
+        return encode_varint(self.number << 3 | wire_type)
+
+    @property
     def tag(self) -> str:
-        """The tag that it is sent with, as a bytes literal."""
-        tag = encode_varint(
-            self.number << 3 | (2 if self.is_packed else self.wire_type)
-        )
-        return 'b"' + "".join(f"\\x{byte:02x}" for byte in tag) + '"'
+        """The encoded tag that an encoder writes, as a bytes literal."""
+        return 'b"' + "".join(f"\\x{byte:02x}" for byte in self._encoded_tag) + '"'
+
+    @property
+    def tag_bytes(self) -> int:
+        """The size of the encoded tag, in bytes."""
+        return len(self._encoded_tag)
+
+    @property
+    def has_short_numbers(self) -> bool:
+        """Whether a small number is its own varint, which takes one or two bytes."""
+        return self.kind in ("uint32", "uint64", "int32", "int64", "enum")
 
     @property
     def encoder(self) -> str:
         """The function of `wire` that encodes one value."""
-        # What Python has a type of the same name for has an underscore.
-        names = {"bool": "bool_", "bytes": "blob", "float": "float_"}
-        return names.get(self.kind, self.kind)
+        return f"{self.kind}_" if self.kind in ("bool", "float") else self.kind
 
-    def from_varint(self, module: Module) -> str:
-        """The Python value that the varint `value` stands for, as an expression."""
-        if self.kind == "enum" and self.type:
-            return f"{module.ref(self.type)}._from_wire(value)"
+    def from_varint(self, codec: Codec) -> str:
+        """Return the expression that converts the varint `value` to a field's value."""
+        if isinstance(self.type, Enum):
+            return f"{codec.table(self.type)}[value]"
         return FROM_VARINT[self.kind]
 
     @property
-    def is_blob(self) -> bool:
+    def is_bytes_like(self) -> bool:
         """Whether the constructor takes any bytes-like value."""
         return self.kind == "bytes" and not self.is_list
 
     @property
     def value(self) -> str:
-        """The value that the constructor keeps of its argument."""
-        if not self.is_blob:
+        """The value that the constructor stores."""
+        if not self.is_bytes_like:
             return self.name
         where = f"{self.owner.name}.{self.name}"
-        return f'wire.blob({self.name}, "{where}")'
+        return f'protobuf.as_bytes({self.name}, "{where}")'
 
-    def python_type(self, module: Module, owner: Message) -> str:
-        """The type of one value, as it is written in the class of `owner`."""
-        if self.native:
-            return self.native
+    def python_type(self, source: Source, owner: Message) -> str:
+        """Return the type of one value, as the class of `owner` writes it."""
+        if self.python_class:
+            return self.python_class
         if self.type and not self.wraps:
-            return module.ref(self.type)
+            return source.ref(self.type)
         return owner.builtin(PYTHON_TYPES.get(self.wraps or self.kind, "int"))
 
-    def annotation(self, module: Module) -> str:
-        """The type of the attribute."""
+    def annotation(self, source: Source) -> str:
+        """Return the type of the attribute."""
         owner = self.owner
         if self.entry:
-            key, value = (part.python_type(module, owner) for part in self.entry.fields)
+            key, value = (part.python_type(source, owner) for part in self.entry.fields)
             return f"{owner.builtin('dict')}[{key}, {value}]"
-        one = self.python_type(module, owner)
+        one = self.python_type(source, owner)
         if self.is_list:
             return f"{owner.builtin('list')}[{one}]"
-        # A member of a oneof that is not set raises AttributeError, so it has no None.
+        # Reading a member of a oneof that is not set raises AttributeError.
         if self.is_optional or (self.wraps and not self.oneof):
             return f"{one} | None"
         return one
 
-    def default(self, module: Module) -> str | None:
-        """What an unset field reads as, unless that is made anew or an error."""
+    def default(self, source: Source) -> str | None:
+        """Return what an unset field reads as, unless that is made on access."""
         if self.is_list or self.entry or self.oneof:
             return None
         if self.is_optional or self.wraps:
             return "None"
-        if self.native:
-            return f"native.{'EPOCH' if self.native.endswith('time') else 'NO_TIME'}"
-        return None if self.kind == "message" else self.zero(module)
+        if self.python_class:
+            return DEFAULTS[self.python_class]
+        return None if self.kind == "message" else self.zero(source)
 
-    def zero(self, module: Module) -> str:
-        """The value that a scalar or an enum has where nothing is sent."""
+    def zero(self, source: Source) -> str:
+        """Return the default value of a scalar or an enum."""
         if isinstance(self.type, Enum):
-            return f"{module.ref(self.type)}.{self.type.default.name}"
+            return f"{source.ref(self.type)}.{self.type.default.name}"
         zeros = {"str": '""', "bytes": 'b""', "bool": "False", "float": "0.0"}
         return zeros.get(PYTHON_TYPES.get(self.kind, "int"), "0")
 
@@ -352,12 +409,12 @@ class Method:
 
     @property
     def parameter(self) -> str:
-        """What the stub calls its first parameter."""
+        """The name of the first parameter of the stub's method."""
         suffix = "_iterator" if self.request_streams else ""
         return naming.parameter_name(self.request.name) + suffix
 
     @property
     def cardinality(self) -> str:
-        """The shape of the call, as grpclib and the engine call it."""
+        """The cardinality of the call, by the name that grpclib gives it."""
         words = {False: "unary", True: "stream"}
         return f"{words[self.request_streams]}_{words[self.response_streams]}"

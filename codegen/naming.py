@@ -1,7 +1,7 @@
-"""Python names for what a proto names, as stock betterproto has them where it can.
+"""Python names for what a proto names; they are betterproto's names where possible.
 
-Stock names may be keywords, hide what generated code uses, or clash. Such a name
-gets trailing underscores here.
+betterproto's names may be keywords, hide what generated code uses, or clash with each
+other. Such a name gets trailing underscores here.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from betterproto.compile.naming import (
     pythonize_method_name,
 )
 
-# Module names that a class body and an `__init__` refer to, and the receiver.
-_MODULES = {"builtins", "dt", "native", "proto", "wire"}
-# The bases in `remotemedia` have no more public names than betterproto's have. They
-# are not asked for theirs: the generator must run where what it generates is broken.
-_FIELDS = frozenset(dir(betterproto.Message)) | _MODULES | {"self"}
-# Members live on the enum's metaclass, beside the methods of any class.
+CODEC = "_codec"
+"""The module of each package that encodes and decodes its messages."""
+
+# The modules that the body of a message class refers to, and the receiver.
+_IN_MESSAGES = {"builtins", "dt", "protobuf", "self"}
+# What `remotemedia.protobuf.Message` has and its base in betterproto has not. The class
+# is not imported here: the generator must run even if the generated code is broken.
+_FIELDS = frozenset(dir(betterproto.Message)) | _IN_MESSAGES | {"which_oneof"}
+# Members are attributes of the class, beside those of its metaclass.
 _MEMBERS = (
     frozenset(dir(enum.IntEnum))
     | frozenset(dir(type))
@@ -32,17 +35,21 @@ _MEMBERS = (
     | {"name", "value"}
 )
 _CALL_OPTIONS = {"self", "timeout", "deadline", "metadata"}
-_METHODS = frozenset(dir(betterproto.ServiceStub)) | _CALL_OPTIONS | {"channel"}
+# The modules that the body of a stub or a server base refers to.
+_IN_SERVICES = {"abc", "grpclib", "stub"}
+_METHODS = (
+    frozenset(dir(betterproto.ServiceStub)) | _CALL_OPTIONS | _IN_SERVICES | {"channel"}
+)
 
 
 class Scope:
-    """Gives out names, each only once."""
+    """Hands out names, each only once."""
 
     def __init__(self, taken: frozenset[str] | set[str] = frozenset()) -> None:
         self._taken = set(taken)
 
     def name(self, wanted: str) -> str:
-        """Return `wanted`, with as many underscores behind it as make it free."""
+        """Return `wanted`, with as many trailing underscores as make it unique."""
         while wanted in self._taken or keyword.iskeyword(wanted):
             wanted += "_"
         self._taken.add(wanted)
@@ -54,23 +61,28 @@ def class_name(path: list[str]) -> str:
     return pythonize_class_name("_".join(path)) or "_"
 
 
+def function_name(class_name: str) -> str:
+    """Name the functions of a class: `AudioBuffer` becomes `audio_buffer`."""
+    return snake_case(class_name)
+
+
 def field_scope() -> Scope:
-    """Names for the fields of one message."""
+    """Return a scope for the fields of one message."""
     return Scope(_FIELDS)
 
 
 def field_name(name: str) -> str:
-    """`sampleRate` becomes `sample_rate`."""
+    """Name a field: `sampleRate` becomes `sample_rate`."""
     return pythonize_field_name(name)
 
 
 def member_scope() -> Scope:
-    """Names for the members of one enum."""
+    """Return a scope for the members of one enum."""
     return Scope(_MEMBERS)
 
 
 def member_name(name: str, enum_name: str) -> str:
-    """Cut the enum's own name off the front: `AUDIO_FORMAT_F32` becomes `F32`."""
+    """Name a member without its enum's name: `AUDIO_FORMAT_F32` becomes `F32`."""
     name = name.removeprefix(f"{snake_case(enum_name).upper()}_")
     # A leading underscore would hide the member from type checkers.
     name = name.strip("_") or name
@@ -78,36 +90,39 @@ def member_name(name: str, enum_name: str) -> str:
 
 
 def method_scope() -> Scope:
-    """Names for the methods of one service, in its stub and in its base."""
+    """Return a scope for the methods of one service, in its stub and its base."""
     return Scope(_METHODS)
 
 
 def method_name(name: str) -> str:
-    """`GetVersion` becomes `get_version`."""
+    """Name a method: `GetVersion` becomes `get_version`."""
     return pythonize_method_name(name)
 
 
 def parameter_name(message: str) -> str:
-    """Name a stub's parameter after the message that it takes."""
+    """Name a stub's parameter after the type of the message."""
     return Scope(_CALL_OPTIONS).name(snake_case(message))
 
 
 def package_name(package: str) -> str:
     """Name the Python package of a proto package."""
+    parts = package.split(".")
     return ".".join(
-        f"{part}_" if keyword.iskeyword(part) else part for part in package.split(".")
+        f"{part}_" if keyword.iskeyword(part) or part == CODEC else part
+        for part in parts
     )
 
 
 def module_names(
     files: list[str], package: str, subpackages: set[str]
 ) -> dict[str, str]:
-    """Name a package's modules as their files: `audio/common.proto` is `common`.
+    """Name a package's modules after their files: `audio/common.proto` is `common`.
 
-    Files of one name in several folders keep their folders' names. A module without
-    a package must not hide one of the standard library.
+    Files of the same name in several folders keep the folders' names. A file without a
+    proto package becomes a package at the top level, which must not hide a module of
+    the standard library.
     """
-    taken = subpackages | {"__init__", "__main__"}
+    taken = subpackages | {"__init__", "__main__", CODEC}
     if not package:
         taken |= sys.stdlib_module_names
     scope = Scope(taken)

@@ -17,26 +17,25 @@ WELL_KNOWN_FILES = [
         *("struct", "timestamp", "type", "wrappers"),
     )
 ]
-"""Files that protoc brings with it. The others are for plugins, and are proto2."""
+"""The files of proto3 that come with protoc. The others are for plugins."""
 
 
 class ProtocError(Exception):
-    """protoc refused a file; the text is its message, with file and line."""
+    """A file does not compile; the text is protoc's message, with file and line."""
 
 
 def request(proto_dir: Path, files: list[str]) -> CodeGeneratorRequest:
     """Compile `files`, named relative to `proto_dir`, into a plugin request.
 
-    This is the request that protoc would give a plugin. It is put together from a
-    descriptor set, because a plugin that protoc starts cannot tell its caller what
-    is wrong other than by protoc's own words.
+    protoc would give the same request to a plugin. Here it is made from a descriptor
+    set instead, because a plugin could report errors only through protoc.
 
     Raises:
         ProtocError: A file does not compile.
     """
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "descriptors"
-        # Run as a module, it finds google/protobuf/*.proto by itself.
+        # protoc finds google/protobuf/*.proto by itself if it runs as a module.
         run = subprocess.run(  # noqa: S603 - our own interpreter
             [
                 sys.executable,

@@ -1,4 +1,4 @@
-"""The generated files on disk: what differs, and bringing it up to date."""
+"""Compares the generated files with those on disk, and brings these up to date."""
 
 from __future__ import annotations
 
@@ -7,31 +7,30 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from codegen.render import HEADER
+from codegen.render import HEADER, NO_PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SHARED_NAMESPACES = {"google"}
-"""Packages that other distributions have a share in: an `__init__.py` would claim
-them for one alone."""
+"""Packages that several distributions share: an `__init__.py` would break those."""
 
 
 class HandWrittenError(Exception):
-    """A file of the user's is in the way."""
+    """A generated file would overwrite one that was written by hand."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A file that is not what generation gives; `None` stands for no file."""
+    """A file that differs from what is generated; `None` stands for no file."""
 
     path: Path
     before: str | None
     after: str | None
 
     def diff(self) -> str:
-        """Show the change as a unified diff."""
+        """Return the change as a unified diff."""
         return "".join(
             difflib.unified_diff(
                 (self.before or "").splitlines(keepends=True),
@@ -51,14 +50,18 @@ class Change:
 
 
 def changes(out: Path, files: dict[str, str]) -> list[Change]:
-    """Compare `files`, by their paths below `out`, with what is there.
+    """Compare the files to generate with those on disk.
 
-    A generated file that generation no longer gives is stale, if it lies in a
-    top-level package that generation writes to. Files without the header are never
-    touched.
+    A generated file on disk is stale, and is removed, if it is not among `files`, and
+    lies in a top-level package that one of them lies in. Files without the header are
+    never changed.
+
+    Args:
+        out: The output folder.
+        files: The text of each file, by its path below `out`.
 
     Raises:
-        HandWrittenError: One of them is where a file is to be generated.
+        HandWrittenError: A file without the header is where one is to be generated.
     """
     wanted: dict[Path, str | None] = {out / path: text for path, text in files.items()}
     for path in wanted:
@@ -67,7 +70,7 @@ def changes(out: Path, files: dict[str, str]) -> list[Change]:
                 f"{path} is not a generated file, and is not overwritten; "
                 "move it away, or give the proto another package"
             )
-    # A package is marked where it is not one yet; what is there stays as it is.
+    # An existing `__init__.py` above the generated packages stays as it is.
     for marker, text in _package_markers(out, files).items():
         before = _read(marker)
         wanted[marker] = text if before is None else before
@@ -79,15 +82,21 @@ def changes(out: Path, files: dict[str, str]) -> list[Change]:
 
 
 def _neighbours(out: Path, files: dict[str, str]) -> Iterator[Path]:
-    for top in {path.partition("/")[0] for path in files}:
-        if (out / top).is_dir():
-            yield from (out / top).rglob("*.py")
-        else:
-            yield from out.glob("*.py")
+    tops = {out / path.partition("/")[0] for path in files}
+    # Each file without a proto package becomes a top-level package of its own. If there
+    # is one still, those that earlier files left are neighbours as well.
+    if any(NO_PACKAGE in text for text in files.values()):
+        tops |= {
+            init.parent
+            for init in out.glob("*/__init__.py")
+            if NO_PACKAGE in (_read(init) or "")
+        }
+    for top in tops:
+        yield from top.rglob("*.py")
 
 
 def _package_markers(out: Path, files: dict[str, str]) -> dict[Path, str]:
-    """Make packages of the folders above the generated ones."""
+    """Return an `__init__.py` for each folder above the generated packages."""
     return {
         out / folder / "__init__.py": f"{HEADER}\n"
         for path in files

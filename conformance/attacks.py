@@ -29,17 +29,17 @@ from remotemedia.v1 import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from remotemedia.protobuf import message as proto
+    from remotemedia.protobuf import Message
 
 NODE = delimited(1, b"abc")
 
 
 def repeated(record: bytes) -> Callable[[int], bytes]:
-    """Return a maker of `size` bytes that are one record over and over."""
+    """Return a function that repeats one record to about `size` bytes."""
     return lambda size: record * (size // len(record))
 
 
-ATTACKS: dict[str, tuple[type[proto.Message], Callable[[int], bytes]]] = {
+ATTACKS: dict[str, tuple[type[Message], Callable[[int], bytes]]] = {
     "unknown varints": (AudioBuffer, repeated(integer(15, 1))),
     "unknown strings": (AudioBuffer, repeated(delimited(15, b"ab"))),
     "unknown fixed32": (AudioBuffer, repeated(tag(15, 5) + b"abcd")),
@@ -57,8 +57,8 @@ ATTACKS: dict[str, tuple[type[proto.Message], Callable[[int], bytes]]] = {
         repeated(varint(15 << 3, size=5) + b"\x01"),
     ),
     "groups 100 deep": (AudioBuffer, repeated(nested_groups(15, 100))),
-    "one number over and over": (AudioBuffer, repeated(integer(2, 1))),
-    "known and unknown in turn": (
+    "a repeated number": (AudioBuffer, repeated(integer(2, 1))),
+    "known and unknown fields in turn": (
         AudioBuffer,
         repeated(integer(2, 1) + group(15)),
     ),
@@ -66,15 +66,15 @@ ATTACKS: dict[str, tuple[type[proto.Message], Callable[[int], bytes]]] = {
     "empty list elements": (PipelineManifest, repeated(delimited(3, b""))),
     "small list elements": (PipelineManifest, repeated(delimited(3, NODE))),
     "strings of a list": (VersionInfo, repeated(delimited(3, b""))),
-    "an empty submessage over and over": (
+    "a repeated empty submessage": (
         ExecuteRequest,
         repeated(delimited(1, b"")),
     ),
-    "an empty member of a oneof over and over": (
+    "a repeated empty member of a oneof": (
         StreamRequest,
         repeated(delimited(1, b"")),
     ),
-    "a submessage over and over": (
+    "a repeated submessage": (
         StreamRequest,
         repeated(delimited(2, integer(3, 1))),
     ),

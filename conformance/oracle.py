@@ -1,7 +1,7 @@
-"""Google's protobuf over any `.proto` files, made at test time by plain protoc.
+"""Google's protobuf for any `.proto` files: the reference that tests compare with.
 
-It is the independent implementation that tests compare with. Nothing of it is
-checked in: protoc comes with `grpcio-tools`, the classes with `protobuf`.
+Nothing of it is checked in. The package `grpcio-tools` has the compiler, and the
+package `protobuf` makes the message classes at run time.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def protoc(proto_dir: Path, *options: str, files: Iterable[str] = ()) -> None:
     """Run protoc over `files` of a folder, or over every `.proto` in it.
 
     Raises:
-        RuntimeError: protoc refused; the text is what protoc printed.
+        RuntimeError: A file does not compile; the text is what protoc printed.
 
     """
     names = list(files) or sorted(path.name for path in proto_dir.glob("*.proto"))
-    # Run as a module, it finds google/protobuf/*.proto by itself.
+    # protoc finds google/protobuf/*.proto by itself if it runs as a module.
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{proto_dir}"]
     command += [*options, *names]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -46,13 +46,13 @@ def protoc(proto_dir: Path, *options: str, files: Iterable[str] = ()) -> None:
 
 @dataclass(frozen=True)
 class Google:
-    """A set of files, and upb's message classes for them in a pool of their own."""
+    """A set of files, with their message classes in a descriptor pool of their own."""
 
     files: descriptor_pb2.FileDescriptorSet
 
     @cached_property
     def pool(self) -> descriptor_pool.DescriptorPool:
-        """Hold the descriptors apart from every other pool's."""
+        """The descriptors, separate from those of every other pool."""
         pool = descriptor_pool.DescriptorPool()
         for file in self.files.file:
             pool.Add(file)
@@ -64,7 +64,7 @@ class Google:
         return message_factory.GetMessageClass(descriptor)
 
     def descriptors(self, package: str) -> Iterator[Descriptor]:
-        """Yield every message of a package, nested ones too, map entries not."""
+        """Yield every message of a package, nested ones too, but no map entries."""
         waiting = [
             self.pool.FindMessageTypeByName(f"{package}.{message.name}")
             for file in self.files.file
@@ -79,7 +79,7 @@ class Google:
 
 
 def load(proto_dir: Path = CONTRACT, *files: str) -> Google:
-    """Compile `files` of a folder, or every `.proto` in it, and what they import."""
+    """Compile `files` of a folder, or every `.proto` in it, with their imports."""
     with TemporaryDirectory() as folder:
         target = Path(folder) / "files"
         protoc(
@@ -95,10 +95,11 @@ def load(proto_dir: Path = CONTRACT, *files: str) -> Google:
 def grpc_modules(
     target: Path, proto_dir: Path = CONTRACT, *files: str
 ) -> dict[str, ModuleType]:
-    """Write the modules that plain protoc makes into `target`, and import them.
+    """Generate Google's and grpcio's modules into `target`, and import them.
 
-    Returns the modules by name: `common_pb2`, `common_pb2_grpc`, and so on. They
-    share grpcio's default descriptor pool: load one set of files a process.
+    Returns:
+        The modules by name: `common_pb2`, `common_pb2_grpc`, and so on. They share the
+        default descriptor pool, so a process can load only one set of files.
     """
     protoc(
         proto_dir,
@@ -113,7 +114,7 @@ def grpc_modules(
 
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """Look for modules in `folder` first, inside the block."""
+    """Make the modules in `folder` importable for the length of a `with` block."""
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:

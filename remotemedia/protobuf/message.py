@@ -1,36 +1,41 @@
-"""What every generated message and enum shares, on top of betterproto.
+"""The base class of generated messages, on top of `betterproto.Message`.
 
-A message keeps the fields that are set in its ``__dict__``, where the generated
-encoder and decoder work. A field that is not set reads as its default: from the class,
-or made on first access if the default is a list, a dict or a message. A message that
-was only made by reading it waits in ``_read`` and is not set until something in it is.
-Unknown fields are in ``_unknown``, as they came.
+A message keeps the fields that are set in its `__dict__`, and the generated codec reads
+and writes them there. A field that is not set reads as its default value. Scalar
+defaults are class attributes. A list, a dict or a message is made on first access, in
+`__getattr__`.
 
-Constructors check bytes-like values; what else is wrong with a value is found when it
-is encoded. Of several members of a oneof given to a constructor the last in field
-order is taken, as protobuf takes the last one set.
+Reading an unset field whose type is a message must not set the field, although the
+caller may go on to fill the message that was returned. Such a message is therefore a
+*placeholder*: it is kept under `_placeholders` in the `__dict__`, and becomes the
+field's value once something in it is set. Unknown fields are kept as bytes under
+`_unknown`.
+
+A constructor checks bytes-like values. Any other invalid value is found when the
+message is encoded. If a constructor receives several members of a oneof, the one that
+is last in the proto is set, as if they had been assigned in that order.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import enum
 import math
 from typing import TYPE_CHECKING, Any
 
 import betterproto
 from betterproto.casing import camel_case
 
-from remotemedia.protobuf import json_format as protojson
-from remotemedia.protobuf import wire
+from remotemedia.protobuf import json_format, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import ClassVar
+    from typing import ClassVar, TypeVar
 
     from _typeshed import SupportsRead, SupportsWrite
     from typing_extensions import Self
+
+    MessageT = TypeVar("MessageT", bound="Message")
 
 _CHUNK_BYTES = 1 << 20
 
@@ -45,7 +50,18 @@ def field(
     wraps: str | None = None,
     optional: bool = False,
 ) -> Any:
-    """Describe a field of a message; without a `default`, one is made when read."""
+    """Describe a field of a message to betterproto.
+
+    Args:
+        number: The field's number in the proto.
+        proto_type: The field's type: `"uint32"`, `"message"`, `"map"`, and so on.
+        default: What the field reads as if it is not set. Without it the default is
+            made on access: a list, a dict or a message.
+        map_types: The types of a map's keys and values.
+        group: The name of the oneof that the field is a member of.
+        wraps: The type of the value in a wrapper message.
+        optional: Whether the proto declares the field as `optional`.
+    """
     return dataclasses.field(
         default=default,
         metadata={
@@ -56,49 +72,26 @@ def field(
     )
 
 
-if TYPE_CHECKING:
+def attach_codec(
+    cls: type[MessageT],
+    encode: Callable[[MessageT, wire.Parts], int],
+    decode: Callable[[MessageT, bytes, int, int, int], None],
+) -> None:
+    """Give a message class its encoder and its decoder, which become its methods.
 
-    class Enum(enum.IntEnum):
-        """An enum of a proto; a number without a name is kept as a nameless member."""
-
-        @classmethod
-        def try_value(cls, value: int = 0) -> Self:
-            """Return the member of that number, with or without a name."""
-            ...
-
-        @classmethod
-        def from_string(cls, name: str) -> Self:
-            """Return the member of that name.
-
-            Raises:
-                ValueError: There is none.
-            """
-            ...
-
-        @classmethod
-        def _from_wire(cls, value: int) -> Self: ...
-
-else:
-
-    class Enum(betterproto.Enum):
-        """See above; at run time it is betterproto's, which pickles badly."""
-
-        @classmethod
-        def _from_wire(cls, value):
-            """Return the member that a varint stands for."""
-            try:
-                return cls._value_map_[value]
-            except KeyError:
-                return cls.try_value(wire.signed32(value))
-
-        def __reduce__(self):
-            return type(self).try_value, (int(self),)
+    Args:
+        cls: The class.
+        encode: Becomes `Message._encode`.
+        decode: Becomes `Message._decode`.
+    """
+    cls._encode = encode  # type: ignore[assignment, method-assign]  # takes this class
+    cls._decode = decode  # type: ignore[assignment, method-assign]  # takes this class
 
 
 class _Metadata:
-    """Makes betterproto's table of a class's fields, and gives the class its own.
+    """Makes betterproto's table of a class's fields, and stores it on the class.
 
-    betterproto's property does so at each access, for which a message is too fast.
+    betterproto rebuilds this on every access; we cache it on the class.
     """
 
     def __get__(
@@ -120,16 +113,19 @@ class Message(betterproto.Message):
             ...
 
         def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-            """Merge the fields between two places in `data` into the message."""
+            """Merge the encoded fields from `pos` to `end` of `data` into the message.
+
+            At most `depth` levels of messages may be nested in it.
+            """
 
     else:
-        # The same as `__dict__`, which pyright takes for that of the class.
+        # The instance's `__dict__`. Type checkers would take that name for the class's.
         _values = vars(betterproto.Message)["__dict__"]
         _betterproto = _Metadata()
         _serialized_on_wire = True
 
-        # Stock betterproto looks at every access; here unset fields alone are
-        # special, and they get to `__getattr__`.
+        # betterproto intercepts every access to an attribute. Here only the fields that
+        # are not set need code, and Python calls `__getattr__` for those alone.
         __getattribute__ = object.__getattribute__
 
         def __getattr__(self, name):
@@ -151,11 +147,11 @@ class Message(betterproto.Message):
             if meta.default_gen[name] in (list, dict):
                 value = self._values[name] = meta.default_gen[name]()
                 return value
-            read = self._values.setdefault("_read", {})
-            if name not in read:
-                read[name] = child = meta.default_gen[name]()
+            placeholders = self._values.setdefault("_placeholders", {})
+            if name not in placeholders:
+                placeholders[name] = child = meta.default_gen[name]()
                 child._values["_serialized_on_wire"] = False
-            return read[name]
+            return placeholders[name]
 
         def __setattr__(self, name, value):
             meta = self._betterproto
@@ -167,11 +163,11 @@ class Message(betterproto.Message):
             values["_serialized_on_wire"] = True
             for member in meta.oneof_field_by_group.get(field.group, ()):
                 values.pop(member.name, None)
-            values.get("_read", {}).pop(name, None)
+            values.get("_placeholders", {}).pop(name, None)
             if value is None:
                 values.pop(name, None)
             elif field.proto_type == "bytes" and not isinstance(value, list):
-                values[name] = wire.blob(value, f"{type(self).__name__}.{name}")
+                values[name] = wire.as_bytes(value, f"{type(self).__name__}.{name}")
             else:
                 values[name] = value
 
@@ -189,22 +185,27 @@ class Message(betterproto.Message):
         """Encode the message.
 
         Raises:
-            EncodeError: A field has a value that it cannot be sent with.
+            EncodeError: A field has a value that cannot be encoded.
         """
         out: wire.Parts = []
         self._encode(out)
         return b"".join(out)
 
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
-        """Encode the message, as `bytes` does."""
+        """Encode the message; the same as `bytes(message)`."""
         return self.__bytes__()
 
     def __len__(self) -> int:
-        """Size of the encoded message, in bytes."""
+        """Return the size of the encoded message, in bytes."""
         return self._encode([])
 
     def dump(self, stream: SupportsWrite[bytes], delimit: bool = False) -> None:
-        """Write the encoded message to a stream, if `delimit` after its size."""
+        """Write the encoded message to a stream.
+
+        Args:
+            stream: Where to write.
+            delimit: Whether to write the message's size before it, as a varint.
+        """
         data = bytes(self)
         stream.write(wire.varint(len(data)) + data if delimit else data)
 
@@ -213,7 +214,7 @@ class Message(betterproto.Message):
         """Decode a message.
 
         Raises:
-            DecodeError: The bytes are not an encoded message of this type.
+            DecodeError: The bytes are not a valid message of this type.
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
@@ -222,30 +223,32 @@ class Message(betterproto.Message):
         return message
 
     def parse(self, data: bytes) -> Self:
-        """Decode a message into this one: fields are merged as protobuf does it.
+        """Decode a message and merge it into this one.
+
+        Scalars are replaced, lists are extended, and embedded messages are merged.
 
         Raises:
-            DecodeError: The bytes are not an encoded message of this type. Fields
-                before the bad place have been merged.
+            DecodeError: The bytes are not a valid message of this type. The fields
+                before the invalid one have been merged.
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
-        self._settle()
+        self._adopt_placeholders()
         self._values["_serialized_on_wire"] = True
         self._decode(data, 0, len(data), wire.MAX_DEPTH)
         return self
 
     def load(self, stream: SupportsRead[bytes], size: int | None = None) -> Self:
-        """Decode a message from a stream into this one.
+        """Decode a message from a stream and merge it into this one.
 
         Args:
             stream: Where to read.
-            size: Bytes to read; all there are if None, and as many as the varint
-                says that is read first if `betterproto.SIZE_DELIMITED`.
+            size: How many bytes to read. `None` reads to the stream's end;
+                `betterproto.SIZE_DELIMITED` reads the size first, as a varint.
 
         Raises:
-            DecodeError: The stream ends before, or the bytes are not an encoded
-                message of this type.
+            DecodeError: The stream ends too early, or the bytes are not a valid message
+                of this type.
         """
         if size is None:
             return self.parse(stream.read())
@@ -258,18 +261,33 @@ class Message(betterproto.Message):
             raise
 
     def _located(self, error: Exception, tag: int) -> wire.DecodeError:
-        """Return what a decoder came upon as the error that callers see."""
+        """Convert a decoder's error to one that names this message and the field."""
         number = tag >> 3
         name = self._betterproto.field_name_by_number.get(number, f"field {number}")
-        return wire.fault(error).inside(type(self).__name__, name)
+        return wire.decode_error(error).inside(type(self).__name__, name)
+
+    def which_oneof(self, group: str) -> str:
+        """Return the name of the member of a oneof that is set.
+
+        It is empty if no member is set. `betterproto.which_one_of` gives the same name
+        with the member's value, and takes longer.
+
+        Raises:
+            KeyError: The message has no oneof of that name.
+        """
+        values = self._values
+        for member in self._betterproto.oneof_field_by_group[group]:
+            if member.name in values:
+                return member.name
+        return ""
 
     def is_set(self, name: str) -> bool:
-        """Whether a field has a value other than what an unset one reads as.
+        """Whether a field is set.
 
-        A field with presence (``optional``, of a oneof, or a message) may be set to
-        that very value.
+        A field with presence (`optional`, member of a oneof, or of a message type) is
+        set once it has a value. Any other field is set if its value is not the default.
         """
-        self._settle()
+        self._adopt_placeholders()
         return self._has(name)
 
     def _has(self, name: str) -> bool:
@@ -281,34 +299,34 @@ class Message(betterproto.Message):
         if has_presence and not isinstance(value, list):
             return True
         if isinstance(value, float):
-            # -0.0 is sent: it is not what is read where nothing is sent.
+            # The default is 0.0, and -0.0 differs from it, although they are equal.
             return value != 0 or math.copysign(1, value) < 0
         return bool(value)
 
-    def _settle(self) -> None:
-        """Set the messages that were made by reading them, and then filled."""
+    def _adopt_placeholders(self) -> None:
+        """Set the fields whose placeholders have been filled."""
         values = self._values
-        read = values.get("_read", {})
-        for name, child in list(read.items()):
+        placeholders = values.get("_placeholders", {})
+        for name, child in list(placeholders.items()):
             if child._serialized_on_wire or child or child._unknown_fields:
-                # In this order another thread that encodes finds it in either place.
+                # A thread that encodes meanwhile finds the message in either place.
                 values.setdefault(name, child)
-                read.pop(name, None)
+                placeholders.pop(name, None)
 
     def _set_fields(self) -> dict[str, Any]:
-        self._settle()
+        self._adopt_placeholders()
         names = self._betterproto.sorted_field_names
         return {name: self._values[name] for name in names if self._has(name)}
 
     def __bool__(self) -> bool:
         """Whether any field is set."""
-        self._settle()
+        self._adopt_placeholders()
         return any(map(self._has, self._betterproto.sorted_field_names))
 
     def __eq__(self, other: object) -> bool:
-        """Compare the fields that are set, and the unknown ones.
+        """Compare the types, the fields that are set, and the unknown fields.
 
-        NaN is equal to NaN, so that a message equals its copy.
+        NaN equals NaN here, so that a message equals its copy.
         """
         if not isinstance(other, Message) or type(self) is not type(other):
             return NotImplemented
@@ -319,7 +337,7 @@ class Message(betterproto.Message):
             and self._unknown_fields == other._unknown_fields
         )
 
-    __hash__ = None  # type: ignore[assignment]  # it can change
+    __hash__ = None  # type: ignore[assignment]  # messages are mutable
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self._set_fields().items())
@@ -327,48 +345,51 @@ class Message(betterproto.Message):
 
     def to_dict(
         self,
-        casing: betterproto.Casing | protojson.Casing = camel_case,
+        casing: betterproto.Casing | json_format.Casing = camel_case,
         include_default_values: bool = False,
     ) -> dict[str, Any]:
-        """Return the fields that are set, in JSON's types.
+        """Return the fields that are set, converted to JSON's types.
 
         Args:
-            casing: How to spell the keys.
-            include_default_values: Whether to show fields that are not set, too;
-                messages and members of a oneof are not shown in any case.
+            casing: Converts field names to keys.
+            include_default_values: Whether to include fields that are not set, except
+                messages and members of a oneof.
         """
 
         def convert(value: Any, kind: str, cls: type) -> Any:
             if isinstance(value, Message):
                 return value.to_dict(casing, include_default_values)
-            return protojson.to_json(value, kind, cls)
+            return json_format.to_json(value, kind, cls)
 
-        return protojson.dump(self, casing, include_default_values, convert)
+        return json_format.dump(self, casing, include_default_values, convert)
 
     @classmethod
     def _from_dict_init(cls, mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-        return protojson.load(cls, mapping)
+        return json_format.load(cls, mapping)
 
     def to_pydict(
         self,
-        casing: betterproto.Casing | protojson.Casing = camel_case,
+        casing: betterproto.Casing | json_format.Casing = camel_case,
         include_default_values: bool = False,
     ) -> dict[str, Any]:
-        """Return the fields that are set, in Python's types; otherwise as `to_dict`."""
+        """Return the fields that are set, with their Python values.
+
+        The arguments are those of `to_dict`.
+        """
 
         def convert(value: Any, kind: str, cls: type) -> Any:
             if isinstance(value, Message):
                 return value.to_pydict(casing, include_default_values)
             return value
 
-        return protojson.dump(self, casing, include_default_values, convert)
+        return json_format.dump(self, casing, include_default_values, convert)
 
     def __copy__(self, _: Any = None) -> Self:
         return self._copied(lambda value: value)
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         def copied(value: object) -> object:
-            # A view of someone's memory cannot be copied as such.
+            # `deepcopy` does not support a memoryview, which a bytes field may hold.
             plain = bytes(value) if isinstance(value, memoryview) else value
             return copy.deepcopy(plain, memo)
 
@@ -376,17 +397,17 @@ class Message(betterproto.Message):
 
     def _copied(self, copied: Callable[[object], object]) -> Self:
         new = object.__new__(type(self))
-        self._settle()
+        self._adopt_placeholders()
         for name, value in list(self._values.items()):
             if name == "_unknown":
                 new._values[name] = value[:]
-            elif name != "_read":
+            elif name != "_placeholders":
                 new._values[name] = copied(value)
         return new
 
 
 def _equal(one: object, other: object) -> bool:
-    # NaN alone differs from itself.
+    # Only NaN differs from itself.
     return one == other or (one != one and other != other)
 
 
@@ -394,12 +415,12 @@ def _read_size(stream: SupportsRead[bytes]) -> int:
     prefix = b""
     while len(prefix) < 10 and (not prefix or prefix[-1] > 0x7F):
         prefix += _read(stream, 1)
-    # A varint of ten bytes is too long, and one without an end is not read past it.
+    # A size has at most five bytes; `read_uint32` refuses a longer varint.
     return wire.read_uint32(prefix, 0)[0]
 
 
 def _read(stream: SupportsRead[bytes], size: int) -> bytes:
-    """Read as much, and not all at once: `size` may be a lie."""
+    """Read a number of bytes, in chunks: an invalid size must not allocate memory."""
     parts = []
     while size > 0:
         part = stream.read(min(size, _CHUNK_BYTES))

@@ -1,8 +1,9 @@
-"""The fields that a message has no names for: they are kept as they came.
+"""Unknown fields: they are preserved as bytes, and encoded again behind the known ones.
 
-A sender newer than this package, or hostile, sends them. What they mean is not
-asked, only where they end. That is found a field at a time; a long run of short
-fields is hostile, and is stepped over with a regular expression.
+A sender with a newer contract may send fields that this version does not know. Their
+values are not decoded: it is enough to find where each field ends. Hostile data may
+hold very many short unknown fields. After the first few fields, therefore, a regular
+expression skips runs of them at the speed of C.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Tags: TypeAlias = "frozenset[int] | tuple[int, ...]"
-"""Tags of the fields that a message has."""
+"""The tags of a message's known fields."""
 
-_FEW = 8
-"""Fields that are stepped over before the pattern is asked, which may know nothing."""
+_FIELDS_PER_MATCH = 8
+"""How many fields are skipped one at a time before the regular expression is tried."""
 
-_SHORT = 8
-"""Strings below this size are known to the pattern."""
+_PATTERN_STRING_BYTES = 8
+"""The regular expression skips only strings that are shorter than this."""
 
-_GROUPS = bytes(range(0x0B, 0x80, 8))
-"""The tags of one byte that begin a group."""
+_GROUP_STARTS = bytes(range(0x0B, 0x80, 8))
+"""The tags of one byte that start a group."""
 
 
-def keep(
+def preserve(
     values: wire.Values,
     data: bytes,
     start: int,
@@ -37,10 +38,21 @@ def keep(
     depth: int,
     known: Tags,
 ) -> int:
-    """Put an unknown field away as it is, and those behind it; return where they end.
+    """Store an unknown field and the unknown fields that follow it directly.
 
-    It starts at `start`, in a message that ends at `end`, and whose fields have the
-    tags `known`. Groups may be nested `depth` more deep.
+    Args:
+        values: The fields of the message, in which the bytes are stored.
+        data: What is decoded.
+        start: Where the field's tag starts.
+        end: Where the message ends.
+        depth: How many levels groups may be nested.
+        known: The tags that end the run of unknown fields.
+
+    Returns:
+        Where the last of these fields ends.
+
+    Raises:
+        DecodeError: A field is invalid.
     """
     pos = start
     count = 0
@@ -65,26 +77,26 @@ def keep(
         if pos > end:
             raise wire.DecodeError(wire.TRUNCATED)
         count += 1
-        if count == _FEW:
+        if count == _FIELDS_PER_MATCH:
             count = 0
             if run := _run_of_fields(known).match(data, pos, end):
                 pos = run.end()
-    put_away(values, data, start, pos)
+    append(values, data, start, pos)
     return pos
 
 
-def put_away(values: wire.Values, data: bytes, start: int, stop: int) -> None:
-    """Keep the bytes between two places, to be sent again behind the known fields."""
-    kept = values.get("_unknown")
-    if kept is None:
-        kept = values["_unknown"] = bytearray()
-    kept += data[start:stop]
+def append(values: wire.Values, data: bytes, start: int, stop: int) -> None:
+    """Add the bytes between two positions to the message's unknown fields."""
+    preserved = values.get("_unknown")
+    if preserved is None:
+        preserved = values["_unknown"] = bytearray()
+    preserved += data[start:stop]
 
 
 def _after_value(data: bytes, pos: int, kind: int) -> int:
-    """Return where a value of a wire type ends, which may be behind the data."""
+    """Return where a value of a wire type ends. That may be beyond the data."""
     if kind == 0:
-        return pos + 1 if data[pos] < 0x80 else wire.read_varint(data, pos)[1]
+        return wire.read_varint(data, pos)[1]
     if kind == 2:
         size = data[pos]
         pos += 1
@@ -96,14 +108,14 @@ def _after_value(data: bytes, pos: int, kind: int) -> int:
     if kind == 1:
         return pos + 8
     if kind == 4:
-        raise wire.DecodeError("a group ends that did not begin")
+        raise wire.DecodeError("a group ends that was not started")
     raise wire.DecodeError(f"there is no wire type {kind}")
 
 
 def _after_groups(data: bytes, pos: int, end: int, depth: int) -> int:
-    """Return where the group at `pos` ends, and those that follow it.
+    """Return where the group at `pos` ends, or the last of consecutive groups.
 
-    Inside of groups numbers have no meaning, and upb does not look at them.
+    Field numbers inside groups are not checked, because upb does not check them.
     """
     ends: list[int] = []
     while True:
@@ -118,8 +130,8 @@ def _after_groups(data: bytes, pos: int, end: int, depth: int) -> int:
                 raise wire.DecodeError(wire.TOO_DEEP)
         elif kind == 4:
             if tag != ends.pop():
-                raise wire.DecodeError("a group ends that did not begin")
-            if not ends and (pos >= end or data[pos] not in _GROUPS):
+                raise wire.DecodeError("a group ends that was not started")
+            if not ends and (pos >= end or data[pos] not in _GROUP_STARTS):
                 return pos
         elif kind == 0 and data[pos] < 0x80:
             pos += 1
@@ -129,43 +141,45 @@ def _after_groups(data: bytes, pos: int, end: int, depth: int) -> int:
 
 @cache
 def _run_of_fields(known: Tags) -> re.Pattern[bytes]:
-    """Make a pattern of up to 1000 unknown fields, with short strings and no groups.
+    """Compile a pattern for up to 1000 unknown fields that are short and not groups.
 
-    Where it does not match, a field may be long, known or wrong. There is one way to
-    read a field: nothing makes it go back and try another. It takes 2 ms to make.
+    The pattern stops matching at a field that is long, known or invalid. It can match
+    any field in one way only, so it never backtracks. Compiling takes about 2 ms, which
+    is why the result is cached and most messages never need it.
     """
-    short = [rb"\x%02x.{%d}" % (size, size) for size in range(_SHORT)]
-    padded = [rb"%b.{%d}" % (_padded(size), size) for size in range(_SHORT)]
+    sizes = range(_PATTERN_STRING_BYTES)
+    short = [rb"\x%02x.{%d}" % (size, size) for size in sizes]
+    padded = [rb"%b.{%d}" % (_padded(size), size) for size in sizes]
     values = {
         0: rb"[\x80-\xff]{0,9}[\x00-\x7f]",
         1: rb".{8}",
         2: rb"(?:%b)" % b"|".join(short + padded),
         5: rb".{4}",
     }
-    # What begins with a set or a literal is soon found not to match: it goes first.
+    # Alternatives that start with a set or a literal fail fastest, so they come first.
     fields = [_short_tags(kind, known) + value for kind, value in values.items()]
     fields += [_long_tags(kind, known) + value for kind, value in values.items()]
     return re.compile(rb"(?:%b){1,1000}" % b"|".join(fields), re.DOTALL)
 
 
 def _short_tags(kind: int, known: Tags) -> bytes:
-    """Write the tags of a wire type that take one byte, less those that are known."""
+    """Return a pattern for the unknown tags of a wire type with one byte."""
     return _set(tag for tag in range(8 | kind, 0x80, 8) if tag not in known)
 
 
 def _long_tags(kind: int, known: Tags) -> bytes:
-    """Write the tags of two to five bytes and 32 bits, less those that are known."""
+    """Return a pattern for the unknown tags of a wire type with two to five bytes."""
     same_kind = [tag for tag in known if tag & 7 == kind]
-    # A tag that is less than 8 has the number 0, which no field has.
+    # A tag below 8 has the field number 0, which is invalid however it is padded.
     padded = map(_padded, (kind, *same_kind))
-    as_sent = (_literal(wire.varint(tag)) for tag in same_kind if tag > 0x7F)
+    canonical = (_literal(wire.varint(tag)) for tag in same_kind if tag > 0x7F)
     first = _set(range(0x80 | kind, 0x100, 8))
     rest = rb"[\x80-\xff]{0,2}[\x00-\x7f]|[\x80-\xff]{3}[\x00-\x0f]"
-    return rb"(?!%b)%b(?:%b)" % (b"|".join((*padded, *as_sent)), first, rest)
+    return rb"(?!%b)%b(?:%b)" % (b"|".join((*padded, *canonical)), first, rest)
 
 
 def _padded(value: int) -> bytes:
-    """Write a varint that ends with zeros, which it need not."""
+    """Return a pattern for a varint with redundant zero bytes at its end."""
     *head, last = wire.varint(value)
     return _literal((*head, last | 0x80)) + rb"\x80{0,3}\x00"
 

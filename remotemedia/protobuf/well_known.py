@@ -1,12 +1,14 @@
 """Well-known types as Python values: timestamps, durations and wrappers.
 
-A `Timestamp` is a `datetime` to users and a `Duration` a `timedelta`, as betterproto
-has it. Both can say more than Python's classes hold: nanoseconds, and times before
-the year 1 or after 9999. Such a value comes as a subclass that keeps it, so that what
-was decoded is what is encoded again.
+A field of the type `google.protobuf.Timestamp` holds a `datetime`, one of the type
+`Duration` a `timedelta`, and one of a wrapper such as `Int32Value` the wrapped value
+or `None`, as in betterproto. Timestamps and durations count nanoseconds and reach
+beyond the years 1 to 9999, which Python's classes cannot express. Such a value becomes
+an `ExactDatetime` or an `ExactTimedelta`, which carries the exact numbers, so that
+decoding and encoding a message never changes it.
 
-The mixins are base classes of the generated messages, for which they convert.
-Unknown fields in these messages have no place in a Python value and are dropped.
+The mixins are base classes of the generated messages and convert them. Unknown fields
+inside these messages have no place in a Python value and are dropped.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-NO_TIME = timedelta(0)
+"""What a `Timestamp` field reads as if it is not set."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
@@ -28,18 +30,18 @@ _LAST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 class ExactDatetime(datetime):
-    """The datetime next to a timestamp that no datetime can hold.
+    """The nearest datetime to a timestamp that no datetime expresses exactly.
 
     Attributes:
-        parts: Seconds since the epoch, and the nanoseconds beyond them; `None` in
-            what arithmetic makes of such a datetime.
+        parts: The timestamp's seconds since the epoch and nanoseconds; `None` in a
+            datetime that is the result of arithmetic, which rounds.
     """
 
     parts: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, seconds: int, nanos: int) -> ExactDatetime:
-        """Make one of the parts."""
+        """Make the datetime of a timestamp's numbers."""
         try:
             near = EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
         except OverflowError:
@@ -65,18 +67,18 @@ class ExactDatetime(datetime):
 
 
 class ExactTimedelta(timedelta):
-    """The timedelta next to a duration that no timedelta can hold.
+    """The nearest timedelta to a duration that no timedelta expresses exactly.
 
     Attributes:
-        parts: Seconds, and the nanoseconds beyond them; `None` in what arithmetic
-            makes of such a timedelta.
+        parts: The duration's seconds and nanoseconds; `None` in a timedelta that is the
+            result of arithmetic, which rounds.
     """
 
     parts: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, seconds: int, nanos: int) -> ExactTimedelta:
-        """Make one of the parts."""
+        """Make the timedelta of a duration's numbers."""
         try:
             new = cls(seconds=seconds, microseconds=nanos // 1000)
         except OverflowError:
@@ -102,7 +104,7 @@ class ExactTimedelta(timedelta):
 
 
 def timestamp_parts(value: datetime) -> tuple[int, int]:
-    """Return seconds since the epoch and nanoseconds.
+    """Return a timestamp's numbers: seconds since the epoch, and nanoseconds.
 
     Raises:
         EncodeError: The value is not a datetime, or has no time zone.
@@ -119,7 +121,7 @@ def timestamp_parts(value: datetime) -> tuple[int, int]:
 
 
 def timestamp(seconds: int, nanos: int) -> datetime:
-    """Return a datetime in UTC of the parts."""
+    """Return the datetime, in UTC, of a timestamp's numbers."""
     if 0 <= nanos < 1_000_000_000 and nanos % 1000 == 0:
         try:
             return EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
@@ -129,7 +131,7 @@ def timestamp(seconds: int, nanos: int) -> datetime:
 
 
 def duration_parts(value: timedelta) -> tuple[int, int]:
-    """Return seconds and nanoseconds, which have the same sign.
+    """Return a duration's numbers, seconds and nanoseconds, which have the same sign.
 
     Raises:
         EncodeError: The value is not a timedelta.
@@ -140,12 +142,12 @@ def duration_parts(value: timedelta) -> tuple[int, int]:
     if parts:
         return parts
     seconds, microseconds = divmod(abs(value) // _MICROSECOND, 1_000_000)
-    sign = -1 if value < NO_TIME else 1
+    sign = -1 if value < timedelta(0) else 1
     return sign * seconds, sign * microseconds * 1000
 
 
 def duration(seconds: int, nanos: int) -> timedelta:
-    """Return a timedelta of the parts."""
+    """Return the timedelta of a duration's numbers."""
     if abs(nanos) < 1_000_000_000 and nanos % 1000 == 0 and seconds * nanos >= 0:
         try:
             return timedelta(seconds=seconds, microseconds=nanos // 1000)
@@ -155,18 +157,19 @@ def duration(seconds: int, nanos: int) -> timedelta:
 
 
 class TimestampMixin:
-    """Converts `google.protobuf.Timestamp`."""
+    """Converts `google.protobuf.Timestamp` to a `datetime` and back."""
 
     if TYPE_CHECKING:
         seconds: int
         nanos: int
 
-        def __init__(self, seconds: int = ..., nanos: int = ...) -> None: ...
+        def __init__(self, *, seconds: int = ..., nanos: int = ...) -> None: ...
 
     @classmethod
     def from_python(cls, value: datetime) -> Self:
         """Make the message of a datetime."""
-        return cls(*timestamp_parts(value))
+        seconds, nanos = timestamp_parts(value)
+        return cls(seconds=seconds, nanos=nanos)
 
     def to_python(self) -> datetime:
         """Return the datetime that the message stands for."""
@@ -174,18 +177,19 @@ class TimestampMixin:
 
 
 class DurationMixin:
-    """Converts `google.protobuf.Duration`."""
+    """Converts `google.protobuf.Duration` to a `timedelta` and back."""
 
     if TYPE_CHECKING:
         seconds: int
         nanos: int
 
-        def __init__(self, seconds: int = ..., nanos: int = ...) -> None: ...
+        def __init__(self, *, seconds: int = ..., nanos: int = ...) -> None: ...
 
     @classmethod
     def from_python(cls, value: timedelta) -> Self:
         """Make the message of a timedelta."""
-        return cls(*duration_parts(value))
+        seconds, nanos = duration_parts(value)
+        return cls(seconds=seconds, nanos=nanos)
 
     def to_python(self) -> timedelta:
         """Return the timedelta that the message stands for."""
@@ -193,17 +197,17 @@ class DurationMixin:
 
 
 class WrapperMixin:
-    """Converts `google.protobuf.Int32Value` and the like."""
+    """Converts wrappers such as `google.protobuf.Int32Value` to values and back."""
 
     if TYPE_CHECKING:
         value: Any
 
-        def __init__(self, value: Any = ...) -> None: ...
+        def __init__(self, *, value: Any = ...) -> None: ...
 
     @classmethod
     def from_python(cls, value: Any) -> Self:
-        """Make the message of the value in it."""
-        return cls(value)
+        """Make the message of a value."""
+        return cls(value=value)
 
     def to_python(self) -> Any:
         """Return the value in the message."""

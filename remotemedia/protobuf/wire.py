@@ -1,48 +1,55 @@
-"""The protobuf wire format: what the generated encoders and decoders stand on.
+"""The protobuf wire format: how scalar values become bytes, and bytes become values.
 
-An encoder appends the parts of a message to a list and returns their size in bytes,
-so that a payload is copied once at most, when the parts are joined. A decoder walks
-over one `bytes` object with indices. It may read past the end of an embedded message,
-into what follows, and finds out afterwards: only then does `pos` exceed `end`.
+The format is that of https://protobuf.dev/programming-guides/encoding. Where that
+page leaves something open, this module does what Google's C implementation (upb)
+does: a varint of more than ten bytes is an error, and bits beyond the 64th are
+dropped.
 
-Names and limits are those of https://protobuf.dev/programming-guides/encoding.
-Where that page leaves something open, the behaviour of Google's upb is followed: a
-varint of more than ten bytes is an error, and bits past the 64th are dropped.
+An encoder function takes a value and `where`, the field's name for error texts. It
+returns the encoded value without tag and without length. A reader function takes the
+data and a position. It returns the value and the position after it. Readers do not
+check that they stay inside the message that they read: the generated decoders compare
+positions afterwards, once per message. Reading past the end of the data raises one of
+`FAULTS`, and `decode_error` turns each of those into a `DecodeError`.
+
+This module knows single values. Messages inside messages are in `embedded`.
 """
 
 from __future__ import annotations
 
 import operator
 import struct
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Buffer
 
     BytesLike: TypeAlias = Buffer
 else:
     BytesLike = bytes | bytearray | memoryview
 
 MAX_DEPTH = 100
-"""How deep messages and groups may be nested in one that is decoded."""
+"""How many levels of messages and groups a decoded message may contain."""
 
 _LARGE_BYTES = 64 * 1024
-"""What is as large is sent by itself, and not copied into one with the rest."""
+"""From this size on, `joined` does not copy a part, but passes it on by itself."""
 
 Parts: TypeAlias = "list[bytes | bytearray | memoryview]"
+"""An encoded message in pieces. Joining them copies a large payload at most once."""
+
 Values: TypeAlias = "dict[str, Any]"
-"""The fields of a message that are set. Their types are the message's business."""
+"""The fields of a message that are set, by name."""
 
 
 class DecodeError(ValueError):
-    """The bytes are not an encoded message of the type they were taken for.
+    """The bytes are not a valid encoding of the message type.
 
     Attributes:
-        message: Name of the message that was decoded; empty if not known.
-        path: The fields that lead to the place, outermost first.
-        reason: What is wrong there.
+        message: Name of the outermost message; empty if not known.
+        path: Names of the fields that lead to the invalid value, outermost first.
+        reason: What is wrong with the value.
     """
 
     def __init__(self, reason: str) -> None:
@@ -52,7 +59,7 @@ class DecodeError(ValueError):
         self.reason = reason
 
     def inside(self, message: str, field: str) -> DecodeError:
-        """Say where the error is: `field` of `message`, or deeper in it."""
+        """Add to the error that it lies in a field of a message; return the error."""
         self.message = message
         self.path = (field, *self.path)
         return self
@@ -63,15 +70,15 @@ class DecodeError(ValueError):
 
 
 class EncodeError(ValueError):
-    """A field has a value that it cannot be sent with; the text names the field."""
+    """A field has a value that cannot be encoded; the text names the field."""
 
 
 class EncodeTypeError(EncodeError, TypeError):
-    """A field has a value of a wrong type."""
+    """A field has a value of the wrong type."""
 
 
 FAULTS = (DecodeError, IndexError, UnicodeDecodeError, struct.error)
-"""What a decoder may come upon in bad bytes."""
+"""The exceptions that invalid bytes can cause in a decoder."""
 
 TRUNCATED = "the data ends in the middle of it"
 TOO_DEEP = f"messages and groups are nested more than {MAX_DEPTH} deep"
@@ -80,8 +87,8 @@ ZERO_FLOAT = bytes(4)
 ZERO_DOUBLE = bytes(8)
 
 
-def fault(error: Exception) -> DecodeError:
-    """Return one of `FAULTS` as the error that callers see."""
+def decode_error(error: Exception) -> DecodeError:
+    """Convert one of `FAULTS` to the exception that callers see."""
     if isinstance(error, DecodeError):
         return error
     if isinstance(error, UnicodeDecodeError):
@@ -91,18 +98,22 @@ def fault(error: Exception) -> DecodeError:
 
 # --- encoding ------------------------------------------------------------------------
 
-_SHORT = [bytes((value,)) for value in range(0x80)]
+LAST_BYTE = [bytes((value,)) for value in range(0x80)]
+"""The last byte of a varint, by its seven bits. A number below 128 is one such byte."""
+
+FIRST_BYTE = [bytes((value | 0x80,)) for value in range(0x80)]
+"""Any other byte of a varint, by its seven bits."""
 
 
 def varint(value: int) -> bytes:
     """Encode a number from 0 to 2**64 - 1."""
     if value < 0x80:
-        return _SHORT[value]
+        return LAST_BYTE[value]
     if value < 0x4000:
-        return (0x80 | value & 0x7F | value >> 7 << 8).to_bytes(2, "little")
+        return FIRST_BYTE[value & 0x7F] + LAST_BYTE[value >> 7]
     if value < 0x20_0000:
-        low = 0x8080 | value & 0x7F | (value & 0x3F80) << 1
-        return (low | value >> 14 << 16).to_bytes(3, "little")
+        middle = FIRST_BYTE[value >> 7 & 0x7F]
+        return FIRST_BYTE[value & 0x7F] + middle + LAST_BYTE[value >> 14]
     parts = bytearray()
     while value > 0x7F:
         parts.append(value & 0x7F | 0x80)
@@ -112,7 +123,7 @@ def varint(value: int) -> bytes:
 
 
 def _integer(value: object, low: int, high: int, where: str) -> int:
-    """Check a number that is out of range or not an `int`; return it if it is right."""
+    """Convert a value to an `int` within a range, or say what is wrong with it."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # raises TypeError
     except TypeError:
@@ -128,22 +139,22 @@ def _integer(value: object, low: int, high: int, where: str) -> int:
 
 def uint32(value: int, where: str) -> bytes:
     """Encode a uint32."""
-    if type(value) is int and 0 <= value <= 0xFFFF_FFFF:
-        return _SHORT[value] if value < 0x80 else varint(value)
-    return varint(_integer(value, 0, 0xFFFF_FFFF, where))
+    if type(value) is not int or not 0 <= value <= 0xFFFF_FFFF:
+        value = _integer(value, 0, 0xFFFF_FFFF, where)
+    return varint(value)
 
 
 def uint64(value: int, where: str) -> bytes:
     """Encode a uint64."""
-    if type(value) is int and 0 <= value <= 0xFFFF_FFFF_FFFF_FFFF:
-        return _SHORT[value] if value < 0x80 else varint(value)
-    return varint(_integer(value, 0, 0xFFFF_FFFF_FFFF_FFFF, where))
+    if type(value) is not int or not 0 <= value <= 0xFFFF_FFFF_FFFF_FFFF:
+        value = _integer(value, 0, 0xFFFF_FFFF_FFFF_FFFF, where)
+    return varint(value)
 
 
 def enum(value: int, where: str) -> bytes:
     """Encode a member of an enum, or its number."""
     if isinstance(value, int) and 0 <= value < 0x80 and value is not True:
-        return _SHORT[value]
+        return LAST_BYTE[value]
     return int32(value, where)
 
 
@@ -190,7 +201,8 @@ sfixed32: _Encoder = _ranged(*_INT32, struct.Struct("<i").pack)
 sfixed64: _Encoder = _ranged(*_INT64, struct.Struct("<q").pack)
 
 _FLOAT = struct.Struct("<f").pack
-_DOUBLE = struct.Struct("<d").pack
+pack_double: Callable[[float], bytes] = struct.Struct("<d").pack
+"""Encode a value that is a `float` for certain."""
 
 
 def float_(value: float, where: str) -> bytes:
@@ -200,7 +212,7 @@ def float_(value: float, where: str) -> bytes:
 
 def double(value: float, where: str) -> bytes:
     """Encode a double; -0.0 differs from 0.0."""
-    return _real(_DOUBLE, value, where)
+    return _real(pack_double, value, where)
 
 
 def _real(pack: Callable[[float], bytes], value: float, where: str) -> bytes:
@@ -215,7 +227,7 @@ def _real(pack: Callable[[float], bytes], value: float, where: str) -> bytes:
 
 
 def string(value: str, where: str) -> bytes:
-    """Encode a string, as UTF-8 and without its length."""
+    """Encode a string as UTF-8."""
     try:
         return value.encode()
     except AttributeError:
@@ -226,11 +238,18 @@ def string(value: str, where: str) -> bytes:
         raise EncodeError(f"{where} cannot be UTF-8: {error}") from None
 
 
-def blob(value: BytesLike, where: str) -> bytes | memoryview:
-    """Take a bytes-like value by its bytes, without a copy where that can be.
+def as_bytes(value: BytesLike, where: str) -> bytes | memoryview:
+    """Return a bytes-like value as `bytes`, or as a view of its bytes.
 
-    Arrays must be contiguous, in C order. A copy is made of arrays whose items
-    Python has no name for, such as big-endian and complex ones.
+    An array must be contiguous and in C order. It is copied only if `memoryview` does
+    not support the type of its items, as with big-endian and complex numbers.
+
+    Args:
+        value: What was given for a `bytes` field.
+        where: The field's name.
+
+    Raises:
+        EncodeTypeError: The value is not bytes-like, or is not contiguous.
     """
     if type(value) is bytes:
         return value
@@ -238,15 +257,15 @@ def blob(value: BytesLike, where: str) -> bytes | memoryview:
         view = memoryview(value)
     except (TypeError, ValueError):
         view = None
-    # Numpy's scalars have a buffer too, and are no more bytes than an int is; what is
-    # in an array of objects is their addresses.
+    # A numpy scalar exposes a buffer, but it is a number. An array of objects exposes
+    # their addresses.
     if view is None or not view.ndim or "O" in view.format:
         raise EncodeTypeError(
             f"{where} must be bytes or a bytes-like value, not {type(value).__name__}"
         )
     if not view.c_contiguous:
         raise EncodeTypeError(
-            f"{where} must be contiguous; numpy.ascontiguousarray does it"
+            f"{where} must be contiguous; use numpy.ascontiguousarray"
         )
     if not view.nbytes:
         return b""
@@ -257,54 +276,35 @@ def blob(value: BytesLike, where: str) -> bytes | memoryview:
 
 
 def items(value: object, where: str) -> list[Any]:
-    """Check that a repeated field is a list, or a tuple."""
+    """Return the value of a repeated field, which must be a list or a tuple."""
     if not isinstance(value, (list, tuple)):
         raise EncodeTypeError(f"{where} must be a list, not {type(value).__name__}")
     return value  # type: ignore[return-value]  # it is only read
 
 
 def entries(value: object, where: str) -> Iterable[tuple[Any, Any]]:
-    """Return the entries of a map field, checked to be a dict."""
+    """Return the entries of a map field, whose value must be a dict."""
     if not isinstance(value, dict):
         raise EncodeTypeError(f"{where} must be a dict, not {type(value).__name__}")
     return value.items()
 
 
-class Message(Protocol):
-    """A generated message, as the functions here see it."""
-
-    _values: Values
-
-    def _encode(self, out: Parts) -> int: ...
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None: ...
-
-    def _settle(self) -> None: ...
-
-
-def message(
-    out: Parts, tag: bytes, value: Message, cls: type[Message], where: str
-) -> int:
-    """Append an embedded message with its tag and length; return their size."""
-    if not isinstance(value, cls):
-        raise EncodeTypeError(
-            f"{where} must be of type {cls.__name__}, not {type(value).__name__}"
-        )
-    index = len(out)
-    out.append(tag)
-    size = value._encode(out)
-    out[index] = head = tag + varint(size)
-    return len(head) + size
-
-
 def joined(parts: Parts, size: int) -> list[bytes]:
-    """Join parts of so many bytes, but for large ones, which stand by themselves."""
+    """Join the parts of a message, except for large ones, which are not copied.
+
+    Args:
+        parts: The encoded message.
+        size: The sum of the parts' sizes, in bytes.
+
+    Returns:
+        Non-empty runs of bytes to send one after the other.
+    """
     if size < _LARGE_BYTES:
         return [b"".join(parts)]
     runs: list[bytes] = []
     small: Parts = []
     for part in parts:
-        # What is not bytes can be changed while it waits to be sent.
+        # Only bytes are immutable. Anything else could change before it is sent.
         if type(part) is not bytes or len(part) < _LARGE_BYTES:
             small.append(part)
             continue
@@ -315,34 +315,11 @@ def joined(parts: Parts, size: int) -> list[bytes]:
     return [run for run in runs if run]
 
 
-class Convertible(Message, Protocol):
-    """A well-known type that a field shows as a Python value."""
-
-    @classmethod
-    def from_python(cls, value: Any) -> Self:
-        """Make the message of a value."""
-        ...
-
-    def to_python(self) -> Any:
-        """Return the value of the message."""
-        ...
-
-
-def python_value(
-    out: Parts, tag: bytes, value: object, cls: type[Convertible], where: str
-) -> int:
-    """Append a Python value as the message that it stands for."""
-    try:
-        return message(out, tag, cls.from_python(value), cls, where)
-    except EncodeError as error:
-        raise type(error)(f"{where}: {error}") from None
-
-
 # --- decoding ------------------------------------------------------------------------
 
 
 def read_varint(data: bytes, pos: int) -> tuple[int, int]:
-    """Read a varint of up to ten bytes; return its low 64 bits and where it ends."""
+    """Read a varint of up to ten bytes; return its low 64 bits and the end position."""
     value = data[pos]
     if value < 0x80:
         return value, pos + 1
@@ -426,80 +403,3 @@ def packed_fixed(code: str, data: bytes, pos: int, stop: int) -> tuple[Any, ...]
     if rest:
         raise DecodeError(TRUNCATED)
     return struct.unpack_from(f"<{count}{code}", data, pos)
-
-
-def embedded(
-    cls: type[Message], data: bytes, pos: int, stop: int, depth: int
-) -> Message:
-    """Read an embedded message."""
-    value = object.__new__(cls)
-    if pos < stop or depth < 1:
-        value._decode(data, pos, stop, depth - 1)
-    return value
-
-
-# One field over and over, by the hundred thousand, is what hostile data is made of, and
-# what a list is. So the two functions that follow go on while another of their field
-# does: while the byte at `stop` is the same `tag`, which takes a tag of one byte.
-
-
-def merge(
-    into: Message, data: bytes, tag: int, pos: int, stop: int, end: int, depth: int
-) -> int:
-    """Read more of an embedded message, and yet more; return where that ends."""
-    if "_read" in into._values:
-        into._settle()
-    while True:
-        if pos < stop or depth < 1:
-            into._decode(data, pos, stop, depth - 1)
-        if stop >= end or data[stop] != tag or tag > 0x7F:
-            return stop
-        pos = stop + 2
-        stop = data[stop + 1]
-        if stop > 0x7F:
-            stop, pos = read_uint32(data, pos - 1)
-        stop += pos
-        if stop > end:
-            raise DecodeError(TRUNCATED)
-
-
-def embedded_list(
-    items: list[Message],
-    cls: type[Message],
-    data: bytes,
-    tag: int,
-    pos: int,
-    stop: int,
-    end: int,
-    depth: int,
-) -> int:
-    """Read an element of a list of messages, and the next; return where they end."""
-    new, append = object.__new__, items.append
-    while True:
-        item = new(cls)
-        if pos < stop or depth < 1:
-            item._decode(data, pos, stop, depth - 1)
-        append(item)
-        if stop >= end or data[stop] != tag or tag > 0x7F:
-            return stop
-        pos = stop + 2
-        stop = data[stop + 1]
-        if stop > 0x7F:
-            stop, pos = read_uint32(data, pos - 1)
-        stop += pos
-        if stop > end:
-            raise DecodeError(TRUNCATED)
-
-
-def embedded_value(
-    cls: type[Convertible],
-    data: bytes,
-    pos: int,
-    stop: int,
-    depth: int,
-    into: object = None,
-) -> object:
-    """Read a well-known type as the Python value that it stands for."""
-    message = cls() if into is None else cls.from_python(into)
-    message._decode(data, pos, stop, depth - 1)
-    return message.to_python()

@@ -441,7 +441,12 @@ class PipelineStream:
         self._sent_ms[node_id] = start_ms + buffer.duration * 1000
         self._sent_at.append(time.monotonic())
         return StreamRequest(
-            audio_chunk=AudioChunk(node_id, buffer, number, int(start_ms))
+            audio_chunk=AudioChunk(
+                node_id=node_id,
+                buffer=buffer,
+                sequence=number,
+                timestamp_ms=int(start_ms),
+            )
         )
 
 

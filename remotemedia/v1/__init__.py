@@ -4,6 +4,7 @@
 # Source: streaming.proto
 """Everything of the proto package remotemedia.v1."""
 
+from remotemedia.v1 import _codec  # noqa: F401 - makes the messages encodable
 from remotemedia.v1.common import (
     AudioBuffer,
     AudioFormat,

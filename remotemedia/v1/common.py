@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from remotemedia import protobuf
 from remotemedia.audio import AudioBufferMixin
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
 
 __all__ = [
     "AudioBuffer",
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 
-class AudioFormat(proto.Enum):
+class AudioFormat(protobuf.Enum):
     """How one audio sample is stored. All formats are little-endian."""
 
     UNSPECIFIED = 0
@@ -43,7 +42,7 @@ class AudioFormat(proto.Enum):
     """Signed 32-bit integer, 4 bytes a sample."""
 
 
-class ErrorType(proto.Enum):
+class ErrorType(protobuf.Enum):
     """What kind of failure an error reports."""
 
     UNSPECIFIED = 0
@@ -68,7 +67,7 @@ class ErrorType(proto.Enum):
     """Anything else."""
 
 
-class ExecutionStatus(proto.Enum):
+class ExecutionStatus(protobuf.Enum):
     """How a whole pipeline ended."""
 
     UNSPECIFIED = 0
@@ -84,7 +83,7 @@ class ExecutionStatus(proto.Enum):
     """The pipeline failed."""
 
 
-class NodeStatus(proto.Enum):
+class NodeStatus(protobuf.Enum):
     """How one node ended."""
 
     UNSPECIFIED = 0
@@ -100,154 +99,68 @@ class NodeStatus(proto.Enum):
     """The node failed."""
 
 
-@dataclass(init=False, repr=False, eq=False)
-class AudioBuffer(AudioBufferMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class AudioBuffer(AudioBufferMixin, protobuf.Message):
     """A block of audio: interleaved samples and how to read them."""
 
-    samples: bytes = proto.field(1, "bytes", b"")
+    samples: bytes = protobuf.field(1, "bytes", b"")
     """The samples, interleaved by channel, little-endian.
     The length in bytes is num_samples times the bytes of one sample.
     """
 
-    sample_rate: int = proto.field(2, "uint32", 0)
+    sample_rate: int = protobuf.field(2, "uint32", 0)
     """Frames per second, in Hz."""
 
-    channels: int = proto.field(3, "uint32", 0)
+    channels: int = protobuf.field(3, "uint32", 0)
     """Number of channels: 1 for mono, 2 for stereo, and so on."""
 
-    format: AudioFormat = proto.field(4, "enum", AudioFormat.UNSPECIFIED)
+    format: AudioFormat = protobuf.field(4, "enum", AudioFormat.UNSPECIFIED)
     """How one sample is stored."""
 
-    num_samples: int = proto.field(5, "uint64", 0)
+    num_samples: int = protobuf.field(5, "uint64", 0)
     """Number of samples over all channels: frames times channels."""
 
     def __init__(
         self,
-        samples: wire.BytesLike = b"",
+        *,
+        samples: protobuf.BytesLike = b"",
         sample_rate: int = 0,
         channels: int = 0,
         format: AudioFormat = AudioFormat.UNSPECIFIED,
         num_samples: int = 0,
     ) -> None:
         _values = self._values
-        _values["samples"] = wire.blob(samples, "AudioBuffer.samples")
+        _values["samples"] = protobuf.as_bytes(samples, "AudioBuffer.samples")
         _values["sample_rate"] = sample_rate
         _values["channels"] = channels
         _values["format"] = format
         _values["num_samples"] = num_samples
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("samples", b"")
-        if not isinstance(value, bytes) or value:  # 1
-            blob = (
-                value
-                if type(value) is bytes
-                else wire.blob(value, "AudioBuffer.samples")
-            )
-            part = b"\x0a" + wire.varint(len(blob))
-            out += (part, blob)
-            size += len(part) + len(blob)
-        value = values.get("sample_rate", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.uint32(value, "AudioBuffer.sample_rate")
-            out.append(part)
-            size += len(part)
-        value = values.get("channels", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.uint32(value, "AudioBuffer.channels")
-            out.append(part)
-            size += len(part)
-        value = values.get("format", 0)
-        if not isinstance(value, int) or value:  # 4
-            part = b"\x20" + wire.enum(value, "AudioBuffer.format")
-            out.append(part)
-            size += len(part)
-        value = values.get("num_samples", 0)
-        if not isinstance(value, int) or value:  # 5
-            part = b"\x28" + wire.uint64(value, "AudioBuffer.num_samples")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x10, 0x18, 0x20, 0x28])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # samples
-                        values["samples"] = data[pos:stop]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # sample_rate
-                        values["sample_rate"] = value & 0xFFFF_FFFF
-                    elif tag == 0x18:  # channels
-                        values["channels"] = value & 0xFFFF_FFFF
-                    elif tag == 0x20:  # format
-                        values["format"] = AudioFormat._from_wire(value)
-                    elif tag == 0x28:  # num_samples
-                        values["num_samples"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ExecutionMetrics(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ExecutionMetrics(protobuf.Message):
     """What one execution, or one session, cost."""
 
-    wall_time_ms: float = proto.field(1, "double", 0.0)
+    wall_time_ms: float = protobuf.field(1, "double", 0.0)
     """Elapsed time, in milliseconds."""
 
-    cpu_time_ms: float = proto.field(2, "double", 0.0)
+    cpu_time_ms: float = protobuf.field(2, "double", 0.0)
     """Processor time, in milliseconds."""
 
-    memory_used_bytes: int = proto.field(3, "uint64", 0)
+    memory_used_bytes: int = protobuf.field(3, "uint64", 0)
     """Memory used at the peak, in bytes."""
 
-    node_metrics: dict[str, NodeMetrics] = proto.field(
+    node_metrics: dict[str, NodeMetrics] = protobuf.field(
         4, "map", map_types=("string", "message")
     )
     """The cost of each node, by node id."""
 
-    serialization_time_ms: float = proto.field(5, "double", 0.0)
+    serialization_time_ms: float = protobuf.field(5, "double", 0.0)
     """Time spent on encoding and decoding messages, in milliseconds."""
 
     def __init__(
         self,
+        *,
         wall_time_ms: float = 0.0,
         cpu_time_ms: float = 0.0,
         memory_used_bytes: int = 0,
@@ -262,182 +175,26 @@ class ExecutionMetrics(proto.Message):
             _values["node_metrics"] = node_metrics
         _values["serialization_time_ms"] = serialization_time_ms
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        payload = wire.double(
-            values.get("wall_time_ms", 0.0), "ExecutionMetrics.wall_time_ms"
-        )
-        if payload != wire.ZERO_DOUBLE:  # 1
-            part = b"\x09" + payload
-            out.append(part)
-            size += len(part)
-        payload = wire.double(
-            values.get("cpu_time_ms", 0.0), "ExecutionMetrics.cpu_time_ms"
-        )
-        if payload != wire.ZERO_DOUBLE:  # 2
-            part = b"\x11" + payload
-            out.append(part)
-            size += len(part)
-        value = values.get("memory_used_bytes", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.uint64(value, "ExecutionMetrics.memory_used_bytes")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("node_metrics")) is not None:  # 4
-            for key, item in wire.entries(value, "ExecutionMetrics.node_metrics"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "ExecutionMetrics.node_metrics")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                length += wire.message(
-                    out, b"\x12", item, NodeMetrics, "ExecutionMetrics.node_metrics"
-                )
-                out[index] = part = b"\x22" + wire.varint(length)
-                size += len(part) + length
-        payload = wire.double(
-            values.get("serialization_time_ms", 0.0),
-            "ExecutionMetrics.serialization_time_ms",
-        )
-        if payload != wire.ZERO_DOUBLE:  # 5
-            part = b"\x29" + payload
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x09, 0x11, 0x18, 0x22, 0x29])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x22:  # node_metrics
-                        entry = (
-                            self._decode_node_metrics(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry["value"] if "value" in entry else NodeMetrics()
-                            values.setdefault("node_metrics", {})[key] = item
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x18:  # memory_used_bytes
-                        values["memory_used_bytes"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                elif kind == 1:
-                    stop = pos + 8
-                    if tag == 0x09:  # wall_time_ms
-                        values["wall_time_ms"] = wire.read_double(data, pos)[0]
-                    elif tag == 0x11:  # cpu_time_ms
-                        values["cpu_time_ms"] = wire.read_double(data, pos)[0]
-                    elif tag == 0x29:  # serialization_time_ms
-                        values["serialization_time_ms"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-    def _decode_node_metrics(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    if "value" in values:
-                        stop = wire.merge(
-                            values["value"], data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        values["value"] = wire.embedded(
-                            NodeMetrics, data, pos, stop, depth
-                        )
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-
-@dataclass(init=False, repr=False, eq=False)
-class NodeMetrics(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class NodeMetrics(protobuf.Message):
     """What one node cost."""
 
-    execution_time_ms: float = proto.field(1, "double", 0.0)
+    execution_time_ms: float = protobuf.field(1, "double", 0.0)
     """Time the node ran, in milliseconds."""
 
-    memory_bytes: int = proto.field(2, "uint64", 0)
+    memory_bytes: int = protobuf.field(2, "uint64", 0)
     """Memory the node used, in bytes."""
 
-    samples_processed: int = proto.field(3, "uint64", 0)
+    samples_processed: int = protobuf.field(3, "uint64", 0)
     """Samples the node took in, over all channels."""
 
-    custom_metrics: str = proto.field(4, "string", "")
+    custom_metrics: str = protobuf.field(4, "string", "")
     """The node's own metrics, as a JSON object."""
 
     def __init__(
         self,
+        *,
         execution_time_ms: float = 0.0,
         memory_bytes: int = 0,
         samples_processed: int = 0,
@@ -449,112 +206,29 @@ class NodeMetrics(proto.Message):
         _values["samples_processed"] = samples_processed
         _values["custom_metrics"] = custom_metrics
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        payload = wire.double(
-            values.get("execution_time_ms", 0.0), "NodeMetrics.execution_time_ms"
-        )
-        if payload != wire.ZERO_DOUBLE:  # 1
-            part = b"\x09" + payload
-            out.append(part)
-            size += len(part)
-        value = values.get("memory_bytes", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.uint64(value, "NodeMetrics.memory_bytes")
-            out.append(part)
-            size += len(part)
-        value = values.get("samples_processed", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.uint64(value, "NodeMetrics.samples_processed")
-            out.append(part)
-            size += len(part)
-        value = values.get("custom_metrics", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "NodeMetrics.custom_metrics")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x09, 0x10, 0x18, 0x22])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x22:  # custom_metrics
-                        values["custom_metrics"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # memory_bytes
-                        values["memory_bytes"] = value
-                    elif tag == 0x18:  # samples_processed
-                        values["samples_processed"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                elif kind == 1:
-                    stop = pos + 8
-                    if tag == 0x09:  # execution_time_ms
-                        values["execution_time_ms"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ErrorResponse(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ErrorResponse(protobuf.Message):
     """A failure, as the service reports it."""
 
-    error_type: ErrorType = proto.field(1, "enum", ErrorType.UNSPECIFIED)
+    error_type: ErrorType = protobuf.field(1, "enum", ErrorType.UNSPECIFIED)
     """The kind of failure."""
 
-    message: str = proto.field(2, "string", "")
+    message: str = protobuf.field(2, "string", "")
     """What went wrong, for a person to read."""
 
-    failing_node_id: str = proto.field(3, "string", "")
+    failing_node_id: str = protobuf.field(3, "string", "")
     """Id of the node that failed; empty where no node did."""
 
-    context: str = proto.field(4, "string", "")
+    context: str = protobuf.field(4, "string", "")
     """More about the failure, as a JSON object; may be empty."""
 
-    stack_trace: str = proto.field(5, "string", "")
+    stack_trace: str = protobuf.field(5, "string", "")
     """Stack trace of the service; may be empty."""
 
     def __init__(
         self,
+        *,
         error_type: ErrorType = ErrorType.UNSPECIFIED,
         message: str = "",
         failing_node_id: str = "",
@@ -568,115 +242,29 @@ class ErrorResponse(proto.Message):
         _values["context"] = context
         _values["stack_trace"] = stack_trace
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("error_type", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.enum(value, "ErrorResponse.error_type")
-            out.append(part)
-            size += len(part)
-        value = values.get("message", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "ErrorResponse.message")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("failing_node_id", "")
-        if not isinstance(value, str) or value:  # 3
-            text = wire.string(value, "ErrorResponse.failing_node_id")
-            part = b"\x1a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("context", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "ErrorResponse.context")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("stack_trace", "")
-        if not isinstance(value, str) or value:  # 5
-            text = wire.string(value, "ErrorResponse.stack_trace")
-            part = b"\x2a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08, 0x12, 0x1A, 0x22, 0x2A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x12:  # message
-                        values["message"] = data[pos:stop].decode()
-                    elif tag == 0x1A:  # failing_node_id
-                        values["failing_node_id"] = data[pos:stop].decode()
-                    elif tag == 0x22:  # context
-                        values["context"] = data[pos:stop].decode()
-                    elif tag == 0x2A:  # stack_trace
-                        values["stack_trace"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # error_type
-                        values["error_type"] = ErrorType._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class VersionInfo(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class VersionInfo(protobuf.Message):
     """What a service is and can do."""
 
-    protocol_version: str = proto.field(1, "string", "")
+    protocol_version: str = protobuf.field(1, "string", "")
     """Protocol version that the service prefers, such as "v1"."""
 
-    runtime_version: str = proto.field(2, "string", "")
+    runtime_version: str = protobuf.field(2, "string", "")
     """Version of the runtime behind the service."""
 
-    supported_node_types: list[str] = proto.field(3, "string")
+    supported_node_types: list[str] = protobuf.field(3, "string")
     """Node types that a manifest may name."""
 
-    supported_protocols: list[str] = proto.field(4, "string")
+    supported_protocols: list[str] = protobuf.field(4, "string")
     """Protocol versions that the service accepts."""
 
-    build_timestamp: str = proto.field(5, "string", "")
+    build_timestamp: str = protobuf.field(5, "string", "")
     """When the service was built, as an ISO 8601 date and time."""
 
     def __init__(
         self,
+        *,
         protocol_version: str = "",
         runtime_version: str = "",
         supported_node_types: list[str] | None = None,
@@ -692,109 +280,25 @@ class VersionInfo(proto.Message):
             _values["supported_protocols"] = supported_protocols
         _values["build_timestamp"] = build_timestamp
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("protocol_version", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "VersionInfo.protocol_version")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("runtime_version", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "VersionInfo.runtime_version")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("supported_node_types")) is not None:  # 3
-            for item in wire.items(value, "VersionInfo.supported_node_types"):
-                text = wire.string(item, "VersionInfo.supported_node_types")
-                part = b"\x1a" + wire.varint(len(text))
-                out += (part, text)
-                size += len(part) + len(text)
-        if (value := values.get("supported_protocols")) is not None:  # 4
-            for item in wire.items(value, "VersionInfo.supported_protocols"):
-                text = wire.string(item, "VersionInfo.supported_protocols")
-                part = b"\x22" + wire.varint(len(text))
-                out += (part, text)
-                size += len(part) + len(text)
-        value = values.get("build_timestamp", "")
-        if not isinstance(value, str) or value:  # 5
-            text = wire.string(value, "VersionInfo.build_timestamp")
-            part = b"\x2a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # protocol_version
-                        values["protocol_version"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # runtime_version
-                        values["runtime_version"] = data[pos:stop].decode()
-                    elif tag == 0x1A:  # supported_node_types
-                        values.setdefault("supported_node_types", []).append(
-                            data[pos:stop].decode()
-                        )
-                    elif tag == 0x22:  # supported_protocols
-                        values.setdefault("supported_protocols", []).append(
-                            data[pos:stop].decode()
-                        )
-                    elif tag == 0x2A:  # build_timestamp
-                        values["build_timestamp"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ResourceLimits(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ResourceLimits(protobuf.Message):
     """The most that one execution, or one session, may use. Zero means the
     service's default; the service caps what a client asks for.
     """
 
-    max_memory_bytes: int = proto.field(1, "uint64", 0)
+    max_memory_bytes: int = protobuf.field(1, "uint64", 0)
     """Memory, in bytes."""
 
-    max_timeout_ms: int = proto.field(2, "uint64", 0)
+    max_timeout_ms: int = protobuf.field(2, "uint64", 0)
     """Elapsed time, in milliseconds."""
 
-    max_audio_samples: int = proto.field(3, "uint64", 0)
+    max_audio_samples: int = protobuf.field(3, "uint64", 0)
     """Samples of one audio buffer, over all channels."""
 
     def __init__(
         self,
+        *,
         max_memory_bytes: int = 0,
         max_timeout_ms: int = 0,
         max_audio_samples: int = 0,
@@ -804,83 +308,26 @@ class ResourceLimits(proto.Message):
         _values["max_timeout_ms"] = max_timeout_ms
         _values["max_audio_samples"] = max_audio_samples
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("max_memory_bytes", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.uint64(value, "ResourceLimits.max_memory_bytes")
-            out.append(part)
-            size += len(part)
-        value = values.get("max_timeout_ms", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.uint64(value, "ResourceLimits.max_timeout_ms")
-            out.append(part)
-            size += len(part)
-        value = values.get("max_audio_samples", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.uint64(value, "ResourceLimits.max_audio_samples")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08, 0x10, 0x18])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # max_memory_bytes
-                        values["max_memory_bytes"] = value
-                    elif tag == 0x10:  # max_timeout_ms
-                        values["max_timeout_ms"] = value
-                    elif tag == 0x18:  # max_audio_samples
-                        values["max_audio_samples"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class NodeResult(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class NodeResult(protobuf.Message):
     """How one node of a pipeline ended."""
 
-    node_id: str = proto.field(1, "string", "")
+    node_id: str = protobuf.field(1, "string", "")
     """Id of the node, as in the manifest."""
 
-    status: NodeStatus = proto.field(2, "enum", NodeStatus.UNSPECIFIED)
+    status: NodeStatus = protobuf.field(2, "enum", NodeStatus.UNSPECIFIED)
     """How the node ended."""
 
-    error: ErrorResponse = proto.field(3, "message")
+    error: ErrorResponse = protobuf.field(3, "message")
     """Why it failed; set where status is FAILED."""
 
-    output_metadata: str = proto.field(4, "string", "")
+    output_metadata: str = protobuf.field(4, "string", "")
     """What the node says of its output, as a JSON object; may be empty."""
 
     def __init__(
         self,
+        *,
         node_id: str = "",
         status: NodeStatus = NodeStatus.UNSPECIFIED,
         error: ErrorResponse | None = None,
@@ -892,87 +339,3 @@ class NodeResult(proto.Message):
         if error is not None:
             _values["error"] = error
         _values["output_metadata"] = output_metadata
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("node_id", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "NodeResult.node_id")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("status", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.enum(value, "NodeResult.status")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("error")) is not None:  # 3
-            size += wire.message(out, b"\x1a", value, ErrorResponse, "NodeResult.error")
-        value = values.get("output_metadata", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "NodeResult.output_metadata")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x0A, 0x10, 0x1A, 0x22])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # node_id
-                        values["node_id"] = data[pos:stop].decode()
-                    elif tag == 0x1A:  # error
-                        if "error" in values:
-                            stop = wire.merge(
-                                values["error"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["error"] = wire.embedded(
-                                ErrorResponse, data, pos, stop, depth
-                            )
-                    elif tag == 0x22:  # output_metadata
-                        values["output_metadata"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # status
-                        values["status"] = NodeStatus._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None

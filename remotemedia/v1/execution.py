@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import grpclib
 import grpclib.const
 
-from remotemedia.grpc import stub as rpc
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
+from remotemedia.grpc import stub
 from remotemedia.results import DataOutputsMixin
 from remotemedia.v1.common import (
     AudioBuffer,
@@ -47,7 +46,7 @@ __all__ = [
 ]
 
 
-class RuntimeHint(proto.Enum):
+class RuntimeHint(protobuf.Enum):
     """Which runtime the service should run a node on."""
 
     UNSPECIFIED = 0
@@ -66,24 +65,25 @@ class RuntimeHint(proto.Enum):
     """Whatever the service thinks best."""
 
 
-@dataclass(init=False, repr=False, eq=False)
-class PipelineManifest(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class PipelineManifest(protobuf.Message):
     """A pipeline: nodes, and the connections that data flows along."""
 
-    version: str = proto.field(1, "string", "")
+    version: str = protobuf.field(1, "string", "")
     """Version of the manifest's form: "v1"."""
 
-    metadata: ManifestMetadata = proto.field(2, "message")
+    metadata: ManifestMetadata = protobuf.field(2, "message")
     """What the pipeline is called, and what it is for."""
 
-    nodes: list[NodeManifest] = proto.field(3, "message")
+    nodes: list[NodeManifest] = protobuf.field(3, "message")
     """The nodes; at least one."""
 
-    connections: list[Connection] = proto.field(4, "message")
+    connections: list[Connection] = protobuf.field(4, "message")
     """The connections between the nodes; they must not form a cycle."""
 
     def __init__(
         self,
+        *,
         version: str = "",
         metadata: ManifestMetadata | None = None,
         nodes: list[NodeManifest] | None = None,
@@ -98,106 +98,23 @@ class PipelineManifest(proto.Message):
         if connections is not None:
             _values["connections"] = connections
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("version", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "PipelineManifest.version")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("metadata")) is not None:  # 2
-            size += wire.message(
-                out, b"\x12", value, ManifestMetadata, "PipelineManifest.metadata"
-            )
-        if (value := values.get("nodes")) is not None:  # 3
-            for item in wire.items(value, "PipelineManifest.nodes"):
-                size += wire.message(
-                    out, b"\x1a", item, NodeManifest, "PipelineManifest.nodes"
-                )
-        if (value := values.get("connections")) is not None:  # 4
-            for item in wire.items(value, "PipelineManifest.connections"):
-                size += wire.message(
-                    out, b"\x22", item, Connection, "PipelineManifest.connections"
-                )
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # version
-                        values["version"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # metadata
-                        if "metadata" in values:
-                            stop = wire.merge(
-                                values["metadata"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["metadata"] = wire.embedded(
-                                ManifestMetadata, data, pos, stop, depth
-                            )
-                    elif tag == 0x1A:  # nodes
-                        items = values.setdefault("nodes", [])
-                        stop = wire.embedded_list(
-                            items, NodeManifest, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x22:  # connections
-                        items = values.setdefault("connections", [])
-                        stop = wire.embedded_list(
-                            items, Connection, data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ManifestMetadata(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ManifestMetadata(protobuf.Message):
     """Words about a pipeline, for people and logs."""
 
-    name: str = proto.field(1, "string", "")
+    name: str = protobuf.field(1, "string", "")
     """Name of the pipeline; must not be empty."""
 
-    description: str = proto.field(2, "string", "")
+    description: str = protobuf.field(2, "string", "")
     """What the pipeline does."""
 
-    created_at: str = proto.field(3, "string", "")
+    created_at: str = protobuf.field(3, "string", "")
     """When the manifest was written, as an ISO 8601 date and time."""
 
     def __init__(
         self,
+        *,
         name: str = "",
         description: str = "",
         created_at: str = "",
@@ -207,99 +124,35 @@ class ManifestMetadata(proto.Message):
         _values["description"] = description
         _values["created_at"] = created_at
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "ManifestMetadata.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("description", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "ManifestMetadata.description")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("created_at", "")
-        if not isinstance(value, str) or value:  # 3
-            text = wire.string(value, "ManifestMetadata.created_at")
-            part = b"\x1a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # description
-                        values["description"] = data[pos:stop].decode()
-                    elif tag == 0x1A:  # created_at
-                        values["created_at"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class NodeManifest(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class NodeManifest(protobuf.Message):
     """One node of a pipeline."""
 
-    id: str = proto.field(1, "string", "")
+    id: str = protobuf.field(1, "string", "")
     """Name of the node, unique in the manifest: letters, digits, "_" and "-"."""
 
-    node_type: str = proto.field(2, "string", "")
+    node_type: str = protobuf.field(2, "string", "")
     """Which kind of node it is, such as "PassThrough"."""
 
-    params: str = proto.field(3, "string", "")
+    params: str = protobuf.field(3, "string", "")
     """The node's parameters, as a JSON object."""
 
-    is_streaming: bool = proto.field(4, "bool", False)
+    is_streaming: bool = protobuf.field(4, "bool", False)
     """Whether the node takes audio chunk by chunk."""
 
-    capabilities: CapabilityRequirements = proto.field(5, "message")
+    capabilities: CapabilityRequirements = protobuf.field(5, "message")
     """What the node needs to run."""
 
-    host: str = proto.field(6, "string", "")
+    host: str = protobuf.field(6, "string", "")
     """Host that the node should run on; empty for the service's choice."""
 
-    runtime_hint: RuntimeHint = proto.field(7, "enum", RuntimeHint.UNSPECIFIED)
+    runtime_hint: RuntimeHint = protobuf.field(7, "enum", RuntimeHint.UNSPECIFIED)
     """Runtime that the node should run on."""
 
     def __init__(
         self,
+        *,
         id: str = "",
         node_type: str = "",
         params: str = "",
@@ -318,128 +171,20 @@ class NodeManifest(proto.Message):
         _values["host"] = host
         _values["runtime_hint"] = runtime_hint
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("id", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "NodeManifest.id")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("node_type", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "NodeManifest.node_type")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("params", "")
-        if not isinstance(value, str) or value:  # 3
-            text = wire.string(value, "NodeManifest.params")
-            part = b"\x1a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("is_streaming", 0)
-        if not isinstance(value, int) or value:  # 4
-            part = b"\x20" + wire.bool_(value, "NodeManifest.is_streaming")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("capabilities")) is not None:  # 5
-            size += wire.message(
-                out, b"\x2a", value, CapabilityRequirements, "NodeManifest.capabilities"
-            )
-        value = values.get("host", "")
-        if not isinstance(value, str) or value:  # 6
-            text = wire.string(value, "NodeManifest.host")
-            part = b"\x32" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("runtime_hint", 0)
-        if not isinstance(value, int) or value:  # 7
-            part = b"\x38" + wire.enum(value, "NodeManifest.runtime_hint")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x20, 0x2A, 0x32, 0x38])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # id
-                        values["id"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # node_type
-                        values["node_type"] = data[pos:stop].decode()
-                    elif tag == 0x1A:  # params
-                        values["params"] = data[pos:stop].decode()
-                    elif tag == 0x2A:  # capabilities
-                        if "capabilities" in values:
-                            stop = wire.merge(
-                                values["capabilities"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["capabilities"] = wire.embedded(
-                                CapabilityRequirements, data, pos, stop, depth
-                            )
-                    elif tag == 0x32:  # host
-                        values["host"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x20:  # is_streaming
-                        values["is_streaming"] = value != 0
-                    elif tag == 0x38:  # runtime_hint
-                        values["runtime_hint"] = RuntimeHint._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Connection(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Connection(protobuf.Message):
     """A directed connection: the output of one node is an input of another."""
 
-    from_: str = proto.field(1, "string", "")
+    from_: str = protobuf.field(1, "string", "")
     """Id of the node that data comes from."""
 
-    to: str = proto.field(2, "string", "")
+    to: str = protobuf.field(2, "string", "")
     """Id of the node that data goes to."""
 
     def __init__(
         self,
+        *,
         from_: str = "",
         to: str = "",
     ) -> None:
@@ -447,79 +192,23 @@ class Connection(proto.Message):
         _values["from_"] = from_
         _values["to"] = to
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("from_", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Connection.from_")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("to", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "Connection.to")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # from_
-                        values["from_"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # to
-                        values["to"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class CapabilityRequirements(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class CapabilityRequirements(protobuf.Message):
     """What a node needs to run."""
 
-    gpu: GpuRequirement = proto.field(1, "message")
+    gpu: GpuRequirement = protobuf.field(1, "message")
     """The GPU it needs."""
 
-    cpu: CpuRequirement = proto.field(2, "message")
+    cpu: CpuRequirement = protobuf.field(2, "message")
     """The processor it needs."""
 
-    memory_gb: float = proto.field(3, "double", 0.0)
+    memory_gb: float = protobuf.field(3, "double", 0.0)
     """Main memory, in GB."""
 
     def __init__(
         self,
+        *,
         gpu: GpuRequirement | None = None,
         cpu: CpuRequirement | None = None,
         memory_gb: float = 0.0,
@@ -531,105 +220,23 @@ class CapabilityRequirements(proto.Message):
             _values["cpu"] = cpu
         _values["memory_gb"] = memory_gb
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        if (value := values.get("gpu")) is not None:  # 1
-            size += wire.message(
-                out, b"\x0a", value, GpuRequirement, "CapabilityRequirements.gpu"
-            )
-        if (value := values.get("cpu")) is not None:  # 2
-            size += wire.message(
-                out, b"\x12", value, CpuRequirement, "CapabilityRequirements.cpu"
-            )
-        payload = wire.double(
-            values.get("memory_gb", 0.0), "CapabilityRequirements.memory_gb"
-        )
-        if payload != wire.ZERO_DOUBLE:  # 3
-            part = b"\x19" + payload
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x19])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # gpu
-                        if "gpu" in values:
-                            stop = wire.merge(
-                                values["gpu"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["gpu"] = wire.embedded(
-                                GpuRequirement, data, pos, stop, depth
-                            )
-                    elif tag == 0x12:  # cpu
-                        if "cpu" in values:
-                            stop = wire.merge(
-                                values["cpu"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["cpu"] = wire.embedded(
-                                CpuRequirement, data, pos, stop, depth
-                            )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 1:
-                    stop = pos + 8
-                    if tag == 0x19:  # memory_gb
-                        values["memory_gb"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class GpuRequirement(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class GpuRequirement(protobuf.Message):
     """The GPU that a node needs."""
 
-    type: str = proto.field(1, "string", "")
+    type: str = protobuf.field(1, "string", "")
     """Kind of GPU: "cuda", "rocm" or "metal"."""
 
-    min_memory_gb: float = proto.field(2, "double", 0.0)
+    min_memory_gb: float = protobuf.field(2, "double", 0.0)
     """Memory of the GPU, in GB."""
 
-    required: bool = proto.field(3, "bool", False)
+    required: bool = protobuf.field(3, "bool", False)
     """Whether the node cannot run without one."""
 
     def __init__(
         self,
+        *,
         type: str = "",
         min_memory_gb: float = 0.0,
         required: bool = False,
@@ -639,96 +246,20 @@ class GpuRequirement(proto.Message):
         _values["min_memory_gb"] = min_memory_gb
         _values["required"] = required
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("type", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "GpuRequirement.type")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        payload = wire.double(
-            values.get("min_memory_gb", 0.0), "GpuRequirement.min_memory_gb"
-        )
-        if payload != wire.ZERO_DOUBLE:  # 2
-            part = b"\x11" + payload
-            out.append(part)
-            size += len(part)
-        value = values.get("required", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.bool_(value, "GpuRequirement.required")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x11, 0x18])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # type
-                        values["type"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x18:  # required
-                        values["required"] = value != 0
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                elif kind == 1:
-                    stop = pos + 8
-                    if tag == 0x11:  # min_memory_gb
-                        values["min_memory_gb"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class CpuRequirement(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class CpuRequirement(protobuf.Message):
     """The processor that a node needs."""
 
-    cores: int = proto.field(1, "uint32", 0)
+    cores: int = protobuf.field(1, "uint32", 0)
     """Number of cores."""
 
-    arch: str = proto.field(2, "string", "")
+    arch: str = protobuf.field(2, "string", "")
     """Instruction set, such as "x86_64" or "aarch64"."""
 
     def __init__(
         self,
+        *,
         cores: int = 0,
         arch: str = "",
     ) -> None:
@@ -736,93 +267,33 @@ class CpuRequirement(proto.Message):
         _values["cores"] = cores
         _values["arch"] = arch
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("cores", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.uint32(value, "CpuRequirement.cores")
-            out.append(part)
-            size += len(part)
-        value = values.get("arch", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "CpuRequirement.arch")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08, 0x12])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x12:  # arch
-                        values["arch"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # cores
-                        values["cores"] = value & 0xFFFF_FFFF
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ExecuteRequest(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ExecuteRequest(protobuf.Message):
     """A pipeline to run once, with its inputs."""
 
-    manifest: PipelineManifest = proto.field(1, "message")
+    manifest: PipelineManifest = protobuf.field(1, "message")
     """The pipeline."""
 
-    audio_inputs: dict[str, AudioBuffer] = proto.field(
+    audio_inputs: dict[str, AudioBuffer] = protobuf.field(
         2, "map", map_types=("string", "message")
     )
     """Audio inputs, by the id of the node they go to."""
 
-    data_inputs: dict[str, str] = proto.field(3, "map", map_types=("string", "string"))
+    data_inputs: dict[str, str] = protobuf.field(
+        3, "map", map_types=("string", "string")
+    )
     """Data inputs as JSON text, by the id of the node they go to."""
 
-    resource_limits: ResourceLimits = proto.field(4, "message")
+    resource_limits: ResourceLimits = protobuf.field(4, "message")
     """The most that the execution may use."""
 
-    client_version: str = proto.field(5, "string", "")
+    client_version: str = protobuf.field(5, "string", "")
     """Protocol version of the client: "v1"."""
 
     def __init__(
         self,
+        *,
         manifest: PipelineManifest | None = None,
         audio_inputs: dict[str, AudioBuffer] | None = None,
         data_inputs: dict[str, str] | None = None,
@@ -840,234 +311,24 @@ class ExecuteRequest(proto.Message):
             _values["resource_limits"] = resource_limits
         _values["client_version"] = client_version
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        if (value := values.get("manifest")) is not None:  # 1
-            size += wire.message(
-                out, b"\x0a", value, PipelineManifest, "ExecuteRequest.manifest"
-            )
-        if (value := values.get("audio_inputs")) is not None:  # 2
-            for key, item in wire.entries(value, "ExecuteRequest.audio_inputs"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "ExecuteRequest.audio_inputs")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                length += wire.message(
-                    out, b"\x12", item, AudioBuffer, "ExecuteRequest.audio_inputs"
-                )
-                out[index] = part = b"\x12" + wire.varint(length)
-                size += len(part) + length
-        if (value := values.get("data_inputs")) is not None:  # 3
-            for key, item in wire.entries(value, "ExecuteRequest.data_inputs"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "ExecuteRequest.data_inputs")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                text = wire.string(item, "ExecuteRequest.data_inputs")
-                part = b"\x12" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                out[index] = part = b"\x1a" + wire.varint(length)
-                size += len(part) + length
-        if (value := values.get("resource_limits")) is not None:  # 4
-            size += wire.message(
-                out, b"\x22", value, ResourceLimits, "ExecuteRequest.resource_limits"
-            )
-        value = values.get("client_version", "")
-        if not isinstance(value, str) or value:  # 5
-            text = wire.string(value, "ExecuteRequest.client_version")
-            part = b"\x2a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # manifest
-                        if "manifest" in values:
-                            stop = wire.merge(
-                                values["manifest"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["manifest"] = wire.embedded(
-                                PipelineManifest, data, pos, stop, depth
-                            )
-                    elif tag == 0x12:  # audio_inputs
-                        entry = (
-                            self._decode_audio_inputs(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry["value"] if "value" in entry else AudioBuffer()
-                            values.setdefault("audio_inputs", {})[key] = item
-                    elif tag == 0x1A:  # data_inputs
-                        entry = (
-                            self._decode_data_inputs(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry.get("value", "")
-                            values.setdefault("data_inputs", {})[key] = item
-                    elif tag == 0x22:  # resource_limits
-                        if "resource_limits" in values:
-                            stop = wire.merge(
-                                values["resource_limits"],
-                                data,
-                                tag,
-                                pos,
-                                stop,
-                                end,
-                                depth,
-                            )
-                        else:
-                            values["resource_limits"] = wire.embedded(
-                                ResourceLimits, data, pos, stop, depth
-                            )
-                    elif tag == 0x2A:  # client_version
-                        values["client_version"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-    def _decode_audio_inputs(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    if "value" in values:
-                        stop = wire.merge(
-                            values["value"], data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        values["value"] = wire.embedded(
-                            AudioBuffer, data, pos, stop, depth
-                        )
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-    def _decode_data_inputs(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    values["value"] = data[pos:stop].decode()
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ExecuteResponse(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ExecuteResponse(protobuf.Message):
     """The answer to an ExecuteRequest.
 
     At most one of ``result``, ``error`` is set (``outcome``). Either the result
     or the error.
     """
 
-    result: ExecutionResult = proto.field(1, "message", group="outcome")
+    result: ExecutionResult = protobuf.field(1, "message", group="outcome")
     """The pipeline ran."""
 
-    error: ErrorResponse = proto.field(2, "message", group="outcome")
+    error: ErrorResponse = protobuf.field(2, "message", group="outcome")
     """The pipeline was refused, or failed."""
 
     def __init__(
         self,
+        *,
         result: ExecutionResult | None = None,
         error: ErrorResponse | None = None,
     ) -> None:
@@ -1077,101 +338,33 @@ class ExecuteResponse(proto.Message):
         elif result is not None:
             _values["result"] = result
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if (value := values.get("result")) is not None:  # 1
-            size += wire.message(
-                out, b"\x0a", value, ExecutionResult, "ExecuteResponse.result"
-            )
-        if (value := values.get("error")) is not None:  # 2
-            size += wire.message(
-                out, b"\x12", value, ErrorResponse, "ExecuteResponse.error"
-            )
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # result
-                        if "result" in values:
-                            stop = wire.merge(
-                                values["result"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("error",):
-                                values.pop(other, None)
-                            values["result"] = wire.embedded(
-                                ExecutionResult, data, pos, stop, depth
-                            )
-                    elif tag == 0x12:  # error
-                        if "error" in values:
-                            stop = wire.merge(
-                                values["error"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("result",):
-                                values.pop(other, None)
-                            values["error"] = wire.embedded(
-                                ErrorResponse, data, pos, stop, depth
-                            )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ExecutionResult(DataOutputsMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ExecutionResult(DataOutputsMixin, protobuf.Message):
     """What a pipeline gave back."""
 
-    audio_outputs: dict[str, AudioBuffer] = proto.field(
+    audio_outputs: dict[str, AudioBuffer] = protobuf.field(
         1, "map", map_types=("string", "message")
     )
     """Audio outputs, by the id of the node they come from."""
 
-    data_outputs: dict[str, str] = proto.field(2, "map", map_types=("string", "string"))
+    data_outputs: dict[str, str] = protobuf.field(
+        2, "map", map_types=("string", "string")
+    )
     """Data outputs as JSON text, by the id of the node they come from."""
 
-    metrics: ExecutionMetrics = proto.field(3, "message")
+    metrics: ExecutionMetrics = protobuf.field(3, "message")
     """What the execution cost."""
 
-    node_results: list[NodeResult] = proto.field(4, "message")
+    node_results: list[NodeResult] = protobuf.field(4, "message")
     """How each node ended."""
 
-    status: ExecutionStatus = proto.field(5, "enum", ExecutionStatus.UNSPECIFIED)
+    status: ExecutionStatus = protobuf.field(5, "enum", ExecutionStatus.UNSPECIFIED)
     """How the whole pipeline ended."""
 
     def __init__(
         self,
+        *,
         audio_outputs: dict[str, AudioBuffer] | None = None,
         data_outputs: dict[str, str] | None = None,
         metrics: ExecutionMetrics | None = None,
@@ -1189,294 +382,39 @@ class ExecutionResult(DataOutputsMixin, proto.Message):
             _values["node_results"] = node_results
         _values["status"] = status
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        if (value := values.get("audio_outputs")) is not None:  # 1
-            for key, item in wire.entries(value, "ExecutionResult.audio_outputs"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "ExecutionResult.audio_outputs")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                length += wire.message(
-                    out, b"\x12", item, AudioBuffer, "ExecutionResult.audio_outputs"
-                )
-                out[index] = part = b"\x0a" + wire.varint(length)
-                size += len(part) + length
-        if (value := values.get("data_outputs")) is not None:  # 2
-            for key, item in wire.entries(value, "ExecutionResult.data_outputs"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "ExecutionResult.data_outputs")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                text = wire.string(item, "ExecutionResult.data_outputs")
-                part = b"\x12" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                out[index] = part = b"\x12" + wire.varint(length)
-                size += len(part) + length
-        if (value := values.get("metrics")) is not None:  # 3
-            size += wire.message(
-                out, b"\x1a", value, ExecutionMetrics, "ExecutionResult.metrics"
-            )
-        if (value := values.get("node_results")) is not None:  # 4
-            for item in wire.items(value, "ExecutionResult.node_results"):
-                size += wire.message(
-                    out, b"\x22", item, NodeResult, "ExecutionResult.node_results"
-                )
-        value = values.get("status", 0)
-        if not isinstance(value, int) or value:  # 5
-            part = b"\x28" + wire.enum(value, "ExecutionResult.status")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x28])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # audio_outputs
-                        entry = (
-                            self._decode_audio_outputs(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry["value"] if "value" in entry else AudioBuffer()
-                            values.setdefault("audio_outputs", {})[key] = item
-                    elif tag == 0x12:  # data_outputs
-                        entry = (
-                            self._decode_data_outputs(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry.get("value", "")
-                            values.setdefault("data_outputs", {})[key] = item
-                    elif tag == 0x1A:  # metrics
-                        if "metrics" in values:
-                            stop = wire.merge(
-                                values["metrics"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["metrics"] = wire.embedded(
-                                ExecutionMetrics, data, pos, stop, depth
-                            )
-                    elif tag == 0x22:  # node_results
-                        items = values.setdefault("node_results", [])
-                        stop = wire.embedded_list(
-                            items, NodeResult, data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x28:  # status
-                        values["status"] = ExecutionStatus._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-    def _decode_audio_outputs(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    if "value" in values:
-                        stop = wire.merge(
-                            values["value"], data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        values["value"] = wire.embedded(
-                            AudioBuffer, data, pos, stop, depth
-                        )
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-    def _decode_data_outputs(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    values["value"] = data[pos:stop].decode()
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-
-@dataclass(init=False, repr=False, eq=False)
-class VersionRequest(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class VersionRequest(protobuf.Message):
     """Asks which versions the service speaks."""
 
-    client_version: str = proto.field(1, "string", "")
+    client_version: str = protobuf.field(1, "string", "")
     """Protocol version of the client: "v1"."""
 
     def __init__(
         self,
+        *,
         client_version: str = "",
     ) -> None:
         _values = self._values
         _values["client_version"] = client_version
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("client_version", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "VersionRequest.client_version")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # client_version
-                        values["client_version"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class VersionResponse(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class VersionResponse(protobuf.Message):
     """The answer to a VersionRequest."""
 
-    version_info: VersionInfo = proto.field(1, "message")
+    version_info: VersionInfo = protobuf.field(1, "message")
     """What the service is and can do."""
 
-    compatible: bool = proto.field(2, "bool", False)
+    compatible: bool = protobuf.field(2, "bool", False)
     """Whether the client's version can talk to the service."""
 
-    compatibility_message: str = proto.field(3, "string", "")
+    compatibility_message: str = protobuf.field(3, "string", "")
     """Why not, or what to know; for a person to read."""
 
     def __init__(
         self,
+        *,
         version_info: VersionInfo | None = None,
         compatible: bool = False,
         compatibility_message: str = "",
@@ -1487,86 +425,8 @@ class VersionResponse(proto.Message):
         _values["compatible"] = compatible
         _values["compatibility_message"] = compatibility_message
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        if (value := values.get("version_info")) is not None:  # 1
-            size += wire.message(
-                out, b"\x0a", value, VersionInfo, "VersionResponse.version_info"
-            )
-        value = values.get("compatible", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.bool_(value, "VersionResponse.compatible")
-            out.append(part)
-            size += len(part)
-        value = values.get("compatibility_message", "")
-        if not isinstance(value, str) or value:  # 3
-            text = wire.string(value, "VersionResponse.compatibility_message")
-            part = b"\x1a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x10, 0x1A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # version_info
-                        if "version_info" in values:
-                            stop = wire.merge(
-                                values["version_info"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["version_info"] = wire.embedded(
-                                VersionInfo, data, pos, stop, depth
-                            )
-                    elif tag == 0x1A:  # compatibility_message
-                        values["compatibility_message"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # compatible
-                        values["compatible"] = value != 0
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-class PipelineExecutionServiceStub(rpc.ServiceStub):
+class PipelineExecutionServiceStub(stub.ServiceStub):
     """Runs pipelines once, from whole inputs to whole outputs."""
 
     async def execute_pipeline(
@@ -1575,7 +435,7 @@ class PipelineExecutionServiceStub(rpc.ServiceStub):
         *,
         timeout: float | None = None,
         deadline: Deadline | None = None,
-        metadata: rpc.MetadataLike | None = None,
+        metadata: stub.MetadataLike | None = None,
     ) -> ExecuteResponse:
         """Runs a pipeline and answers with its outputs, or with an error."""
         return await self._unary_unary(
@@ -1593,7 +453,7 @@ class PipelineExecutionServiceStub(rpc.ServiceStub):
         *,
         timeout: float | None = None,
         deadline: Deadline | None = None,
-        metadata: rpc.MetadataLike | None = None,
+        metadata: stub.MetadataLike | None = None,
     ) -> VersionResponse:
         """Answers which versions and node types the service has."""
         return await self._unary_unary(
@@ -1622,7 +482,7 @@ class PipelineExecutionServiceBase:
     ) -> None:
         request = await stream.recv_message()
         if request is None:
-            # What gRPC prescribes where a call has not the one request it must have.
+            # gRPC prescribes this status for a call without its request.
             raise grpclib.GRPCError(grpclib.Status.UNIMPLEMENTED, "no request message")
         await stream.send_message(await self.execute_pipeline(request))
 
@@ -1631,12 +491,12 @@ class PipelineExecutionServiceBase:
     ) -> None:
         request = await stream.recv_message()
         if request is None:
-            # What gRPC prescribes where a call has not the one request it must have.
+            # gRPC prescribes this status for a call without its request.
             raise grpclib.GRPCError(grpclib.Status.UNIMPLEMENTED, "no request message")
         await stream.send_message(await self.get_version(request))
 
     def __mapping__(self) -> dict[str, grpclib.const.Handler]:
-        """Say which method answers which route, for grpclib."""
+        """Return the handler of each route, for grpclib."""
         return {
             "/remotemedia.v1.PipelineExecutionService/ExecutePipeline": grpclib.const.Handler(
                 self.__rpc_execute_pipeline,

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import grpclib
 import grpclib.const
 
-from remotemedia.grpc import stub as rpc
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
+from remotemedia.grpc import stub
 from remotemedia.results import DataOutputsMixin
 from remotemedia.v1.common import (
     AudioBuffer,
@@ -45,7 +44,7 @@ __all__ = [
 ]
 
 
-class StreamErrorType(proto.Enum):
+class StreamErrorType(protobuf.Enum):
     """What can go wrong in a session, finer than ErrorType."""
 
     STREAM_ERROR_UNSPECIFIED = 0
@@ -70,7 +69,7 @@ class StreamErrorType(proto.Enum):
     """The pipeline failed on a chunk."""
 
 
-class StreamControlCommand(proto.Enum):
+class StreamControlCommand(protobuf.Enum):
     """How a session is to end."""
 
     COMMAND_UNSPECIFIED = 0
@@ -83,25 +82,26 @@ class StreamControlCommand(proto.Enum):
     """End now, and drop what is not processed yet."""
 
 
-@dataclass(init=False, repr=False, eq=False)
-class StreamRequest(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamRequest(protobuf.Message):
     """What a client sends: one init, then chunks, then one control.
 
     At most one of ``init``, ``audio_chunk``, ``control`` is set (``request``).
     One of the three.
     """
 
-    init: StreamInit = proto.field(1, "message", group="request")
+    init: StreamInit = protobuf.field(1, "message", group="request")
     """Opens the session; must come first, and once."""
 
-    audio_chunk: AudioChunk = proto.field(2, "message", group="request")
+    audio_chunk: AudioChunk = protobuf.field(2, "message", group="request")
     """A chunk of audio."""
 
-    control: StreamControl = proto.field(3, "message", group="request")
+    control: StreamControl = protobuf.field(3, "message", group="request")
     """Ends the session."""
 
     def __init__(
         self,
+        *,
         init: StreamInit | None = None,
         audio_chunk: AudioChunk | None = None,
         control: StreamControl | None = None,
@@ -114,114 +114,33 @@ class StreamRequest(proto.Message):
         elif init is not None:
             _values["init"] = init
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if (value := values.get("init")) is not None:  # 1
-            size += wire.message(out, b"\x0a", value, StreamInit, "StreamRequest.init")
-        if (value := values.get("audio_chunk")) is not None:  # 2
-            size += wire.message(
-                out, b"\x12", value, AudioChunk, "StreamRequest.audio_chunk"
-            )
-        if (value := values.get("control")) is not None:  # 3
-            size += wire.message(
-                out, b"\x1a", value, StreamControl, "StreamRequest.control"
-            )
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # init
-                        if "init" in values:
-                            stop = wire.merge(
-                                values["init"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("audio_chunk", "control"):
-                                values.pop(other, None)
-                            values["init"] = wire.embedded(
-                                StreamInit, data, pos, stop, depth
-                            )
-                    elif tag == 0x12:  # audio_chunk
-                        if "audio_chunk" in values:
-                            stop = wire.merge(
-                                values["audio_chunk"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("init", "control"):
-                                values.pop(other, None)
-                            values["audio_chunk"] = wire.embedded(
-                                AudioChunk, data, pos, stop, depth
-                            )
-                    elif tag == 0x1A:  # control
-                        if "control" in values:
-                            stop = wire.merge(
-                                values["control"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("init", "audio_chunk"):
-                                values.pop(other, None)
-                            values["control"] = wire.embedded(
-                                StreamControl, data, pos, stop, depth
-                            )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StreamInit(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamInit(protobuf.Message):
     """Opens a session."""
 
-    manifest: PipelineManifest = proto.field(1, "message")
+    manifest: PipelineManifest = protobuf.field(1, "message")
     """The pipeline that every chunk goes through."""
 
-    data_inputs: dict[str, str] = proto.field(2, "map", map_types=("string", "string"))
+    data_inputs: dict[str, str] = protobuf.field(
+        2, "map", map_types=("string", "string")
+    )
     """Data inputs as JSON text, by the id of the node they go to."""
 
-    resource_limits: ResourceLimits = proto.field(3, "message")
+    resource_limits: ResourceLimits = protobuf.field(3, "message")
     """The most that the session may use."""
 
-    client_version: str = proto.field(4, "string", "")
+    client_version: str = protobuf.field(4, "string", "")
     """Protocol version of the client: "v1"; must not be empty."""
 
-    expected_chunk_size: int = proto.field(5, "uint64", 0)
+    expected_chunk_size: int = protobuf.field(5, "uint64", 0)
     """Samples over all channels that the client means to send in a chunk;
     zero where it does not say.
     """
 
     def __init__(
         self,
+        *,
         manifest: PipelineManifest | None = None,
         data_inputs: dict[str, str] | None = None,
         resource_limits: ResourceLimits | None = None,
@@ -238,183 +157,26 @@ class StreamInit(proto.Message):
         _values["client_version"] = client_version
         _values["expected_chunk_size"] = expected_chunk_size
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        if (value := values.get("manifest")) is not None:  # 1
-            size += wire.message(
-                out, b"\x0a", value, PipelineManifest, "StreamInit.manifest"
-            )
-        if (value := values.get("data_inputs")) is not None:  # 2
-            for key, item in wire.entries(value, "StreamInit.data_inputs"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "StreamInit.data_inputs")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                text = wire.string(item, "StreamInit.data_inputs")
-                part = b"\x12" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                out[index] = part = b"\x12" + wire.varint(length)
-                size += len(part) + length
-        if (value := values.get("resource_limits")) is not None:  # 3
-            size += wire.message(
-                out, b"\x1a", value, ResourceLimits, "StreamInit.resource_limits"
-            )
-        value = values.get("client_version", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "StreamInit.client_version")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("expected_chunk_size", 0)
-        if not isinstance(value, int) or value:  # 5
-            part = b"\x28" + wire.uint64(value, "StreamInit.expected_chunk_size")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x28])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # manifest
-                        if "manifest" in values:
-                            stop = wire.merge(
-                                values["manifest"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["manifest"] = wire.embedded(
-                                PipelineManifest, data, pos, stop, depth
-                            )
-                    elif tag == 0x12:  # data_inputs
-                        entry = (
-                            self._decode_data_inputs(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry.get("value", "")
-                            values.setdefault("data_inputs", {})[key] = item
-                    elif tag == 0x1A:  # resource_limits
-                        if "resource_limits" in values:
-                            stop = wire.merge(
-                                values["resource_limits"],
-                                data,
-                                tag,
-                                pos,
-                                stop,
-                                end,
-                                depth,
-                            )
-                        else:
-                            values["resource_limits"] = wire.embedded(
-                                ResourceLimits, data, pos, stop, depth
-                            )
-                    elif tag == 0x22:  # client_version
-                        values["client_version"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x28:  # expected_chunk_size
-                        values["expected_chunk_size"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-    def _decode_data_inputs(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    values["value"] = data[pos:stop].decode()
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-
-@dataclass(init=False, repr=False, eq=False)
-class AudioChunk(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class AudioChunk(protobuf.Message):
     """A chunk of audio on its way into the pipeline."""
 
-    node_id: str = proto.field(1, "string", "")
+    node_id: str = protobuf.field(1, "string", "")
     """Id of the node that the audio goes to."""
 
-    buffer: AudioBuffer = proto.field(2, "message")
+    buffer: AudioBuffer = protobuf.field(2, "message")
     """The audio."""
 
-    sequence: int = proto.field(3, "uint64", 0)
+    sequence: int = protobuf.field(3, "uint64", 0)
     """Number of the chunk in its session: 0 for the first, then one more each."""
 
-    timestamp_ms: int = proto.field(4, "uint64", 0)
+    timestamp_ms: int = protobuf.field(4, "uint64", 0)
     """When the audio was taken, in milliseconds from the session's start."""
 
     def __init__(
         self,
+        *,
         node_id: str = "",
         buffer: AudioBuffer | None = None,
         sequence: int = 0,
@@ -427,153 +189,27 @@ class AudioChunk(proto.Message):
         _values["sequence"] = sequence
         _values["timestamp_ms"] = timestamp_ms
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("node_id", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "AudioChunk.node_id")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("buffer")) is not None:  # 2
-            size += wire.message(out, b"\x12", value, AudioBuffer, "AudioChunk.buffer")
-        value = values.get("sequence", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.uint64(value, "AudioChunk.sequence")
-            out.append(part)
-            size += len(part)
-        value = values.get("timestamp_ms", 0)
-        if not isinstance(value, int) or value:  # 4
-            part = b"\x20" + wire.uint64(value, "AudioChunk.timestamp_ms")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x18, 0x20])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # node_id
-                        values["node_id"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # buffer
-                        if "buffer" in values:
-                            stop = wire.merge(
-                                values["buffer"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["buffer"] = wire.embedded(
-                                AudioBuffer, data, pos, stop, depth
-                            )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x18:  # sequence
-                        values["sequence"] = value
-                    elif tag == 0x20:  # timestamp_ms
-                        values["timestamp_ms"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StreamControl(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamControl(protobuf.Message):
     """Ends a session."""
 
-    command: StreamControlCommand = proto.field(
+    command: StreamControlCommand = protobuf.field(
         1, "enum", StreamControlCommand.COMMAND_UNSPECIFIED
     )
     """How this session is to end."""
 
     def __init__(
         self,
+        *,
         command: StreamControlCommand = StreamControlCommand.COMMAND_UNSPECIFIED,
     ) -> None:
         _values = self._values
         _values["command"] = command
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("command", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.enum(value, "StreamControl.command")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # command
-                        values["command"] = StreamControlCommand._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StreamResponse(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamResponse(protobuf.Message):
     """What a service sends: one ready, then results and metrics, then one closed;
     or an error in place of any of them.
 
@@ -581,23 +217,24 @@ class StreamResponse(proto.Message):
     set (``response``). One of the five.
     """
 
-    ready: StreamReady = proto.field(1, "message", group="response")
+    ready: StreamReady = protobuf.field(1, "message", group="response")
     """The session is open."""
 
-    result: ChunkResult = proto.field(2, "message", group="response")
+    result: ChunkResult = protobuf.field(2, "message", group="response")
     """What the pipeline made of one chunk."""
 
-    error: ErrorResponse = proto.field(3, "message", group="response")
+    error: ErrorResponse = protobuf.field(3, "message", group="response")
     """The session failed."""
 
-    metrics: StreamMetrics = proto.field(4, "message", group="response")
+    metrics: StreamMetrics = protobuf.field(4, "message", group="response")
     """How the session is doing; after every tenth chunk."""
 
-    closed: StreamClosed = proto.field(5, "message", group="response")
+    closed: StreamClosed = protobuf.field(5, "message", group="response")
     """The session has ended, as the client asked."""
 
     def __init__(
         self,
+        *,
         ready: StreamReady | None = None,
         result: ChunkResult | None = None,
         error: ErrorResponse | None = None,
@@ -616,138 +253,23 @@ class StreamResponse(proto.Message):
         elif ready is not None:
             _values["ready"] = ready
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if (value := values.get("ready")) is not None:  # 1
-            size += wire.message(
-                out, b"\x0a", value, StreamReady, "StreamResponse.ready"
-            )
-        if (value := values.get("result")) is not None:  # 2
-            size += wire.message(
-                out, b"\x12", value, ChunkResult, "StreamResponse.result"
-            )
-        if (value := values.get("error")) is not None:  # 3
-            size += wire.message(
-                out, b"\x1a", value, ErrorResponse, "StreamResponse.error"
-            )
-        if (value := values.get("metrics")) is not None:  # 4
-            size += wire.message(
-                out, b"\x22", value, StreamMetrics, "StreamResponse.metrics"
-            )
-        if (value := values.get("closed")) is not None:  # 5
-            size += wire.message(
-                out, b"\x2a", value, StreamClosed, "StreamResponse.closed"
-            )
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # ready
-                        if "ready" in values:
-                            stop = wire.merge(
-                                values["ready"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("result", "error", "metrics", "closed"):
-                                values.pop(other, None)
-                            values["ready"] = wire.embedded(
-                                StreamReady, data, pos, stop, depth
-                            )
-                    elif tag == 0x12:  # result
-                        if "result" in values:
-                            stop = wire.merge(
-                                values["result"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("ready", "error", "metrics", "closed"):
-                                values.pop(other, None)
-                            values["result"] = wire.embedded(
-                                ChunkResult, data, pos, stop, depth
-                            )
-                    elif tag == 0x1A:  # error
-                        if "error" in values:
-                            stop = wire.merge(
-                                values["error"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("ready", "result", "metrics", "closed"):
-                                values.pop(other, None)
-                            values["error"] = wire.embedded(
-                                ErrorResponse, data, pos, stop, depth
-                            )
-                    elif tag == 0x22:  # metrics
-                        if "metrics" in values:
-                            stop = wire.merge(
-                                values["metrics"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("ready", "result", "error", "closed"):
-                                values.pop(other, None)
-                            values["metrics"] = wire.embedded(
-                                StreamMetrics, data, pos, stop, depth
-                            )
-                    elif tag == 0x2A:  # closed
-                        if "closed" in values:
-                            stop = wire.merge(
-                                values["closed"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in ("ready", "result", "error", "metrics"):
-                                values.pop(other, None)
-                            values["closed"] = wire.embedded(
-                                StreamClosed, data, pos, stop, depth
-                            )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StreamReady(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamReady(protobuf.Message):
     """The session is open."""
 
-    session_id: str = proto.field(1, "string", "")
+    session_id: str = protobuf.field(1, "string", "")
     """The service's name for the session."""
 
-    recommended_chunk_size: int = proto.field(2, "uint64", 0)
+    recommended_chunk_size: int = protobuf.field(2, "uint64", 0)
     """Samples over all channels that suit the service best in a chunk."""
 
-    max_buffer_latency_ms: int = proto.field(3, "uint64", 0)
+    max_buffer_latency_ms: int = protobuf.field(3, "uint64", 0)
     """The longest that audio waits in the service's buffer, in milliseconds."""
 
     def __init__(
         self,
+        *,
         session_id: str = "",
         recommended_chunk_size: int = 0,
         max_buffer_latency_ms: int = 0,
@@ -757,100 +279,33 @@ class StreamReady(proto.Message):
         _values["recommended_chunk_size"] = recommended_chunk_size
         _values["max_buffer_latency_ms"] = max_buffer_latency_ms
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("session_id", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "StreamReady.session_id")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("recommended_chunk_size", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.uint64(value, "StreamReady.recommended_chunk_size")
-            out.append(part)
-            size += len(part)
-        value = values.get("max_buffer_latency_ms", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.uint64(value, "StreamReady.max_buffer_latency_ms")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x10, 0x18])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # session_id
-                        values["session_id"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # recommended_chunk_size
-                        values["recommended_chunk_size"] = value
-                    elif tag == 0x18:  # max_buffer_latency_ms
-                        values["max_buffer_latency_ms"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ChunkResult(DataOutputsMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ChunkResult(DataOutputsMixin, protobuf.Message):
     """What the pipeline made of one chunk."""
 
-    sequence: int = proto.field(1, "uint64", 0)
+    sequence: int = protobuf.field(1, "uint64", 0)
     """Number of the chunk that this is the result of."""
 
-    audio_outputs: dict[str, AudioBuffer] = proto.field(
+    audio_outputs: dict[str, AudioBuffer] = protobuf.field(
         2, "map", map_types=("string", "message")
     )
     """Audio outputs, by name."""
 
-    data_outputs: dict[str, str] = proto.field(3, "map", map_types=("string", "string"))
+    data_outputs: dict[str, str] = protobuf.field(
+        3, "map", map_types=("string", "string")
+    )
     """Data outputs as JSON text, by name."""
 
-    processing_time_ms: float = proto.field(4, "double", 0.0)
+    processing_time_ms: float = protobuf.field(4, "double", 0.0)
     """Time that the chunk took in the pipeline, in milliseconds."""
 
-    total_samples_processed: int = proto.field(5, "uint64", 0)
+    total_samples_processed: int = protobuf.field(5, "uint64", 0)
     """Samples over all channels that the session has processed so far."""
 
     def __init__(
         self,
+        *,
         sequence: int = 0,
         audio_outputs: dict[str, AudioBuffer] | None = None,
         data_outputs: dict[str, str] | None = None,
@@ -866,240 +321,35 @@ class ChunkResult(DataOutputsMixin, proto.Message):
         _values["processing_time_ms"] = processing_time_ms
         _values["total_samples_processed"] = total_samples_processed
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("sequence", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.uint64(value, "ChunkResult.sequence")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("audio_outputs")) is not None:  # 2
-            for key, item in wire.entries(value, "ChunkResult.audio_outputs"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "ChunkResult.audio_outputs")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                length += wire.message(
-                    out, b"\x12", item, AudioBuffer, "ChunkResult.audio_outputs"
-                )
-                out[index] = part = b"\x12" + wire.varint(length)
-                size += len(part) + length
-        if (value := values.get("data_outputs")) is not None:  # 3
-            for key, item in wire.entries(value, "ChunkResult.data_outputs"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "ChunkResult.data_outputs")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                text = wire.string(item, "ChunkResult.data_outputs")
-                part = b"\x12" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                out[index] = part = b"\x1a" + wire.varint(length)
-                size += len(part) + length
-        payload = wire.double(
-            values.get("processing_time_ms", 0.0), "ChunkResult.processing_time_ms"
-        )
-        if payload != wire.ZERO_DOUBLE:  # 4
-            part = b"\x21" + payload
-            out.append(part)
-            size += len(part)
-        value = values.get("total_samples_processed", 0)
-        if not isinstance(value, int) or value:  # 5
-            part = b"\x28" + wire.uint64(value, "ChunkResult.total_samples_processed")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08, 0x12, 0x1A, 0x21, 0x28])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x12:  # audio_outputs
-                        entry = (
-                            self._decode_audio_outputs(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry["value"] if "value" in entry else AudioBuffer()
-                            values.setdefault("audio_outputs", {})[key] = item
-                    elif tag == 0x1A:  # data_outputs
-                        entry = (
-                            self._decode_data_outputs(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry.get("value", "")
-                            values.setdefault("data_outputs", {})[key] = item
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # sequence
-                        values["sequence"] = value
-                    elif tag == 0x28:  # total_samples_processed
-                        values["total_samples_processed"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                elif kind == 1:
-                    stop = pos + 8
-                    if tag == 0x21:  # processing_time_ms
-                        values["processing_time_ms"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-    def _decode_audio_outputs(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    if "value" in values:
-                        stop = wire.merge(
-                            values["value"], data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        values["value"] = wire.embedded(
-                            AudioBuffer, data, pos, stop, depth
-                        )
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-    def _decode_data_outputs(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    values["value"] = data[pos:stop].decode()
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StreamMetrics(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamMetrics(protobuf.Message):
     """How a session is doing."""
 
-    session_id: str = proto.field(1, "string", "")
+    session_id: str = protobuf.field(1, "string", "")
     """The service's name for the session."""
 
-    chunks_processed: int = proto.field(2, "uint64", 0)
+    chunks_processed: int = protobuf.field(2, "uint64", 0)
     """Chunks processed so far."""
 
-    average_latency_ms: float = proto.field(3, "double", 0.0)
+    average_latency_ms: float = protobuf.field(3, "double", 0.0)
     """Mean time of a chunk in the pipeline, in milliseconds."""
 
-    total_samples: int = proto.field(4, "uint64", 0)
+    total_samples: int = protobuf.field(4, "uint64", 0)
     """Samples over all channels processed so far."""
 
-    buffer_samples: int = proto.field(5, "uint64", 0)
+    buffer_samples: int = protobuf.field(5, "uint64", 0)
     """Samples over all channels that wait to be processed."""
 
-    chunks_dropped: int = proto.field(6, "uint64", 0)
+    chunks_dropped: int = protobuf.field(6, "uint64", 0)
     """Chunks dropped so far."""
 
-    peak_memory_bytes: int = proto.field(7, "uint64", 0)
+    peak_memory_bytes: int = protobuf.field(7, "uint64", 0)
     """Memory used at the peak, in bytes."""
 
     def __init__(
         self,
+        *,
         session_id: str = "",
         chunks_processed: int = 0,
         average_latency_ms: float = 0.0,
@@ -1117,127 +367,23 @@ class StreamMetrics(proto.Message):
         _values["chunks_dropped"] = chunks_dropped
         _values["peak_memory_bytes"] = peak_memory_bytes
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("session_id", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "StreamMetrics.session_id")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("chunks_processed", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.uint64(value, "StreamMetrics.chunks_processed")
-            out.append(part)
-            size += len(part)
-        payload = wire.double(
-            values.get("average_latency_ms", 0.0), "StreamMetrics.average_latency_ms"
-        )
-        if payload != wire.ZERO_DOUBLE:  # 3
-            part = b"\x19" + payload
-            out.append(part)
-            size += len(part)
-        value = values.get("total_samples", 0)
-        if not isinstance(value, int) or value:  # 4
-            part = b"\x20" + wire.uint64(value, "StreamMetrics.total_samples")
-            out.append(part)
-            size += len(part)
-        value = values.get("buffer_samples", 0)
-        if not isinstance(value, int) or value:  # 5
-            part = b"\x28" + wire.uint64(value, "StreamMetrics.buffer_samples")
-            out.append(part)
-            size += len(part)
-        value = values.get("chunks_dropped", 0)
-        if not isinstance(value, int) or value:  # 6
-            part = b"\x30" + wire.uint64(value, "StreamMetrics.chunks_dropped")
-            out.append(part)
-            size += len(part)
-        value = values.get("peak_memory_bytes", 0)
-        if not isinstance(value, int) or value:  # 7
-            part = b"\x38" + wire.uint64(value, "StreamMetrics.peak_memory_bytes")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x10, 0x19, 0x20, 0x28, 0x30, 0x38])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # session_id
-                        values["session_id"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # chunks_processed
-                        values["chunks_processed"] = value
-                    elif tag == 0x20:  # total_samples
-                        values["total_samples"] = value
-                    elif tag == 0x28:  # buffer_samples
-                        values["buffer_samples"] = value
-                    elif tag == 0x30:  # chunks_dropped
-                        values["chunks_dropped"] = value
-                    elif tag == 0x38:  # peak_memory_bytes
-                        values["peak_memory_bytes"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                elif kind == 1:
-                    stop = pos + 8
-                    if tag == 0x19:  # average_latency_ms
-                        values["average_latency_ms"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StreamClosed(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamClosed(protobuf.Message):
     """The session has ended."""
 
-    session_id: str = proto.field(1, "string", "")
+    session_id: str = protobuf.field(1, "string", "")
     """The service's name for the session."""
 
-    final_metrics: ExecutionMetrics = proto.field(2, "message")
+    final_metrics: ExecutionMetrics = protobuf.field(2, "message")
     """What the whole session cost."""
 
-    reason: str = proto.field(3, "string", "")
+    reason: str = protobuf.field(3, "string", "")
     """Why the session ended, for a person to read."""
 
     def __init__(
         self,
+        *,
         session_id: str = "",
         final_metrics: ExecutionMetrics | None = None,
         reason: str = "",
@@ -1248,105 +394,28 @@ class StreamClosed(proto.Message):
             _values["final_metrics"] = final_metrics
         _values["reason"] = reason
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("session_id", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "StreamClosed.session_id")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("final_metrics")) is not None:  # 2
-            size += wire.message(
-                out, b"\x12", value, ExecutionMetrics, "StreamClosed.final_metrics"
-            )
-        value = values.get("reason", "")
-        if not isinstance(value, str) or value:  # 3
-            text = wire.string(value, "StreamClosed.reason")
-            part = b"\x1a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # session_id
-                        values["session_id"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # final_metrics
-                        if "final_metrics" in values:
-                            stop = wire.merge(
-                                values["final_metrics"],
-                                data,
-                                tag,
-                                pos,
-                                stop,
-                                end,
-                                depth,
-                            )
-                        else:
-                            values["final_metrics"] = wire.embedded(
-                                ExecutionMetrics, data, pos, stop, depth
-                            )
-                    elif tag == 0x1A:  # reason
-                        values["reason"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StreamErrorResponse(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StreamErrorResponse(protobuf.Message):
     """A failure of a session, with what is known of it."""
 
-    base_error: ErrorResponse = proto.field(1, "message")
+    base_error: ErrorResponse = protobuf.field(1, "message")
     """The failure."""
 
-    stream_error_type: StreamErrorType = proto.field(
+    stream_error_type: StreamErrorType = protobuf.field(
         2, "enum", StreamErrorType.STREAM_ERROR_UNSPECIFIED
     )
     """What went wrong in the session."""
 
-    failing_sequence: int = proto.field(3, "uint64", 0)
+    failing_sequence: int = protobuf.field(3, "uint64", 0)
     """Number of the chunk that failed."""
 
-    session_id: str = proto.field(4, "string", "")
+    session_id: str = protobuf.field(4, "string", "")
     """The service's name for the session."""
 
     def __init__(
         self,
+        *,
         base_error: ErrorResponse | None = None,
         stream_error_type: StreamErrorType = StreamErrorType.STREAM_ERROR_UNSPECIFIED,
         failing_sequence: int = 0,
@@ -1359,93 +428,8 @@ class StreamErrorResponse(proto.Message):
         _values["failing_sequence"] = failing_sequence
         _values["session_id"] = session_id
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        if (value := values.get("base_error")) is not None:  # 1
-            size += wire.message(
-                out, b"\x0a", value, ErrorResponse, "StreamErrorResponse.base_error"
-            )
-        value = values.get("stream_error_type", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.enum(value, "StreamErrorResponse.stream_error_type")
-            out.append(part)
-            size += len(part)
-        value = values.get("failing_sequence", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.uint64(value, "StreamErrorResponse.failing_sequence")
-            out.append(part)
-            size += len(part)
-        value = values.get("session_id", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "StreamErrorResponse.session_id")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x10, 0x18, 0x22])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # base_error
-                        if "base_error" in values:
-                            stop = wire.merge(
-                                values["base_error"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["base_error"] = wire.embedded(
-                                ErrorResponse, data, pos, stop, depth
-                            )
-                    elif tag == 0x22:  # session_id
-                        values["session_id"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # stream_error_type
-                        values["stream_error_type"] = StreamErrorType._from_wire(value)
-                    elif tag == 0x18:  # failing_sequence
-                        values["failing_sequence"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-class StreamingPipelineServiceStub(rpc.ServiceStub):
+class StreamingPipelineServiceStub(stub.ServiceStub):
     """Runs pipelines on live audio."""
 
     def stream_pipeline(
@@ -1455,8 +439,8 @@ class StreamingPipelineServiceStub(rpc.ServiceStub):
         *,
         timeout: float | None = None,
         deadline: Deadline | None = None,
-        metadata: rpc.MetadataLike | None = None,
-    ) -> rpc.ResponseStream[StreamResponse]:
+        metadata: stub.MetadataLike | None = None,
+    ) -> stub.ResponseStream[StreamResponse]:
         """Opens a session, takes chunks of audio and answers each with its result."""
         return self._stream_stream(
             "/remotemedia.v1.StreamingPipelineService/StreamPipeline",
@@ -1486,12 +470,12 @@ class StreamingPipelineServiceBase:
             async for response in responses:
                 await stream.send_message(response)
         finally:
-            # Left early, a generator would otherwise go on living until collected.
+            # If the call ended early, the generator is still suspended.
             if isinstance(responses, abc.AsyncGenerator):
                 await responses.aclose()
 
     def __mapping__(self) -> dict[str, grpclib.const.Handler]:
-        """Say which method answers which route, for grpclib."""
+        """Return the handler of each route, for grpclib."""
         return {
             "/remotemedia.v1.StreamingPipelineService/StreamPipeline": grpclib.const.Handler(
                 self.__rpc_stream_pipeline,

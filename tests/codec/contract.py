@@ -1,4 +1,4 @@
-"""Every message of the contract, in both libraries."""
+"""The messages of the contract, each as Google's class and as ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How hard the property tests try: `CODEC_EFFORT=100 pytest tests/codec` for long."""
+"""How many examples the property tests try; `CODEC_EFFORT=100` multiplies them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ EFFORT = int(os.environ.get("CODEC_EFFORT", "1"))
 
 
 def examples(count: int) -> settings:
-    """Try `count` examples in the normal suite, and a multiple in a long run.
+    """Return settings for `count` examples, multiplied by `CODEC_EFFORT`.
 
-    There is no deadline: it would measure the machine. Drawing from descriptors
-    is slow beside the codec, and that is no fault of a test.
+    There is no deadline, because it would measure the machine. The health checks are
+    off, because drawing messages from descriptors is slow compared to the codec.
     """
     return settings(
         max_examples=count * EFFORT,

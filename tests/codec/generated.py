@@ -1,4 +1,4 @@
-"""Protos that are not ours, put through `python -m codegen` at test time."""
+"""Runs `python -m codegen` over proto files at test time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROTOS = Path(__file__).with_name("protos")
 
 
 def generate(proto_dir: Path, out: Path, *packages: str) -> dict[str, Pair]:
-    """Generate a folder of protos and return the messages of `packages` by name."""
+    """Generate a folder of protos; return the messages of `packages` by full name."""
     command = [sys.executable, "-m", "codegen"]
     command += ["--protos", str(proto_dir), "--out", str(out)]
     subprocess.run(command, cwd=oracle.REPOSITORY, check=True)

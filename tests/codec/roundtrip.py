@@ -1,7 +1,7 @@
-"""One round trip with three outcomes, for unit, property and fuzz tests alike.
+"""The round trip that unit, property and fuzz tests share. It has three outcomes.
 
-The same bytes are given to Google's protobuf and to our codec. Either both take
-them and mean the same by them, or both refuse them, or our codec is at fault.
+Google's protobuf and our codec get the same bytes. Either both accept them and decode
+them to the same value, or both reject them, or our codec is at fault.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError as GoogleDecodeError
 
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from tests.codec.values import (
     FLOATS,
     MESSAGE,
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
     from tests.codec.values import Pair, Value
 
 
-# The one thing that upb takes and we do not: field number 0, which is none by the
-# rules, in an unknown group and in a message without fields.
+# The only input that upb accepts and we reject: field number 0, which the format does
+# not allow. upb does not look for it in unknown groups and in messages without fields.
 ZERO_NUMBER = "a field has the number 0"
 
 
 class Outcome(Enum):
-    """What became of bytes, where our codec is not at fault."""
+    """The outcome of a round trip if our codec is not at fault."""
 
-    EQUAL = "both decode to the same value and encode it alike"
-    REJECTED = "both refuse"
+    EQUAL = "both decode to the same value and encode it to the same bytes"
+    REJECTED = "both reject the bytes"
 
 
 class Fault(AssertionError):  # noqa: N818 - as AssertionError itself
-    """Our codec differs from Google's; the text says how."""
+    """Our codec differs from Google's in the way that the text says."""
 
     def __init__(self, pair: Pair, data: bytes, what: str) -> None:
         super().__init__(f"{pair}, bytes.fromhex('{data.hex()}'): {what}")
 
 
 def round_trip(pair: Pair, data: bytes) -> Outcome:
-    """Decode and encode `data` with both libraries and compare all that comes out.
+    """Decode and encode `data` with both libraries, and compare the results.
 
     Raises:
-        Fault: our codec accepts or rejects alone, raises anything but its one
-            error, reads another value, or writes other bytes.
+        Fault: Only our codec accepts or rejects the bytes, or it raises another
+            exception than `DecodeError`, decodes another value, or encodes other bytes.
 
     """
     both = decoded_by_both(pair, data)
@@ -76,11 +76,11 @@ def round_trip(pair: Pair, data: bytes) -> Outcome:
 def decoded_by_both(
     pair: Pair, data: bytes
 ) -> tuple[GoogleMessage, betterproto.Message] | None:
-    """Decode `data` with both libraries; return `None` where both reject it.
+    """Decode `data` with both libraries; return `None` if both reject it.
 
     Raises:
-        Fault: our codec accepts or rejects alone, raises anything but its one
-            error, or reads another value.
+        Fault: Only our codec accepts or rejects the bytes, or it raises another
+            exception than `DecodeError`, or decodes another value.
 
     """
     google = decoded_by_google(pair, data)
@@ -101,10 +101,10 @@ def decoded_by_both(
 
 
 def check_construction(pair: Pair, google: GoogleMessage) -> None:
-    """Make the same message by our constructor; compare its value and its bytes.
+    """Construct the same message as ours, and compare its value and its bytes.
 
     Raises:
-        Fault: our constructor, encoder or equality is wrong.
+        Fault: Our constructor, encoder or equality is wrong.
 
     """
     data = google.SerializeToString()
@@ -118,13 +118,13 @@ def check_construction(pair: Pair, google: GoogleMessage) -> None:
         raise Fault(pair, data, f"encodes as {encoded.hex()}: {found}, not {expected}")
     if encoded != data and not has_choice(google):
         raise Fault(pair, data, f"encodes as {encoded.hex()}: not Google's order")
-    # NaN is not equal to itself, in a message as elsewhere.
+    # NaN is not equal to itself.
     if ours != pair.ours.FromString(data) and "'nan'" not in str(expected):
         raise Fault(pair, data, "constructed and decoded are not equal")
 
 
 def has_choice(message: GoogleMessage) -> bool:
-    """Tell whether a message has two encodings: maps have no order on the wire."""
+    """Whether a message has several encodings, because a map has no order."""
     for field, value in message.ListFields():
         if is_map(field) and len(value) > 1:
             return True
@@ -134,7 +134,7 @@ def has_choice(message: GoogleMessage) -> bool:
 
 
 def inner_messages(field: FieldDescriptor, value: Value) -> Iterable[GoogleMessage]:
-    """Return the messages that a field's value holds."""
+    """Return the messages in a field's value."""
     if is_map(field):
         return value.values() if map_value(field).cpp_type == MESSAGE else ()
     if field.cpp_type != MESSAGE:
@@ -143,7 +143,7 @@ def inner_messages(field: FieldDescriptor, value: Value) -> Iterable[GoogleMessa
 
 
 def decoded_by_google(pair: Pair, data: bytes) -> GoogleMessage | None:
-    """Return the message, or `None` where upb refuses."""
+    """Return the message, or `None` if upb rejects the bytes."""
     try:
         return pair.google.FromString(data)
     except GoogleDecodeError:
@@ -153,7 +153,7 @@ def decoded_by_google(pair: Pair, data: bytes) -> GoogleMessage | None:
 def check_encoding(
     pair: Pair, data: bytes, google: GoogleMessage, encoded: bytes
 ) -> None:
-    """Compare what ours wrote with what upb makes of it, unknown fields included."""
+    """Check that upb decodes our bytes to its own message, unknown fields included."""
     again = decoded_by_google(pair, encoded)
     if again is None:
         raise Fault(pair, data, f"upb refuses what ours encodes: {encoded.hex()}")

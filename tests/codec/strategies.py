@@ -1,8 +1,8 @@
-"""Random messages from descriptors, as Google's classes; and broken bytes.
+"""Hypothesis strategies: random messages of Google's classes, and invalid bytes.
 
-Values are drawn with a liking for the edges: the ends of every range, -0.0, NaN
-and infinities, enum numbers without a name, strings of four-byte characters,
-submessages that are set but empty, map entries with an empty key and value.
+Edge cases are drawn often: the ends of every range, -0.0, NaN and infinities, enum
+numbers without a name, characters of four bytes, submessages that are set but empty,
+and map entries with an empty key and value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ F = FieldDescriptor
 
 
 def integers(low: int, high: int) -> st.SearchStrategy[int]:
-    """Integers of a range; its ends, and where a varint gets longer, come often."""
+    """Draw integers of a range, often its ends and those where a varint gets longer."""
     edges = {0, 1, -1, 127, 128, 16383, 16384, 2**31, 2**32, low, low + 1, high}
     inside = sorted(edge for edge in edges if low <= edge <= high)
     return st.sampled_from(inside) | st.integers(low, high)
@@ -59,7 +59,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
     F.TYPE_FLOAT: EDGE_FLOATS | st.floats(width=32),
 }
 
-# Ranges that Python's datetime and timedelta can hold, to the microsecond.
+# The ranges of Python's datetime and timedelta, in microseconds.
 SPANS = {
     "google.protobuf.Timestamp": st.builds(
         lambda seconds, micros: {"seconds": seconds, "nanos": micros * 1000},
@@ -79,7 +79,7 @@ SPANS = {
 
 @cache
 def messages(descriptor: Descriptor, depth: int = 3) -> st.SearchStrategy[Any]:
-    """Return random instances of Google's class, nested `depth` levels at most."""
+    """Draw instances of Google's class that are nested at most `depth` levels deep."""
     google = GetMessageClass(descriptor)
     if descriptor.full_name in SPANS:
         return SPANS[descriptor.full_name].map(lambda parts: google(**parts))
@@ -92,7 +92,7 @@ def messages(descriptor: Descriptor, depth: int = 3) -> st.SearchStrategy[Any]:
     @st.composite
     def message(draw: st.DrawFn) -> GoogleMessage:
         chosen = draw(st.lists(st.sampled_from(fields), max_size=6, unique=True))
-        # A later member of a oneof takes the place of an earlier one.
+        # Of several members of a oneof, the last one is set.
         one_each = {(oneof_of(field) or field.name): field for field in chosen}
         return google(
             **{
@@ -105,7 +105,7 @@ def messages(descriptor: Descriptor, depth: int = 3) -> st.SearchStrategy[Any]:
 
 
 def holds_messages(field: FieldDescriptor) -> bool:
-    """Tell whether values of the field are messages, map values included."""
+    """Whether the values of a field are messages, map values included."""
     if is_map(field):
         return holds_messages(map_value(field))
     return field.cpp_type == MESSAGE
@@ -113,7 +113,7 @@ def holds_messages(field: FieldDescriptor) -> bool:
 
 @cache
 def field_values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
-    """Values that Google's constructor takes for a field."""
+    """Draw values that Google's constructor accepts for a field."""
     if is_map(field):
         key, value = message_of(field).fields
         return st.dictionaries(
@@ -129,22 +129,22 @@ def field_values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
 # --- bytes ------------------------------------------------------------------------
 
 VARINTS = st.binary(max_size=11).map(
-    # Of any length, with the last byte ending it or not.
+    # A varint of any length, which the last byte may end or not.
     lambda raw: bytes(byte | 0x80 for byte in raw[:-1]) + raw[-1:]
 )
 TAGS = st.integers(0, 255).map(lambda tag: bytes([tag])) | VARINTS
 SHORT = st.binary(max_size=6)
 RECORDS = st.one_of(
-    # A tag that says varint, 64-bit, group or nonsense, with anything behind it.
+    # A tag of any wire type, valid or not, and random bytes after it.
     st.builds(bytes.__add__, TAGS, SHORT),
     st.builds(bytes.__add__, TAGS, VARINTS),
-    # A length-delimited record, well formed, of a field that may be unknown.
+    # A valid length-delimited field, which may be unknown.
     st.builds(
         lambda number, body: bytes([number << 3 | 2, len(body)]) + body,
         st.integers(1, 15),
         SHORT,
     ),
-    # A group, empty or around a record.
+    # A group that is empty or contains a field.
     st.builds(
         lambda number, body: bytes([number << 3 | 3]) + body + bytes([number << 3 | 4]),
         st.integers(1, 15),
@@ -155,7 +155,7 @@ RECORDS = st.one_of(
 
 @st.composite
 def mutated(draw: st.DrawFn, descriptor: Descriptor, depth: int = 3) -> bytes:
-    """Bytes of a random message, broken in a few places, or joined with another's."""
+    """Draw the bytes of a message, changed in a few places or joined with others."""
     message = draw(messages(descriptor, depth))
     data = bytearray(message.SerializeToString())
     for _ in range(draw(st.integers(1, 3))):

@@ -1,4 +1,4 @@
-"""The codec of protos with everything that proto3 has, held to Google's protobuf."""
+"""Messages with every kind of field of proto3, compared with Google's protobuf."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_what_ours_constructs_and_encodes_is_what_google_decodes(
     check_construction(pair, data.draw(messages(pair.descriptor)))
 
 
-# Not the well-known types: a Python value has no place for unknown fields.
+# Without the well-known types, because a Python value cannot keep unknown fields.
 @pytest.mark.parametrize("name", [name for name in NAMES if "WellKnown" not in name])
 @examples(40)
 @given(data=st.data())

@@ -1,4 +1,4 @@
-"""Broken and unusual bytes: upb's verdict, upb's value, and only one exception."""
+"""Invalid and unusual bytes: we accept what upb accepts, and decode the same value."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_message_cut_anywhere_gets_the_same_verdict(
     pair: Pair, data: st.DataObject
 ) -> None:
     message = data.draw(messages(pair.descriptor)).SerializeToString()
-    # Whole tails are cut byte by byte: that is where lengths go wrong.
+    # The end is removed byte by byte, so that the lengths no longer fit.
     for end in range(max(0, len(message) - 80), len(message)):
         round_trip(pair, message[:end])
 

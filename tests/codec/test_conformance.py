@@ -1,4 +1,4 @@
-"""The official conformance suite passes, where its runner can run."""
+"""The official conformance suite passes, if its runner works on this machine."""
 
 from __future__ import annotations
 

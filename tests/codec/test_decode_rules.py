@@ -1,4 +1,4 @@
-"""The rules of decoding, one by one, each as upb has it."""
+"""The rules of decoding, one at a time, each compared with upb."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from conformance.records import (
     tag,
     varint,
 )
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
@@ -39,7 +39,7 @@ from tests.codec.roundtrip import Outcome, round_trip
 if TYPE_CHECKING:
     from tests.codec.values import Pair
 
-# Of AudioBuffer.
+# Field numbers of AudioBuffer.
 SAMPLES, SAMPLE_RATE, FORMAT, NUM_SAMPLES = 1, 2, 4, 5
 UNKNOWN = 15
 
@@ -86,13 +86,13 @@ def test_is_rejected_inside_a_message(data: bytes) -> None:
     assert round_trip(pair("AudioChunk"), chunk) is Outcome.REJECTED
     request = delimited(2, chunk)
     assert round_trip(pair("StreamRequest"), request) is Outcome.REJECTED
-    # As a value of a map, whose entry is a message too.
+    # The same as a value of a map, whose entry is a message, too.
     result = delimited(2, delimited(1, b"a") + delimited(2, data))
     assert round_trip(pair("ChunkResult"), result) is Outcome.REJECTED
 
 
-def test_a_length_may_not_reach_out_of_its_message() -> None:
-    # The 3 bytes are there, but behind the end of the inner message.
+def test_a_length_beyond_its_message_is_rejected() -> None:
+    # The data has the 3 bytes, but they lie beyond the end of the inner message.
     inner = tag(SAMPLES, 2) + varint(3)
     data = delimited(2, inner) + b"abc"
     assert round_trip(pair("AudioChunk"), data) is Outcome.REJECTED
@@ -118,7 +118,7 @@ def test_text_that_is_not_utf8_is_rejected_by_name(
         pair(message).ours.FromString(data)
 
 
-def test_an_error_names_the_message_and_every_field_on_the_way() -> None:
+def test_an_error_names_the_message_and_the_path_of_fields() -> None:
     data = delimited(2, delimited(2, tag(SAMPLES, 2) + varint(1000)))
     with pytest.raises(DecodeError) as caught:
         StreamRequest.FromString(data)
@@ -165,21 +165,21 @@ def test_is_accepted(data: bytes) -> None:
     assert round_trip(pair("ChunkResult"), inside) is Outcome.EQUAL
 
 
-def test_a_known_field_of_the_wrong_wire_type_is_unknown_and_kept() -> None:
+def test_a_known_field_of_the_wrong_wire_type_is_preserved_as_unknown() -> None:
     wrong = integer(2, 5) + delimited(3, b"xyz")
     chunk = AudioChunk.FromString(wrong)
     assert (chunk.buffer, chunk.sequence) == (AudioBuffer(), 0)
     assert bytes(chunk) == wrong
 
 
-def test_what_is_inside_an_unknown_group_stays_there() -> None:
+def test_fields_inside_an_unknown_group_do_not_leave_it() -> None:
     data = group(UNKNOWN, integer(SAMPLE_RATE, 7))
     buffer = AudioBuffer.FromString(data)
     assert buffer.sample_rate == 0
     assert bytes(buffer) == data
 
 
-def test_unknown_fields_are_kept_byte_for_byte_behind_the_known_ones() -> None:
+def test_unknown_fields_are_preserved_after_the_known_ones() -> None:
     padded = varint(UNKNOWN << 3, size=4) + varint(1, size=3)
     other = delimited(14, b"abc")
     data = padded + integer(SAMPLE_RATE, 8000) + other
@@ -187,7 +187,7 @@ def test_unknown_fields_are_kept_byte_for_byte_behind_the_known_ones() -> None:
     assert bytes(buffer) == integer(SAMPLE_RATE, 8000) + padded + other
 
 
-def test_32_bits_are_taken_of_a_longer_number() -> None:
+def test_a_longer_number_is_truncated_to_32_bits() -> None:
     buffer = AudioBuffer.FromString(integer(SAMPLE_RATE, 2**40 + 7))
     assert buffer.sample_rate == 7
 
@@ -225,13 +225,13 @@ def test_a_oneof_member_given_twice_is_merged() -> None:
     assert (request.audio_chunk.node_id, request.audio_chunk.sequence) == ("node", 9)
 
 
-def test_the_last_member_of_a_oneof_wins_and_starts_afresh() -> None:
+def test_the_last_member_of_a_oneof_wins_and_is_not_merged() -> None:
     result, error = delimited(1, integer(5, 1)), delimited(2, delimited(2, b"x"))
     outcome = pair("ExecuteResponse")
     for data in (
         result + error,
         error + result,
-        # Back again: the first occurrence has been forgotten, and is not merged.
+        # The first member again: its earlier value is lost, so there is no merging.
         delimited(1, delimited(2, b"")) + error + result,
     ):
         assert round_trip(outcome, data) is Outcome.EQUAL
@@ -297,7 +297,7 @@ def test_parse_merges_into_what_is_there() -> None:
     assert bytes(info) == google.SerializeToString()
 
 
-# The second nests through a map: an entry is one level, its value another.
+# The second nests in maps: an entry is one level, and its value is another.
 @pytest.mark.parametrize("name", ["all_types.Singular.Inner", "elsewhere.Thing"])
 @pytest.mark.parametrize("depth", [99, 100, 101, 5000])
 def test_messages_nest_100_deep_and_no_deeper(

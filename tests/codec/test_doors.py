@@ -1,4 +1,4 @@
-"""Every way into the codec leads to the same bytes and the same value."""
+"""Every method that encodes or decodes gives the same bytes or the same value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.records import integer, tag, varint
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.v1 import AudioBuffer, AudioChunk, ExecuteRequest, VersionInfo
 from tests.codec.contract import every_message
 from tests.codec.effort import examples
@@ -29,7 +29,7 @@ TRUNCATED = bytes(CHUNK)[:-1]
 
 
 def dumped(message: betterproto.Message, *delimit: Any) -> bytes:
-    """Return what a message writes to a stream."""
+    """Return the bytes that a message writes to a stream."""
     stream = io.BytesIO()
     message.dump(stream, *delimit)
     return stream.getvalue()
@@ -38,14 +38,14 @@ def dumped(message: betterproto.Message, *delimit: Any) -> bytes:
 @every_message
 @examples(10)
 @given(data=st.data())
-def test_every_door_gives_the_same(pair: Pair, data: st.DataObject) -> None:
+def test_all_methods_agree(pair: Pair, data: st.DataObject) -> None:
     encoded = data.draw(messages(pair.descriptor)).SerializeToString()
     message = pair.ours.FromString(encoded)
     written = bytes(message)
     delimited = varint(len(written)) + written
     assert message.SerializeToString() == written
     assert dumped(message) == written
-    # The annotation of betterproto says bool, its documentation the other.
+    # betterproto annotates the parameter as bool, and documents it as SIZE_DELIMITED.
     assert dumped(message, True) == delimited
     assert dumped(message, betterproto.SIZE_DELIMITED) == delimited
     assert len(message) == len(written)
@@ -65,7 +65,7 @@ def test_a_decoder_takes_any_bytes() -> None:
         assert AudioChunk().parse(data) == CHUNK  # type: ignore[arg-type]  # likewise
 
 
-def test_what_is_decoded_from_a_buffer_does_not_change_with_it() -> None:
+def test_a_decoded_message_does_not_change_with_the_buffer() -> None:
     buffer = bytearray(bytes(CHUNK))
     chunk = AudioChunk.FromString(buffer)  # type: ignore[arg-type]  # as a socket gives it
     buffer[:] = bytes(len(buffer))
@@ -90,7 +90,7 @@ def test_messages_follow_one_another_in_a_delimited_stream() -> None:
     assert stream.read() == b""
 
 
-def test_a_truncated_message_is_refused_at_every_door() -> None:
+def test_a_truncated_message_is_refused_by_every_method() -> None:
     size = len(TRUNCATED)
     with pytest.raises(DecodeError):
         AudioChunk.FromString(TRUNCATED)
@@ -101,7 +101,7 @@ def test_a_truncated_message_is_refused_at_every_door() -> None:
     with pytest.raises(DecodeError):
         AudioChunk().load(io.BytesIO(TRUNCATED), size)
     with pytest.raises(DecodeError):
-        # The stream ends before the size that was said.
+        # The stream ends before the given size.
         AudioChunk().load(io.BytesIO(TRUNCATED), size + 1)
     with pytest.raises(DecodeError):
         AudioChunk().load(
@@ -113,9 +113,7 @@ def test_a_truncated_message_is_refused_at_every_door() -> None:
         AudioChunk().load(io.BytesIO(varint(1, 11)), betterproto.SIZE_DELIMITED)
 
 
-def test_a_message_too_short_for_its_size_is_refused_though_its_bytes_are_whole() -> (
-    None
-):
+def test_a_valid_message_that_is_shorter_than_its_size_is_refused() -> None:
     encoded = bytes(CHUNK)
     with pytest.raises(DecodeError):
         AudioChunk().load(io.BytesIO(encoded), len(encoded) + 1)

@@ -1,4 +1,4 @@
-"""The rules of encoding: what is sent, what is refused, and by which name."""
+"""The rules of encoding: what is sent, and which values are refused by name."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_submessage_that_was_read_and_then_filled_is_sent() -> None:
     assert bytes(init) == expected.SerializeToString()
 
 
-def test_a_submessage_that_was_only_read_is_set_where_it_is_given() -> None:
+def test_a_submessage_that_was_only_read_is_set_if_assigned() -> None:
     unset = AudioChunk().buffer
     assert bytes(AudioChunk(buffer=unset)) == delimited(2, b"")
     unset = AudioChunk().buffer
@@ -91,7 +91,7 @@ def test_a_submessage_that_was_only_read_is_set_where_it_is_given() -> None:
     assert bytes(ExecuteResponse(error=error)) == delimited(2, b"")
 
 
-def test_a_submessage_that_was_only_read_is_an_element_like_others(
+def test_a_submessage_that_was_only_read_may_be_a_list_element(
     all_types: dict[str, Pair],
 ) -> None:
     singular: Any = all_types["all_types.Singular"].ours
@@ -124,7 +124,7 @@ def test_a_oneof_member_at_its_default_is_sent() -> None:
     assert bytes(StreamRequest(control=StreamControl())) == delimited(3, b"")
 
 
-def test_no_member_of_a_oneof_is_sent_where_none_is_set() -> None:
+def test_no_member_of_a_oneof_is_sent_if_none_is_set() -> None:
     assert bytes(StreamRequest()) == b""
     assert bytes(ExecuteResponse()) == b""
 
@@ -168,7 +168,7 @@ def test_a_double_of_another_type_is_refused(value: Any) -> None:
         bytes(GpuRequirement(min_memory_gb=value))
 
 
-def test_a_double_may_be_an_int_but_none_that_is_too_large() -> None:
+def test_a_double_may_be_an_int_that_is_not_too_large() -> None:
     assert GpuRequirement.FromString(bytes(GpuRequirement(min_memory_gb=8))) == (
         GpuRequirement(min_memory_gb=8.0)
     )
@@ -183,7 +183,7 @@ def test_a_bool_of_another_type_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [b"bytes", 5, ["a"], "\ud800", 1.5])
-def test_text_of_another_type_or_without_utf8_is_refused(value: Any) -> None:
+def test_a_string_of_another_type_or_without_utf8_is_refused(value: Any) -> None:
     with pytest.raises((ValueError, TypeError), match=r"NodeManifest\.id"):
         bytes(NodeManifest(id=value))
 
@@ -245,7 +245,7 @@ def test_a_map_of_other_messages_is_refused(value: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("value", [np.array([1, 2]), np.array([])], ids=["two", "none"])
-def test_an_array_is_refused_by_name_where_no_bytes_are(
+def test_an_array_is_refused_by_name_if_not_for_bytes(
     message: Any, field: str, value: Any
 ) -> None:
     with pytest.raises((ValueError, TypeError), match=rf"{message.__name__}\.{field}"):
@@ -309,7 +309,7 @@ def test_an_empty_bytes_like_value_is_the_default(value: Any) -> None:
     assert bytes(AudioBuffer(samples=value)) == b""
 
 
-def test_a_zero_in_a_numpy_array_is_no_default() -> None:
+def test_a_zero_in_a_numpy_array_is_not_a_default() -> None:
     samples: Any = np.zeros(1, dtype=np.int16)
     assert bytes(AudioBuffer(samples=samples)) == delimited(1, b"\x00\x00")
 
@@ -319,7 +319,7 @@ def test_a_zero_in_a_numpy_array_is_no_default() -> None:
     [INT16[::2], np.arange(6).reshape(2, 3).T, memoryview(b"abcdef")[::2]],
     ids=["strided", "transposed", "strided memoryview"],
 )
-def test_bytes_that_do_not_lie_side_by_side_are_sent_in_order_or_refused(
+def test_a_buffer_that_is_not_contiguous_is_sent_in_order_or_refused(
     value: Any,
 ) -> None:
     try:
@@ -331,7 +331,7 @@ def test_bytes_that_do_not_lie_side_by_side_are_sent_in_order_or_refused(
 
 
 @pytest.mark.parametrize("value", BYTES_LIKE.values(), ids=BYTES_LIKE)
-def test_a_message_with_a_bytes_like_value_is_a_message_like_others(value: Any) -> None:
+def test_a_message_with_a_bytes_like_value_behaves_like_any_other(value: Any) -> None:
     buffer = AudioBuffer(samples=value)
     plain = AudioBuffer(samples=INT16.tobytes())
     assert buffer == plain
@@ -358,7 +358,7 @@ def test_numpy_objects_are_not_bytes() -> None:
         bytes(AudioBuffer(samples=objects))
 
 
-def test_numpy_numbers_are_taken_as_the_numbers_they_are() -> None:
+def test_numpy_numbers_are_accepted_as_numbers() -> None:
     numbers: dict[str, Any] = {
         "sample_rate": np.uint32(8000),
         "num_samples": np.int64(7),
@@ -367,7 +367,7 @@ def test_numpy_numbers_are_taken_as_the_numbers_they_are() -> None:
     assert bytes(buffer) == integer(2, 8000) + integer(5, 7)
 
 
-def test_a_tuple_is_as_good_as_a_list() -> None:
+def test_a_tuple_is_accepted_as_a_list() -> None:
     nodes: Any = (NodeManifest(id="a"),)
     assert bytes(PipelineManifest(nodes=nodes)) == delimited(3, delimited(1, b"a"))
 

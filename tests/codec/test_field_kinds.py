@@ -1,4 +1,4 @@
-"""Kinds of fields that the contract does not use, in every place they can stand."""
+"""Kinds of fields that the contract does not use, in every form of field."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.codec.roundtrip import Outcome, check_construction, round_trip
 if TYPE_CHECKING:
     from tests.codec.values import Pair
 
-# Field numbers are the same for a kind in all messages of all_types.proto but Oneofs.
+# Each kind has the same field number in all messages of all_types.proto, except Oneofs.
 VARINT_KINDS = {
     "int32": 1,
     "int64": 2,
@@ -53,7 +53,7 @@ every_fixed_kind = pytest.mark.parametrize(
 
 @every_varint_kind
 @pytest.mark.parametrize("message", ["Singular", "Optional", "Repeated", "Unpacked"])
-def test_any_64_bits_are_taken_as_the_kind_has_them(
+def test_any_64_bits_are_decoded_as_the_kind_defines(
     all_types: dict[str, Pair], message: str, number: int
 ) -> None:
     for value in NUMBERS:
@@ -63,7 +63,7 @@ def test_any_64_bits_are_taken_as_the_kind_has_them(
 
 @every_varint_kind
 @pytest.mark.parametrize("message", ["Repeated", "Unpacked"])
-def test_any_64_bits_are_taken_packed(
+def test_any_64_bits_are_valid_if_packed(
     all_types: dict[str, Pair], message: str, number: int
 ) -> None:
     data = delimited(number, b"".join(map(varint, NUMBERS)))
@@ -71,7 +71,7 @@ def test_any_64_bits_are_taken_packed(
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 13, 16])
-def test_any_64_bits_are_taken_in_maps(all_types: dict[str, Pair], number: int) -> None:
+def test_any_64_bits_are_valid_in_maps(all_types: dict[str, Pair], number: int) -> None:
     maps = all_types["all_types.Maps"]
     for value in NUMBERS:
         for entry in (ENTRY_KEY, ENTRY_VALUE):
@@ -80,7 +80,7 @@ def test_any_64_bits_are_taken_in_maps(all_types: dict[str, Pair], number: int) 
 
 
 @pytest.mark.parametrize("number", [1, 2, 6, 9])
-def test_any_64_bits_are_taken_in_a_oneof(
+def test_any_64_bits_are_valid_in_a_oneof(
     all_types: dict[str, Pair], number: int
 ) -> None:
     for value in NUMBERS:
@@ -134,7 +134,7 @@ def test_a_single_number_of_fixed_size_is_not_packed(
 
 @every_fixed_kind
 @pytest.mark.parametrize("pattern", [b"\x00", b"\xff", b"\x80", b"\x7f", b"\x01"])
-def test_numbers_of_fixed_size_are_taken_whole_or_not_at_all(
+def test_a_truncated_number_of_fixed_size_is_rejected(
     all_types: dict[str, Pair], number: int, wire_type: int, size: int, pattern: bytes
 ) -> None:
     for message in ("Singular", "Optional", "Repeated"):
@@ -165,7 +165,7 @@ def test_floats_at_the_edge_everywhere(
 def test_a_float_too_large_for_32_bits_is_refused_or_infinite(
     all_types: dict[str, Pair], value: float
 ) -> None:
-    # Google's makes it infinite; CPython's struct refuses. Never wrong bytes.
+    # Google's implementation encodes infinity; ours refuses, as CPython's struct does.
     singular: Any = all_types["all_types.Singular"].ours
     try:
         encoded = bytes(singular(a_float=value))

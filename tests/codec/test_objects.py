@@ -1,4 +1,4 @@
-"""What a message can do besides the wire: copies, equality, enums, oneofs, JSON."""
+"""Messages as Python objects: copies, equality, enums, oneofs and JSON."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def pickled(message: Any) -> Any:
 COPIES = (copy.copy, copy.deepcopy, pickled)
 every_copy = pytest.mark.parametrize("make", COPIES)
 
-# Unknown fields at two levels, an empty submessage that is set, a nameless enum.
+# Unknown fields at two levels, and a nameless member of an enum.
 RICH = AudioChunk.FromString(
     delimited(2, integer(4, 99) + integer(12, 1)) + integer(15, 7)
 )
@@ -114,7 +114,7 @@ def test_a_copy_does_not_follow_its_original_into_another_oneof_member() -> None
 
 
 def filled_by_reading() -> StreamInit:
-    """Return a message whose fields were reached through unset ones."""
+    """Return a message that was filled through fields that were not set."""
     init = StreamInit()
     init.manifest.metadata.name = "speech"
     init.manifest.nodes.append(NodeManifest(id="n"))
@@ -125,7 +125,7 @@ def filled_by_reading() -> StreamInit:
 
 
 def filled_by_constructor() -> StreamInit:
-    """Return an equal message, made at once."""
+    """Return an equal message, made by the constructor."""
     needs = CapabilityRequirements(gpu=GpuRequirement(required=True))
     return StreamInit(
         manifest=PipelineManifest(
@@ -157,7 +157,7 @@ def filled_by_constructor() -> StreamInit:
         *[lambda message, make=make: make(message) == message for make in COPIES],
     ],
 )
-def test_a_message_filled_by_reading_is_as_one_from_the_constructor(
+def test_a_message_filled_through_placeholders_equals_a_constructed_one(
     act: Callable[[StreamInit], object],
 ) -> None:
     assert act(filled_by_reading()) == act(filled_by_constructor())
@@ -169,7 +169,7 @@ def test_decoding_nothing_into_an_unset_message_sets_it() -> None:
     assert bytes(init) == delimited(1, b"")
 
 
-def test_a_message_that_was_read_may_be_set_and_unset() -> None:
+def test_a_field_that_was_read_may_be_set_and_unset() -> None:
     init = StreamInit()
     read = init.manifest
     init.manifest = PipelineManifest(version="v1")
@@ -181,7 +181,7 @@ def test_a_message_that_was_read_may_be_set_and_unset() -> None:
     assert bytes(chunk) == delimited(2, b"")
 
 
-def test_threads_may_encode_what_was_filled_by_reading() -> None:
+def test_threads_may_encode_a_message_with_filled_placeholders() -> None:
     expected = bytes(filled_by_constructor())
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -215,9 +215,9 @@ def test_an_enum_number_without_a_name_is_a_member_without_a_name() -> None:
 
 
 @pytest.mark.parametrize("number", [99, -1])
-def test_an_enum_number_without_a_name_goes_through_dict_and_json(number: int) -> None:
+def test_an_enum_number_without_a_name_survives_dict_and_json(number: int) -> None:
     buffer = AudioBuffer(format=AudioFormat.try_value(number))
-    # Google's JSON shows it as its number.
+    # In Google's JSON it is its number.
     assert buffer.to_dict() == {"format": number}
     assert AudioBuffer().from_dict(buffer.to_dict()) == buffer
     assert AudioBuffer().from_json(buffer.to_json()) == buffer
@@ -226,7 +226,7 @@ def test_an_enum_number_without_a_name_goes_through_dict_and_json(number: int) -
 # --- equality ---------------------------------------------------------------------
 
 
-def test_equality_tells_oneof_members_apart() -> None:
+def test_equality_distinguishes_oneof_members() -> None:
     result = ExecuteResponse(result=ExecutionResult())
     error = ExecuteResponse(error=ErrorResponse())
     assert result != error
@@ -234,14 +234,14 @@ def test_equality_tells_oneof_members_apart() -> None:
     assert result == ExecuteResponse(result=ExecutionResult())
 
 
-def test_equality_tells_set_from_unset() -> None:
+def test_equality_distinguishes_set_from_unset() -> None:
     assert AudioChunk(buffer=AudioBuffer()) != AudioChunk()
     read = AudioChunk()
     assert read.buffer.channels == 0
     assert read == AudioChunk()
 
 
-def test_equality_asks_for_the_type_and_the_unknown_fields() -> None:
+def test_equality_compares_the_type_and_the_unknown_fields() -> None:
     assert AudioBuffer() != VersionInfo()
     assert AudioBuffer() != b""
     assert AudioBuffer.FromString(integer(15, 1)) != AudioBuffer()
@@ -250,14 +250,14 @@ def test_equality_asks_for_the_type_and_the_unknown_fields() -> None:
 @every_message
 @examples(10)
 @given(data=st.data())
-def test_messages_are_equal_exactly_where_googles_are(
+def test_messages_are_equal_exactly_if_googles_are(
     pair: Pair, data: st.DataObject
 ) -> None:
     one, other = (data.draw(messages(pair.descriptor, depth=2)) for _ in range(2))
     ours, theirs = (
         pair.ours.FromString(message.SerializeToString()) for message in (one, other)
     )
-    # Their trees: in them NaN is equal to NaN, as in our messages.
+    # The trees are compared, because NaN equals NaN in them, as in our messages.
     assert (ours == theirs) == (google_tree(one) == google_tree(other))
     assert ours == pair.ours.FromString(bytes(ours))
 
@@ -333,7 +333,7 @@ def test_a_message_is_a_dataclass_with_a_readable_repr() -> None:
     assert repr(buffer) == "AudioBuffer(samples=b'ab', sample_rate=8000)"
 
 
-def test_a_constructor_refuses_a_field_that_is_not_there() -> None:
+def test_a_constructor_refuses_a_field_that_does_not_exist() -> None:
     with pytest.raises(TypeError, match="sample_rte"):
         AudioBuffer(sample_rte=8000)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # on purpose
 
@@ -341,18 +341,18 @@ def test_a_constructor_refuses_a_field_that_is_not_there() -> None:
 @every_message
 @examples(10)
 @given(data=st.data())
-def test_dict_and_json_are_inverted(pair: Pair, data: st.DataObject) -> None:
+def test_dict_and_json_convert_back(pair: Pair, data: st.DataObject) -> None:
     google = data.draw(messages(pair.descriptor))
     message = pair.ours.FromString(google.SerializeToString())
     tree = google_tree(google)
-    # betterproto leaves out what Python takes to be equal to the default.
+    # -0.0 equals the default in Python, but is not left out.
     assume("'-0.0'" not in str(tree))
     assert our_tree(pair.ours().from_dict(message.to_dict()), pair.descriptor) == tree
     assert our_tree(pair.ours().from_json(message.to_json()), pair.descriptor) == tree
 
 
-def test_json_is_what_google_reads_and_writes() -> None:
-    # Enums are apart: betterproto writes the names of its members, which it cuts.
+def test_json_is_the_same_as_googles() -> None:
+    # Without enums: their members have shorter names here than in the proto.
     buffer = AudioBuffer(samples=b"\xff\xfe", channels=2, num_samples=2**60)
     result = ExecutionResult(audio_outputs={"a": buffer}, data_outputs={"b": '"c"'})
     google = pair("ExecutionResult").google()

@@ -1,4 +1,4 @@
-"""A message over and over: runs of one field are read without going round for each."""
+"""Runs of one embedded message, which decoders read without returning to their loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.records import delimited, integer, nested, tag, varint
-from remotemedia.protobuf.wire import DecodeError
+from remotemedia.protobuf import DecodeError
 from remotemedia.v1 import ChunkResult, PipelineManifest, StreamRequest
 from tests.codec.contract import pair
 from tests.codec.effort import examples
@@ -17,7 +17,7 @@ from tests.codec.roundtrip import Outcome, round_trip
 from tests.codec.work import calls_made
 
 if TYPE_CHECKING:
-    from remotemedia.protobuf import message as proto
+    from remotemedia.protobuf import Message
     from tests.codec.values import Pair
 
 NODE = delimited(3, delimited(1, b"abc"))
@@ -25,13 +25,13 @@ EMPTY = delimited(3, b"")
 
 
 def test_a_list_may_have_a_tag_of_two_bytes(all_types: dict[str, Pair]) -> None:
-    # Its first byte, 0x8a, is less than the number that it is part of.
+    # The first byte of the tag, 0x8a, must not be mistaken for the tag.
     repeated = all_types["all_types.Repeated"]
     inner = delimited(17, integer(1, 5))
     other = delimited(18, b"")
     for data in (inner * 3, inner + other + inner, delimited(17, b"") * 3 + other):
         assert round_trip(repeated, data) is Outcome.EQUAL
-    # The byte alone, cut, and as the tag of what is unknown.
+    # The same byte alone, and as the first byte of other tags.
     for rest in (b"\x8a", b"\x8a\x01", b"\x8a\x02\x00", b"\x8a\x00\x00"):
         round_trip(repeated, inner + rest)
 
@@ -47,16 +47,16 @@ def test_a_message_may_have_a_tag_of_many_bytes(
 
 
 @pytest.mark.parametrize("record", [NODE, EMPTY, tag(3, 2) + varint(0, size=3)])
-def test_a_run_that_is_cut_anywhere_is_what_upb_says(record: bytes) -> None:
+def test_a_truncated_run_is_decoded_as_by_upb(record: bytes) -> None:
     data = record * 3
     for stop in range(len(data)):
         round_trip(pair("PipelineManifest"), data[:stop])
-        # The end is that of a message, and not of the data.
+        # Here the message ends, and the data does not.
         round_trip(pair("ExecuteRequest"), tag(1, 2) + varint(stop) + data)
         round_trip(pair("StreamRequest"), nested(1, 2, data[:stop]) + nested(1, 2))
 
 
-def test_a_length_in_a_run_may_be_long_padded_or_wrong() -> None:
+def test_a_length_in_a_run_may_be_long_padded_or_invalid() -> None:
     body = delimited(1, b"a" * 200)
     assert round_trip(pair("PipelineManifest"), delimited(3, body) * 3) is Outcome.EQUAL
     for size in (1, 3, 5, 6):
@@ -65,7 +65,7 @@ def test_a_length_in_a_run_may_be_long_padded_or_wrong() -> None:
         round_trip(pair("ExecuteRequest"), delimited(1, b"") * 2 + record)
 
 
-def test_a_mistake_in_a_run_is_named() -> None:
+def test_an_error_in_a_run_names_the_field() -> None:
     bad = delimited(3, delimited(1, b"\xff"))
     with pytest.raises(DecodeError, match=r"^PipelineManifest\.nodes\.id: "):
         PipelineManifest.FromString(NODE * 2 + bad)
@@ -75,7 +75,7 @@ def test_a_mistake_in_a_run_is_named() -> None:
 
 @pytest.mark.parametrize("levels", range(97, 104))
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_an_empty_message_may_be_as_deep_as_any(
+def test_an_empty_message_counts_as_a_level(
     all_types: dict[str, Pair], levels: int, times: int
 ) -> None:
     inner = all_types["all_types.Singular.Inner"]
@@ -107,7 +107,7 @@ def test_a_member_of_a_oneof_is_merged_until_another_comes(
                 assert round_trip(oneofs, data) is Outcome.EQUAL
 
 
-def test_a_message_made_by_reading_it_is_merged_into() -> None:
+def test_a_placeholder_is_merged_into() -> None:
     request = StreamRequest.FromString(delimited(1, b""))
     request.init.manifest.version = "v1"
     request.parse(delimited(1, delimited(1, NODE)) * 2)
@@ -126,7 +126,7 @@ RECORDS = st.sampled_from(
 
 @given(st.lists(RECORDS, max_size=8).map(b"".join))
 @examples(300)
-def test_any_run_is_what_upb_says(records: bytes) -> None:
+def test_any_run_is_decoded_as_by_upb(records: bytes) -> None:
     round_trip(pair("PipelineManifest"), records)
     round_trip(pair("StreamRequest"), delimited(1, delimited(1, records)) * 2)
     round_trip(pair("StreamRequest"), records)
@@ -135,19 +135,23 @@ def test_any_run_is_what_upb_says(records: bytes) -> None:
 @pytest.mark.parametrize(
     ("message", "record", "calls"),
     [
-        (PipelineManifest, EMPTY, 2),  # a new node, and its place in the list
-        (PipelineManifest, NODE, 4),  # … which is decoded, and its text
+        (PipelineManifest, EMPTY, 2),  # make the node, append it
+        (PipelineManifest, NODE, 4),  # and decode it, and its string
         (StreamRequest, delimited(1, b""), 0),
         (StreamRequest, delimited(2, integer(3, 1)), 1),
-        (ChunkResult, delimited(3, b""), 3),  # two defaults, and the map
+        (
+            ChunkResult,
+            delimited(3, b""),
+            3,
+        ),  # the default key and value, and the map
     ],
 )
-def test_a_record_more_takes_few_calls(
-    message: type[proto.Message], record: bytes, calls: int
+def test_another_field_of_a_run_takes_few_calls(
+    message: type[Message], record: bytes, calls: int
 ) -> None:
     def calls_of(times: int) -> int:
         data = record * times
         return calls_made(lambda: message.FromString(data))
 
-    # The collector of garbage, too, may call something at times.
+    # The garbage collector may add a few calls.
     assert (calls_of(1100) - calls_of(100)) // 1000 <= calls

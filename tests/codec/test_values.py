@@ -1,4 +1,4 @@
-"""Every value of every message means the same to Google's protobuf and to us."""
+"""Random values of every message of the contract, compared with Google's protobuf."""
 
 from __future__ import annotations
 

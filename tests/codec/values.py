@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message as GoogleMessage
 
-# Neither library's fields can be typed here: their names come from descriptors.
+# The fields have no static types here, because their names come from descriptors.
 Value = Any
 Tree = dict[int, Value]
 
@@ -127,7 +127,7 @@ def our_tree(message: betterproto.Message, descriptor: Descriptor) -> Tree:
         oneof = oneof_of(field)
         if oneof and betterproto.which_one_of(message, oneof)[0] != name:
             continue
-        # Asked before the value is read, which must not make a difference.
+        # Asked before the value is read, because reading must not set the field.
         is_set = message.is_set(name)
         value = getattr(message, name)
         if field.has_presence and (not is_set or value is None):
@@ -184,7 +184,7 @@ PYTHON_TYPES: dict[int, type] = {
 
 
 def timestamp_tree(value: dt.datetime, _: Descriptor) -> Tree:
-    # What no datetime can hold comes as a subclass that says it in `parts`.
+    # A value that no datetime expresses exactly has the exact numbers in `parts`.
     if parts := getattr(value, "parts", None):
         return without_defaults(dict(enumerate(parts, 1)))
     seconds, rest = divmod((value - EPOCH) // MICROSECOND, 1_000_000)
@@ -209,7 +209,7 @@ def without_defaults(tree: Tree) -> Tree:
     return {number: value for number, value in tree.items() if not is_default(value)}
 
 
-# What betterproto shows as a Python value instead of as a message.
+# The messages that a field shows as a Python value.
 SHOWN_AS_PYTHON: dict[str, Callable[[Value, Descriptor], Tree]] = {
     "google.protobuf.Timestamp": timestamp_tree,
     "google.protobuf.Duration": duration_tree,

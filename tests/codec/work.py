@@ -1,4 +1,4 @@
-"""How much work a piece of code is: what it runs is counted, and no clock is asked."""
+"""Measures work by counting lines and calls, which does not depend on the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def lines_run(action: Callable[[], object]) -> int:
-    """Count the lines of Python that an action runs."""
+    """Count the lines of Python that an action executes."""
     lines = 0
 
     def trace(frame: FrameType, event: str, argument: Any) -> TraceFunction:
@@ -32,7 +32,7 @@ def lines_run(action: Callable[[], object]) -> int:
 
 
 def calls_made(action: Callable[[], object]) -> int:
-    """Count the functions that an action calls, of Python and of C."""
+    """Count the calls of Python and C functions that an action makes."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:

@@ -1,5 +1,5 @@
-"""The generator in ``codegen/``: its output, its command line, its types.
+"""The tests of the generator: its command line, its output, and the types in it.
 
-It has no wing of ``remotemedia``, since nothing imports it at run time. ``protos``
-holds inputs, ``programs`` what type checkers must accept or refuse.
+`protos/` holds proto files with unusual names and features. The fixture `generated`
+runs `python -m codegen` over them once, and makes the packages importable.
 """

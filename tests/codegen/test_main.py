@@ -1,4 +1,4 @@
-"""The command line: what it writes, says and leaves alone."""
+"""The command line: the files that it writes and removes, and its messages."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ def test_the_repository_is_up_to_date() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_package_is_written_with_everything_above_it(project: Path) -> None:
+def test_a_package_is_written_with_its_parent_packages(project: Path) -> None:
     assert run(project) == 0
     assert sorted(tree(project / "out")) == [
         "some/__init__.py",
         "some/where/__init__.py",
+        "some/where/_codec.py",
         "some/where/thing.py",
     ]
 
@@ -83,7 +84,7 @@ def test_the_output_depends_on_the_protos_alone(project: Path) -> None:
     assert not any(str(project) in text for text in tree(elsewhere).values())
 
 
-def test_check_is_silent_where_nothing_differs(
+def test_check_is_silent_if_nothing_differs(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(project)
@@ -102,8 +103,8 @@ def test_check_shows_a_diff_and_writes_nothing(
     capsys.readouterr()
     assert run(project, "--check") == 1
     shown = capsys.readouterr().out
-    assert "-class Think(proto.Message):" in shown
-    assert "+class Thing(proto.Message):" in shown
+    assert "-class Think(protobuf.Message):" in shown
+    assert "+class Thing(protobuf.Message):" in shown
     assert tree(project) == before
 
 
@@ -111,18 +112,18 @@ def test_check_notices_missing_and_stale_files(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(project, "--check") == 1
-    assert "+class Thing(proto.Message):" in capsys.readouterr().out
+    assert "+class Thing(protobuf.Message):" in capsys.readouterr().out
     assert not (project / "out").exists()
     run(project)
     (project / "protos" / "thing.proto").rename(project / "protos" / "renamed.proto")
     capsys.readouterr()
     assert run(project, "--check") == 1
     shown = capsys.readouterr().out
-    assert "-class Thing(proto.Message):" in shown
-    assert "+class Thing(proto.Message):" in shown
+    assert "-class Thing(protobuf.Message):" in shown
+    assert "+class Thing(protobuf.Message):" in shown
 
 
-def test_what_a_removed_proto_left_is_removed_and_nothing_else(project: Path) -> None:
+def test_only_the_files_of_a_removed_proto_are_removed(project: Path) -> None:
     run(project)
     (project / "out/some/where/mine.py").write_text("x = 1\n")
     (project / "protos" / "other.proto").write_text(PROTO.replace("where", "other"))
@@ -131,8 +132,54 @@ def test_what_a_removed_proto_left_is_removed_and_nothing_else(project: Path) ->
     assert sorted(tree(project / "out")) == [
         "some/__init__.py",
         "some/other/__init__.py",
+        "some/other/_codec.py",
         "some/other/other.py",
         "some/where/mine.py",
+    ]
+
+
+def test_a_file_without_a_package_becomes_a_package_of_its_own(project: Path) -> None:
+    loose = PROTO.replace("package some.where;", "")
+    (project / "protos" / "one.proto").write_text(loose)
+    (project / "protos" / "two.proto").write_text(loose.replace("Thing", "Other"))
+    (project / "protos" / "thing.proto").unlink()
+    run(project)
+    one, two = (
+        [f"{name}/__init__.py", f"{name}/_codec.py", f"{name}/{name}.py"]
+        for name in ("one", "two")
+    )
+    assert sorted(tree(project / "out")) == one + two
+    (project / "protos" / "two.proto").unlink()
+    (project / "out" / "mine").mkdir()
+    (project / "out" / "mine" / "__init__.py").write_text("x = 1\n")
+    assert run(project, "--check") == 1
+    run(project)
+    assert sorted(tree(project / "out")) == ["mine/__init__.py", *one]
+
+
+def test_other_generated_packages_are_left_alone(project: Path) -> None:
+    run(project)
+    before = tree(project / "out")
+    loose = PROTO.replace("package some.where;", "")
+    (project / "protos" / "one.proto").write_text(loose)
+    (project / "protos" / "thing.proto").unlink()
+    run(project)
+    after = tree(project / "out")
+    assert before.items() <= after.items()
+    assert after.keys() - before.keys() == {
+        *("one/__init__.py", "one/_codec.py", "one/one.py"),
+    }
+
+
+def test_a_package_without_messages_has_no_codec(project: Path) -> None:
+    (project / "protos" / "thing.proto").write_text(
+        'syntax = "proto3";\npackage some.where;\nenum Level { LEVEL_LOW = 0; }\n'
+    )
+    run(project)
+    assert sorted(tree(project / "out")) == [
+        "some/__init__.py",
+        "some/where/__init__.py",
+        "some/where/thing.py",
     ]
 
 
@@ -159,7 +206,7 @@ def test_a_hand_written_file_is_not_overwritten(
     assert tree(project) == before
 
 
-def test_a_namespace_of_others_is_not_made_a_package(project: Path) -> None:
+def test_a_shared_namespace_gets_no_init(project: Path) -> None:
     proto = project / "protos" / "thing.proto"
     proto.write_text(PROTO.replace("some.where", "google.thing"))
     run(project)
@@ -213,7 +260,7 @@ def test_a_folder_without_protos_is_an_error(
     assert "there are no .proto files in" in capsys.readouterr().err
 
 
-def test_own_options_do_no_harm(project: Path) -> None:
+def test_custom_options_are_ignored(project: Path) -> None:
     (project / "protos" / "options.proto").write_text(
         'syntax = "proto3";\npackage some.where;\n'
         'import "google/protobuf/descriptor.proto";\n'
@@ -223,8 +270,8 @@ def test_own_options_do_no_harm(project: Path) -> None:
     assert run(project) == 0
 
 
-def test_the_generator_does_not_need_what_it_generates(project: Path) -> None:
-    # Where new protos have broken the library, running it is what mends it.
+def test_the_generator_does_not_import_what_it_generates(project: Path) -> None:
+    # New protos may break the library; then only the generator can repair it.
     (project / "remotemedia").mkdir()
     (project / "remotemedia" / "__init__.py").write_text("raise ImportError\n")
     environment = {

@@ -1,11 +1,14 @@
-"""What is in the generated modules: names, documentation, defaults and layout."""
+"""The generated modules: their names, documentation, defaults and layout."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +16,15 @@ import betterproto
 import pytest
 
 from codegen import naming
-from remotemedia.grpc import stub as rpc
-from remotemedia.protobuf import message as proto
+from conformance import oracle
+from remotemedia import protobuf
+from remotemedia.grpc import stub
 
 pytestmark = pytest.mark.usefixtures("generated")
 
 
 def load(name: str) -> Any:
-    """Import a generated module; what is in it no type checker can know."""
+    """Import a generated module, which has no static types here."""
     return importlib.import_module(name)
 
 
@@ -31,15 +35,42 @@ def test_a_package_exports_everything_sorted() -> None:
     assert kinds.__all__ == ["CallsBase", "CallsStub", "Kinds", "WellKnown"]
 
 
-def test_a_module_is_made_of_each_file() -> None:
+def test_each_file_becomes_a_module() -> None:
     assert load("fixtures.kinds").Kinds.__module__ == "fixtures.kinds.kinds"
-    # Two files of one name, and one whose name is a keyword.
+    # Two files have the same name, and one has a keyword as its name.
     assert load("fixtures.shapes").Shape.__module__ == "fixtures.shapes.shapes_common"
     assert load("fixtures.shapes").More.__module__ == "fixtures.shapes.more_common"
     assert load("fixtures.shapes").Framed.__module__ == "fixtures.shapes.class_"
-    # Without a package: neither the standard library nor a package is hidden.
+    # Files without a package hide neither the standard library nor a package.
     assert load("types_").Loose(name="a").name == "a"
     assert load("fixtures_").Looser(name="a").name == "a"
+
+
+def test_nothing_hides_the_codec_of_a_package() -> None:
+    coded = load("fixtures._codec_").Coded
+    assert coded.__module__ == "fixtures._codec_._codec_"
+    assert coded._encode.__module__ == "fixtures._codec_._codec"
+
+
+def test_a_module_holds_no_code_of_the_codec(generated: Path) -> None:
+    text = (generated / "fixtures" / "kinds" / "kinds.py").read_text()
+    assert "wire" not in text
+    assert "_decode" not in text
+    codec = (generated / "fixtures" / "kinds" / "_codec.py").read_text()
+    assert codec.count("attach_codec(Kinds, ") == 1
+
+
+def test_a_package_imports_its_codec_however_it_is_imported(generated: Path) -> None:
+    program = (
+        "from fixtures.kinds.kinds import Kinds\n"
+        "assert bytes(Kinds.FromString(b'\\x08\\x05')) == b'\\x08\\x05'\n"
+    )
+    path = os.pathsep.join([str(generated), str(oracle.REPOSITORY)])
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
 
 
 def test_types_of_other_packages_are_the_same_classes() -> None:
@@ -67,7 +98,7 @@ def test_comments_are_documentation(generated: Path) -> None:
     assert inspect.getdoc(kinds.CallsBase.many) == "One to many."
     text = (generated / "fixtures" / "kinds" / "kinds.py").read_text()
     documented = (
-        '    plain: int = proto.field(1, "int32", 0)\n'
+        '    plain: int = protobuf.field(1, "int32", 0)\n'
         '    """Leading comment of the field.\n'
         "\n"
         "    Trailing comment of the field.\n"
@@ -84,8 +115,8 @@ def test_names_that_clash_get_underscores() -> None:
     assert [field.name for field in dataclasses.fields(names.Fields)] == [
         *("from_", "class_", "str", "bytes", "int", "bool", "float", "list", "dict"),
         *("len", "self_", "dump_", "parse_", "to_dict_", "type", "datetime"),
-        *("builtins_", "wire_", "proto_", "values", "values_", "d", "from_string"),
-        *("isinstance", "object", "sample_rate", "sample_rate_", "_1", "native_"),
+        *("builtins_", "dt_", "protobuf_", "values", "values_", "d", "from_string"),
+        *("isinstance", "object", "sample_rate", "sample_rate_", "_1", "which_oneof_"),
         *("tag", "staticmethod", "frozenset", "property", "memoryview"),
     ]
     assert names.Outer(inner=names.OuterInner(first=1)).inner.first == 1
@@ -94,7 +125,7 @@ def test_names_that_clash_get_underscores() -> None:
     assert names.LowerCase(by_name={"a": names.LowerCaseNested()})
 
 
-def test_awkward_fields_work() -> None:
+def test_fields_with_awkward_names_work() -> None:
     cls = load("fixtures.names").Fields
     given: dict[str, Any] = {
         "from_": "a",
@@ -132,12 +163,12 @@ def test_awkward_fields_work() -> None:
     assert cls().from_json(message.to_json()) == message
 
 
-def test_the_reserved_names_are_all_that_the_bases_have() -> None:
-    public = {name for name in dir(proto.Message) if not name.startswith("_")}
+def test_every_public_name_of_the_base_classes_is_reserved() -> None:
+    public = {name for name in dir(protobuf.Message) if not name.startswith("_")}
     assert {naming.field_scope().name(name) for name in public} == {
         f"{name}_" for name in public
     }
-    public = {name for name in dir(rpc.ServiceStub) if not name.startswith("_")}
+    public = {name for name in dir(stub.ServiceStub) if not name.startswith("_")}
     public |= {"channel", "timeout", "deadline", "metadata"}
     assert {naming.method_scope().name(name) for name in public} == {
         f"{name}_" for name in public
@@ -160,12 +191,12 @@ def test_enum_members_are_named_without_the_enum() -> None:
         "private": 7,
     }
     assert odd.ALIAS is odd.mro_
-    # What is left would not be a name.
+    # Without the prefix these would not be identifiers.
     kinds = load("fixtures.names").EnumType
     assert list(kinds.__members__) == ["TYPE_UNSPECIFIED", "_1", "_1ST"]
 
 
-def test_defaults_are_read_where_nothing_is_set() -> None:
+def test_unset_fields_read_as_their_defaults() -> None:
     message = load("fixtures.kinds").Kinds()
     values = (message.plain, message.maybe, message.many, message.by_name)
     assert values == (0, None, [], {})
@@ -176,6 +207,14 @@ def test_defaults_are_read_where_nothing_is_set() -> None:
     assert bytes(message) == b""
 
 
-def test_a_constructor_takes_fields_by_position_too() -> None:
+def test_fields_have_no_positions() -> None:
+    """A proto may reorder its fields, or add one between them, and stay compatible.
+
+    So their order is no part of a message's interface: neither the constructor nor a
+    class pattern takes fields by position.
+    """
     kinds = load("fixtures.kinds").Kinds
-    assert kinds(1, 2, [3]) == kinds(plain=1, maybe=2, many=[3])
+    with pytest.raises(TypeError, match="takes 1 positional argument"):
+        kinds(1)
+    assert kinds.__match_args__ == ()
+    assert all(field.kw_only for field in dataclasses.fields(kinds))

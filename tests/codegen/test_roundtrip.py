@@ -1,4 +1,4 @@
-"""Generated messages and Google's say the same, by every name and of every package.
+"""Messages with unusual names and in unusual packages, compared with Google's.
 
 The codec has tests of its own, over every kind of field; here it is about types whose
 names or packages are unusual, and about the types that come with protobuf.
@@ -43,6 +43,11 @@ OURS = {
     "fixtures.names.lower_case": ("fixtures.names", "LowerCase"),
     "fixtures.names.Fields": ("fixtures.names", "Fields"),
     "fixtures.names.HoldsOdd": ("fixtures.names", "HoldsOdd"),
+    "fixtures.names.HTTPBody": ("fixtures.names", "HttpBody"),
+    "fixtures.names.Http": ("fixtures.names", "Http"),
+    "fixtures.names.HttpBodyEntry": ("fixtures.names", "HttpBodyEntry"),
+    "fixtures.names.HttpBody": ("fixtures.names", "HttpBody_"),
+    "fixtures._codec.Coded": ("fixtures._codec_", "Coded"),
     "fixtures.import.Heard": ("fixtures.import_", "Heard"),
     "fixtures.shapes.Framed": ("fixtures.shapes", "Framed"),
     "fixtures.shapes.More": ("fixtures.shapes", "More"),
@@ -84,7 +89,7 @@ UTC = dt.timezone.utc
     ],
 )
 @pytest.mark.parametrize("field", ["timestamp", "duration"])
-def test_times_that_python_cannot_hold_are_kept(
+def test_times_that_python_cannot_express_are_preserved(
     field: str, seconds: int, nanos: int
 ) -> None:
     google: Any = pair("fixtures.kinds.WellKnown").google()

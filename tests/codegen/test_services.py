@@ -1,4 +1,4 @@
-"""Generated server bases, driven as grpclib drives them, and generated stubs."""
+"""Generated server bases, called as grpclib calls them, and generated stubs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("generated")
 
 
 def kinds() -> Any:
-    """Import the generated package; what is in it no type checker can know."""
+    """Import the generated package, which has no static types here."""
     return importlib.import_module("fixtures.kinds")
 
 
@@ -23,7 +23,7 @@ def shapes() -> Any:
 
 
 class Stream:
-    """A call, as the server has it: requests to come, and responses that were sent."""
+    """A call at the server: requests to receive, and responses that were sent."""
 
     def __init__(self, *requests: Any, fail_after: int | None = None) -> None:
         self.requests = list(requests)
@@ -52,7 +52,7 @@ async def serve(service: Any, method: str, stream: Stream) -> list[Any]:
     return stream.responses
 
 
-def test_the_mapping_names_routes_shapes_and_types() -> None:
+def test_the_mapping_has_routes_cardinalities_and_types() -> None:
     mapping = kinds().CallsBase().__mapping__()
     cardinality = grpclib.const.Cardinality
     assert {route: entry.cardinality for route, entry in mapping.items()} == {
@@ -67,13 +67,13 @@ def test_the_mapping_names_routes_shapes_and_types() -> None:
 
 
 @pytest.mark.parametrize("method", ["One", "Many", "Gather", "Talk", "Timeout"])
-async def test_a_method_that_is_not_written_is_unimplemented(method: str) -> None:
+async def test_a_method_that_is_not_overridden_is_unimplemented(method: str) -> None:
     with pytest.raises(grpclib.GRPCError) as caught:
         await serve(kinds().CallsBase(), method, Stream(kinds().Kinds()))
     assert caught.value.status is grpclib.Status.UNIMPLEMENTED
 
 
-async def test_every_shape_of_call_gets_its_answer() -> None:
+async def test_calls_of_every_cardinality_are_answered() -> None:
     shape = shapes().Shape
 
     class Calls(kinds().CallsBase):  # type: ignore[misc]  # generated
@@ -106,7 +106,7 @@ async def test_a_call_without_its_request_is_refused(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["many", "talk"])
-async def test_the_generator_is_closed_where_a_call_breaks_off(method: str) -> None:
+async def test_the_generator_is_closed_if_a_call_breaks_off(method: str) -> None:
     closed = []
 
     async def answer(self: Any, _: Any) -> AsyncIterator[Any]:

@@ -1,4 +1,4 @@
-"""Type checkers find nothing in right programs, and every wrong line in wrong ones."""
+"""Type checkers accept correct programs, and find every wrong line in wrong ones."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Checker = Callable[[Path], "set[tuple[str, int]]"]
 
 @pytest.fixture(scope="module")
 def programs(generated: Path) -> Path:
-    """Put the programs beside the generated packages."""
-    # With their own suffix, nobody takes them for a part of the tests.
+    """Copy the programs into the folder with the generated packages."""
+    # They have another suffix in the repository, so that no tool checks them there.
     for source in PROGRAMS.glob("*.py.txt"):
         (generated / source.stem).write_text(source.read_text(encoding="utf-8"))
     return generated
 
 
 def mypy(folder: Path) -> set[tuple[str, int]]:
-    """Return the files and lines with errors."""
+    """Return the files and lines in which the checker finds errors."""
     command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.10"]
     command += ["--config-file=", "--no-error-summary", "--hide-error-context", "."]
     run = subprocess.run(
@@ -45,7 +45,7 @@ def mypy(folder: Path) -> set[tuple[str, int]]:
 
 
 def pyright(folder: Path) -> set[tuple[str, int]]:
-    """Return the files and lines with errors."""
+    """Return the files and lines in which the checker finds errors."""
     settings = {
         "typeCheckingMode": "standard",
         "pythonVersion": "3.10",

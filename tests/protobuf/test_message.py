@@ -1,26 +1,32 @@
-"""What every generated message and enum shares."""
+"""The base class of messages: fields, copies, placeholders, streams and oneofs."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 import io
+import math
 import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import betterproto
 import pytest
+from betterproto.casing import snake_case
 
-from remotemedia.protobuf.wire import DecodeError
-from remotemedia.protobuf.wkt import Empty
+from conformance.records import delimited, varint
+from remotemedia.protobuf import DecodeError, EncodeTypeError
+from remotemedia.protobuf.wkt import Empty, Value
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
     AudioFormat,
     ExecuteRequest,
+    ExecutionMetrics,
     ManifestMetadata,
     NodeManifest,
+    NodeMetrics,
     PipelineManifest,
     StreamControl,
     StreamControlCommand,
@@ -33,8 +39,14 @@ UNKNOWN = b"\x78\x05"
 
 
 def chunk() -> StreamRequest:
-    buffer = AudioBuffer(b"abcd", 8000, 1, AudioFormat.I16, 2)
-    return StreamRequest(audio_chunk=AudioChunk("n", buffer, 3))
+    buffer = AudioBuffer(
+        samples=b"abcd",
+        sample_rate=8000,
+        channels=1,
+        format=AudioFormat.I16,
+        num_samples=2,
+    )
+    return StreamRequest(audio_chunk=AudioChunk(node_id="n", buffer=buffer, sequence=3))
 
 
 def test_a_message_is_a_dataclass_of_betterproto() -> None:
@@ -101,12 +113,26 @@ def test_setting_a_member_of_a_oneof_clears_the_others() -> None:
             assert error.message == ""
 
 
+def test_which_oneof_names_the_member_that_is_set() -> None:
+    request = StreamRequest()
+    assert request.which_oneof("request") == ""
+    for name, member in [("init", StreamInit()), ("control", StreamControl())]:
+        setattr(request, name, member)
+        assert request.which_oneof("request") == name
+        assert betterproto.which_one_of(request, "request") == (name, member)
+    assert StreamRequest.FromString(bytes(request)).which_oneof("request") == "control"
+    with pytest.raises(KeyError, match="response"):
+        request.which_oneof("response")
+    with pytest.raises(KeyError):
+        AudioChunk().which_oneof("request")
+
+
 def test_of_two_members_in_a_constructor_the_last_is_taken() -> None:
     request = StreamRequest(init=StreamInit(), control=StreamControl())
     assert betterproto.which_one_of(request, "request")[0] == "control"
 
 
-def test_reading_a_message_does_not_set_it() -> None:
+def test_reading_a_message_field_does_not_set_it() -> None:
     request = ExecuteRequest()
     assert request.manifest.metadata.name == ""
     assert request.manifest.nodes == []
@@ -115,7 +141,7 @@ def test_reading_a_message_does_not_set_it() -> None:
     assert (bytes(request), request) == (b"", ExecuteRequest())
 
 
-def test_filling_a_message_that_was_read_sets_it() -> None:
+def test_filling_a_placeholder_sets_the_field() -> None:
     request = ExecuteRequest()
     metadata = request.manifest.metadata
     metadata.name = ""
@@ -138,7 +164,7 @@ def test_none_unsets_a_field() -> None:
     assert bytes(request) == b""
 
 
-def test_deep_chains_of_read_messages_take_no_time() -> None:
+def test_chains_of_placeholders_set_nothing() -> None:
     manifests = [ExecuteRequest() for _ in range(3)]
     for request in manifests:
         for _ in range(50):
@@ -146,17 +172,19 @@ def test_deep_chains_of_read_messages_take_no_time() -> None:
         assert bytes(request) == b""
 
 
-def test_parsing_merges_into_what_was_read_and_filled() -> None:
+def test_parsing_merges_into_a_filled_placeholder() -> None:
     request = ExecuteRequest()
     metadata = request.manifest.metadata
     metadata.name = "kept"
     other = PipelineManifest(metadata=ManifestMetadata(description="added"))
     request.parse(bytes(ExecuteRequest(manifest=other)))
-    assert request.manifest.metadata == ManifestMetadata("kept", "added")
+    assert request.manifest.metadata == ManifestMetadata(
+        name="kept", description="added"
+    )
     assert request.manifest.metadata is metadata
 
 
-def test_streams_of_messages_with_their_sizes() -> None:
+def test_messages_follow_one_another_in_a_stream() -> None:
     stream = io.BytesIO()
     chunk().dump(stream, delimit=True)
     AudioChunk().dump(stream, delimit=True)
@@ -168,26 +196,190 @@ def test_streams_of_messages_with_their_sizes() -> None:
     assert StreamRequest().load(stream) == StreamRequest()
 
 
-def test_a_size_that_lies_is_an_error_that_names_the_message() -> None:
+def test_a_size_beyond_the_stream_is_an_error_that_names_the_message() -> None:
     with pytest.raises(DecodeError, match=r"AudioChunk: the stream ends .* too early"):
         AudioChunk().load(
             io.BytesIO(b"\xff\xff\xff\xff\x07ab"), betterproto.SIZE_DELIMITED
         )
 
 
-def test_enums_are_themselves_wherever_they_go() -> None:
-    for member in (AudioFormat.F32, AudioFormat.UNSPECIFIED):
-        assert pickle.loads(pickle.dumps(member)) is member
-        assert copy.deepcopy(member) is member
-    nameless = AudioFormat.try_value(-9)
-    assert isinstance(nameless, AudioFormat)
-    again = pickle.loads(pickle.dumps(nameless))
-    assert (again, type(again), again.name) == (-9, AudioFormat, None)
-    buffer = AudioBuffer.FromString(bytes(AudioBuffer(format=nameless)))
-    assert buffer.format == -9
-    assert AudioBuffer.FromString(bytes(chunk().audio_chunk.buffer)).format is (
-        AudioFormat.I16
+class Trickle(io.BytesIO):
+    """A stream that gives at most three bytes at a time, and notes what was asked."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.asked: list[int] = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        self.asked.append(size)
+        return super().read(min(size, 3))
+
+
+def test_a_message_is_read_in_pieces_and_no_further() -> None:
+    data = bytes(chunk())
+    stream = Trickle(data + b"rest")
+    assert StreamRequest().load(stream, len(data)) == chunk()
+    assert stream.getvalue()[stream.tell() :] == b"rest"
+    # An invalid size must not allocate memory: no read asks for more than a MiB.
+    stream = Trickle(b"")
+    with pytest.raises(DecodeError, match="ends 3000000 bytes too early"):
+        StreamRequest().load(stream, 3_000_000)
+    assert stream.asked == [1 << 20]
+    assert StreamRequest().load(Trickle(b"rest"), 0) == StreamRequest()
+
+
+@pytest.mark.parametrize("padding", [1, 2, 5])
+def test_a_size_may_be_padded(padding: int) -> None:
+    data = bytes(AudioChunk(node_id="n"))
+    stream = io.BytesIO(varint(len(data), padding) + data + b"rest")
+    message = AudioChunk().load(stream, betterproto.SIZE_DELIMITED)
+    assert message == AudioChunk(node_id="n")
+    assert stream.read() == b"rest"
+
+
+@pytest.mark.parametrize("prefix", [b"\x80" * 10 + b"\x01", b"\xff" * 9 + b"\x01"])
+def test_a_size_that_is_no_varint_of_32_bits_is_refused(prefix: bytes) -> None:
+    stream = io.BytesIO(prefix + bytes(100))
+    with pytest.raises(DecodeError, match=r"^AudioChunk: a (tag|varint)"):
+        AudioChunk().load(stream, betterproto.SIZE_DELIMITED)
+    assert stream.tell() == 10
+
+
+def test_an_error_names_the_message_and_the_field() -> None:
+    for data, place in [
+        (b"\x0a\x01\xff", "AudioChunk.node_id: a string is not UTF-8"),
+        (b"\x12\x02\x10", "AudioChunk.buffer: the data ends in the middle of it"),
+        (b"\x18\x80", "AudioChunk.sequence: the data ends in the middle of it"),
+        (b"\x7f\x01", "AudioChunk.field 15: there is no wire type 7"),
+    ]:
+        with pytest.raises(DecodeError) as caught:
+            AudioChunk.FromString(data)
+        assert str(caught.value) == place
+        with pytest.raises(DecodeError) as caught:
+            AudioChunk().load(io.BytesIO(data))
+        assert str(caught.value) == place
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_any_buffer_is_decoded(kind: Any) -> None:
+    data = kind(bytes(chunk()))
+    assert StreamRequest.FromString(data) == chunk()
+    assert StreamRequest().parse(data) == chunk()
+    assert type(StreamRequest.FromString(data).audio_chunk.buffer.samples) is bytes
+
+
+def test_messages_nest_to_a_limit() -> None:
+    def nested(levels: int) -> bytes:
+        data = b""
+        for _ in range(levels):
+            data = delimited(6, delimited(1, data))
+        return data
+
+    for decode in (Value.FromString, lambda data: Value().parse(data)):
+        assert bytes(decode(nested(50))) == nested(50)
+        with pytest.raises(DecodeError, match="more than 100 deep"):
+            decode(nested(51))
+
+
+def test_an_attribute_that_does_not_exist_is_an_error() -> None:
+    buffer = AudioBuffer()
+    with pytest.raises(
+        AttributeError, match="'AudioBuffer' object has no attribute 'rate'"
+    ) as caught:
+        _ = buffer.rate  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # on purpose
+    assert (caught.value.name, caught.value.obj) == ("rate", buffer)
+    with pytest.raises(AttributeError, match="is set to None") as caught:
+        _ = StreamRequest().init
+    assert caught.value.name == "init"
+    assert isinstance(caught.value.obj, StreamRequest)
+
+
+def test_attributes_that_are_no_fields_are_kept_apart() -> None:
+    buffer = AudioBuffer(channels=1)
+    setattr(buffer, "note", "mine")  # noqa: B010 - type checkers refuse an assignment
+    assert getattr(buffer, "note") == "mine"  # noqa: B009 - as above
+    assert buffer == AudioBuffer(channels=1)
+    assert bytes(buffer) == b"\x18\x01"
+
+
+def test_a_field_is_set_if_it_differs_from_what_an_unset_one_reads_as() -> None:
+    metrics = ExecutionMetrics()
+    for value, is_set in [(0.0, False), (-0.0, True), (1.5, True), (math.nan, True)]:
+        metrics.wall_time_ms = value
+        assert metrics.is_set("wall_time_ms") is is_set
+        assert bool(metrics) is is_set
+    assert not ExecutionMetrics().is_set("node_metrics")
+    assert not ExecutionMetrics(node_metrics={}).is_set("node_metrics")
+    assert ExecutionMetrics(node_metrics={"": NodeMetrics()}).is_set("node_metrics")
+    assert AudioChunk(buffer=AudioBuffer()).is_set("buffer")
+    assert not PipelineManifest(nodes=[]).is_set("nodes")
+    assert PipelineManifest(nodes=[NodeManifest()]).is_set("nodes")
+
+
+def test_assigned_bytes_are_checked_and_viewed() -> None:
+    buffer = AudioBuffer()
+    view: Any = bytearray(b"ab")
+    buffer.samples = view
+    view[0] = 0
+    assert bytes(buffer) == b"\x0a\x02\x00b"
+    text: Any = "text"
+    with pytest.raises(EncodeTypeError, match=r"^AudioBuffer\.samples must be bytes"):
+        buffer.samples = text
+    assert bytes(buffer) == b"\x0a\x02\x00b"
+
+
+def test_assigning_a_field_replaces_its_placeholder() -> None:
+    request = ExecuteRequest()
+    placeholder = request.manifest
+    request.manifest = PipelineManifest(version="v1")
+    placeholder.version = "v2"
+    assert request.manifest.version == "v1"
+    request.manifest = None  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]  # as above
+    assert request.manifest is not placeholder
+    assert not request.is_set("manifest")
+
+
+def test_a_placeholder_with_unknown_fields_is_set() -> None:
+    request = ExecuteRequest()
+    request.manifest.parse(UNKNOWN)
+    assert request.is_set("manifest")
+    assert bytes(request) == b"\x0a\x02" + UNKNOWN
+    request = ExecuteRequest()
+    request.manifest.metadata.parse(b"")
+    assert bytes(copy.copy(request)) == b"\x0a\x02\x12\x00"
+
+
+def test_a_copy_has_no_placeholders_of_its_original() -> None:
+    request = ExecuteRequest()
+    placeholder = request.manifest
+    for twin in (copy.copy(request), copy.deepcopy(request)):
+        assert twin.manifest is not placeholder
+        twin.manifest.version = "v1"
+    assert bytes(request) == b""
+
+
+def test_nan_equals_itself_in_messages() -> None:
+    one, other = (ExecutionMetrics(wall_time_ms=float("nan")) for _ in range(2))
+    assert one == other
+    assert one != ExecutionMetrics(wall_time_ms=1.0)
+    assert ExecutionMetrics(wall_time_ms=1.0) != one
+    assert ExecutionMetrics(wall_time_ms=1.0) != ExecutionMetrics(wall_time_ms=2.0)
+
+
+def test_dicts_of_messages_in_both_forms() -> None:
+    assert chunk().to_dict()["audioChunk"]["buffer"]["samples"] == "YWJjZA=="
+    assert chunk().to_pydict()["audioChunk"]["buffer"]["samples"] == b"abcd"
+    empty = AudioChunk().to_pydict(snake_case, include_default_values=True)
+    assert empty == {"node_id": "", "sequence": 0, "timestamp_ms": 0}
+    assert "metadata" not in PipelineManifest().to_dict(include_default_values=True)
+    of_defaults = StreamRequest(control=StreamControl()).to_dict(
+        snake_case, include_default_values=True
     )
+    assert of_defaults == {"control": {"command": "COMMAND_UNSPECIFIED"}}
+    assert StreamRequest(control=StreamControl()).to_pydict(
+        include_default_values=True
+    ) == {"control": {"command": StreamControlCommand.COMMAND_UNSPECIFIED}}
 
 
 def test_threads_may_encode_at_once() -> None:

@@ -1,4 +1,4 @@
-"""Unknown fields: they are kept, and found one at a time or by the run alike."""
+"""Unknown fields are preserved, whether they are skipped one at a time or in runs."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from tests.codec.effort import examples
 from tests.codec.roundtrip import round_trip
 from tests.codec.work import calls_made
 
-# Enough fields for the pattern to be asked, and more than it takes at a time.
+# Enough fields for the regular expression to be tried, and more than it can match.
 RUN = integer(15, 1) * 20
 LONG_RUN = integer(15, 1) * 2500
 
-# Of AudioBuffer.
+# Field numbers of AudioBuffer.
 SAMPLES, SAMPLE_RATE = 1, 2
 
 
-def test_unknown_fields_are_put_away_in_one_go() -> None:
+def test_a_run_of_unknown_fields_is_preserved() -> None:
     data = b"\x78\x01" + b"\x7a\x01a" + b"\x7b\x78\x01\x7c" + b"\x08\x05" + b"\x78\x02"
     values: wire.Values = {}
-    stop = unknown.keep(values, data, 0, len(data), 100, frozenset([0x08]))
+    stop = unknown.preserve(values, data, 0, len(data), 100, frozenset([0x08]))
     assert data[stop:] == b"\x08\x05\x78\x02"
     assert values == {"_unknown": bytearray(data[:stop])}
 
@@ -48,27 +48,27 @@ def test_a_run_ends_at_a_known_tag_however_it_is_padded(known: int, size: int) -
     body = varint(known, size) + bytes(8)
     data = (tag(14, 1) + bytes(8)) * 100 + body
     values: wire.Values = {}
-    stop = unknown.keep(values, data, 0, len(data), 100, frozenset([known]))
+    stop = unknown.preserve(values, data, 0, len(data), 100, frozenset([known]))
     assert data[stop:] == body
 
 
-def test_a_run_is_found_where_every_number_of_one_byte_is_known() -> None:
+def test_a_run_is_found_if_all_numbers_of_one_byte_are_known() -> None:
     known = frozenset(range(0x08, 0x80, 8))
     for record in (integer(16, 1), delimited(15, b"a")):
         data = record * 50 + integer(15, 1)
-        stop = unknown.keep({}, data, 0, len(data), 100, known)
+        stop = unknown.preserve({}, data, 0, len(data), 100, known)
         assert data[stop:] == integer(15, 1)
 
 
-def test_a_run_may_not_reach_out_of_its_message() -> None:
+def test_a_run_may_not_extend_beyond_its_message() -> None:
     data = RUN + b"\x7a\x05" + b"abcde"
     for end in range(len(RUN) + 1, len(data)):
         with pytest.raises(wire.DecodeError):
-            unknown.keep({}, data, 0, end, 100, frozenset())
-    assert unknown.keep({}, data, 0, len(RUN), 100, frozenset()) == len(RUN)
+            unknown.preserve({}, data, 0, end, 100, frozenset())
+    assert unknown.preserve({}, data, 0, len(RUN), 100, frozenset()) == len(RUN)
 
 
-# What may come behind a run, or be in its middle, that a short way could get wrong.
+# What may follow a run, or interrupt it, and be mistaken for a part of it.
 TURNS = {
     "nothing": b"",
     "a known field": integer(SAMPLE_RATE, 8000),
@@ -120,28 +120,28 @@ every_turn = pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
 
 @every_turn
 @pytest.mark.parametrize("run", [RUN, LONG_RUN], ids=["run", "long run"])
-def test_a_run_ends_as_upb_has_it(turn: bytes, run: bytes) -> None:
+def test_a_run_ends_as_with_upb(turn: bytes, run: bytes) -> None:
     alone = round_trip(pair("AudioBuffer"), turn)
     assert round_trip(pair("AudioBuffer"), run + turn) is alone
     round_trip(pair("AudioBuffer"), run + turn + RUN)
 
 
 @every_turn
-def test_a_run_ends_as_upb_has_it_inside_a_message(turn: bytes) -> None:
-    # Once more of the same message, and another field, are behind it.
+def test_a_run_inside_a_message_ends_as_with_upb(turn: bytes) -> None:
+    # The same field and another one follow.
     chunk = delimited(2, RUN + turn) * 2 + integer(3, 1)
     round_trip(pair("AudioChunk"), chunk)
-    # In a map's entry, and in its value.
+    # The same in an entry of a map, and in a value.
     round_trip(pair("ChunkResult"), delimited(3, RUN + turn) + delimited(3, b""))
     round_trip(pair("ChunkResult"), delimited(2, delimited(2, RUN + turn)) * 2)
 
 
 @pytest.mark.parametrize("turn", ["a string of 7 bytes", "a padded length", "groups"])
-def test_a_run_that_is_cut_anywhere_is_what_upb_says(turn: str) -> None:
+def test_a_truncated_run_is_decoded_as_by_upb(turn: str) -> None:
     data = RUN + TURNS[turn] + integer(SAMPLE_RATE, 7)
     for stop in range(len(RUN), len(data)):
         round_trip(pair("AudioBuffer"), data[:stop])
-        # The end is that of a message, and not of the data.
+        # Here the message ends, and the data does not.
         round_trip(pair("AudioChunk"), varint(0x12) + varint(stop) + data)
 
 
@@ -183,7 +183,7 @@ RECORDS = st.one_of(
 )
 @example(b"", 0, b"")
 @examples(200)
-def test_any_run_is_what_upb_says(records: bytes, cut: int, rest: bytes) -> None:
+def test_any_run_is_decoded_as_by_upb(records: bytes, cut: int, rest: bytes) -> None:
     body = records[: len(records) - cut] if cut < 20 else records
     round_trip(pair("AudioBuffer"), RUN + body + rest)
     round_trip(pair("AudioBuffer"), RUN + records + RUN + body + rest)
@@ -204,7 +204,7 @@ def test_any_run_is_what_upb_says(records: bytes, cut: int, rest: bytes) -> None
 )
 def test_a_run_takes_few_calls(record: bytes) -> None:
     data = record * (60_000 // len(record))
-    AudioBuffer.FromString(data)  # which makes the pattern
-    # Each group is a list's append and pop; all else goes by the thousand.
+    AudioBuffer.FromString(data)  # compiles the regular expression
+    # Each group takes a few calls. Other fields are skipped by the thousand.
     groups = data.count(tag(15, START_GROUP))
     assert calls_made(lambda: AudioBuffer.FromString(data)) < 500 + 3 * groups

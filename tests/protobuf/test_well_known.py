@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotemedia.protobuf import well_known as native
+from remotemedia.protobuf import EncodeError, EncodeTypeError, well_known
+from remotemedia.protobuf.wkt import Duration, StringValue, Timestamp
 
 UTC = dt.timezone.utc
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -19,11 +20,11 @@ INT32 = st.integers(-(2**31), 2**31 - 1)
 
 
 @given(seconds=INT64 | st.integers(-(10**11), 10**11), nanos=INT32)
-def test_parts_come_back_whatever_they_are(seconds: int, nanos: int) -> None:
-    when = native.timestamp(seconds, nanos)
-    span = native.duration(seconds, nanos)
-    assert native.timestamp_parts(when) == (seconds, nanos)
-    assert native.duration_parts(span) == (seconds, nanos)
+def test_any_numbers_survive_the_conversion(seconds: int, nanos: int) -> None:
+    when = well_known.timestamp(seconds, nanos)
+    span = well_known.duration(seconds, nanos)
+    assert well_known.timestamp_parts(when) == (seconds, nanos)
+    assert well_known.duration_parts(span) == (seconds, nanos)
     for value in (when, span):
         for again in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):
             assert again == value
@@ -33,48 +34,50 @@ def test_parts_come_back_whatever_they_are(seconds: int, nanos: int) -> None:
 @given(
     st.datetimes(timezones=st.sampled_from([UTC, dt.timezone(dt.timedelta(hours=9))]))
 )
-def test_a_datetime_comes_back_as_a_plain_one(when: dt.datetime) -> None:
+def test_a_datetime_is_converted_back_to_a_plain_one(when: dt.datetime) -> None:
     try:
         moved = when.astimezone(UTC)
     except OverflowError:
         return
-    again = native.timestamp(*native.timestamp_parts(when))
+    again = well_known.timestamp(*well_known.timestamp_parts(when))
     assert again == moved
     assert type(again) is dt.datetime
     assert again.tzinfo is UTC
 
 
 @given(st.timedeltas())
-def test_a_timedelta_comes_back_as_a_plain_one(span: dt.timedelta) -> None:
-    seconds, nanos = native.duration_parts(span)
+def test_a_timedelta_is_converted_back_to_a_plain_one(span: dt.timedelta) -> None:
+    seconds, nanos = well_known.duration_parts(span)
     assert seconds * nanos >= 0, "the signs differ"
-    again = native.duration(seconds, nanos)
+    again = well_known.duration(seconds, nanos)
     assert again == span
     assert type(again) is dt.timedelta
 
 
-def test_what_python_cannot_hold_is_next_to_it() -> None:
-    assert native.timestamp(0, 1999) - native.EPOCH == dt.timedelta(microseconds=1)
-    assert native.timestamp(2**62, 0).replace(tzinfo=None) == dt.datetime.max
-    assert native.timestamp(-(2**62), 0).replace(tzinfo=None) == dt.datetime.min
-    assert native.duration(2**62, 0) - dt.timedelta.max == dt.timedelta(0)
-    assert native.duration(-(2**62), 0) - dt.timedelta.min == dt.timedelta(0)
+def test_a_value_that_python_cannot_express_is_the_nearest() -> None:
+    assert well_known.timestamp(0, 1999) - well_known.EPOCH == dt.timedelta(
+        microseconds=1
+    )
+    assert well_known.timestamp(2**62, 0).replace(tzinfo=None) == dt.datetime.max
+    assert well_known.timestamp(-(2**62), 0).replace(tzinfo=None) == dt.datetime.min
+    assert well_known.duration(2**62, 0) - dt.timedelta.max == dt.timedelta(0)
+    assert well_known.duration(-(2**62), 0) - dt.timedelta.min == dt.timedelta(0)
 
 
 def test_exact_values_are_compared_exactly() -> None:
-    assert native.timestamp(0, 1) == native.timestamp(0, 1)
-    assert native.timestamp(0, 1) != native.timestamp(0, 2)
-    assert native.timestamp(0, 1) != native.EPOCH
-    assert native.timestamp(0, 1) != native.EPOCH
-    assert native.duration(0, 1) != native.duration(0, 2)
-    assert dt.timedelta(0) != native.duration(0, 1)
+    assert well_known.timestamp(0, 1) == well_known.timestamp(0, 1)
+    assert well_known.timestamp(0, 1) != well_known.timestamp(0, 2)
+    assert well_known.timestamp(0, 1) != well_known.EPOCH
+    assert well_known.timestamp(0, 1) != well_known.EPOCH
+    assert well_known.duration(0, 1) != well_known.duration(0, 2)
+    assert dt.timedelta(0) != well_known.duration(0, 1)
 
 
-def test_arithmetic_gives_what_python_can_hold() -> None:
-    later = native.timestamp(0, 1) + dt.timedelta(seconds=1)
-    assert native.timestamp_parts(later) == (1, 0)
-    longer = native.duration(0, 1) * 2
-    assert native.duration_parts(longer) == (0, 0)
+def test_arithmetic_gives_plain_values() -> None:
+    later = well_known.timestamp(0, 1) + dt.timedelta(seconds=1)
+    assert well_known.timestamp_parts(later) == (1, 0)
+    longer = well_known.duration(0, 1) * 2
+    assert well_known.duration_parts(longer) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +85,95 @@ def test_arithmetic_gives_what_python_can_hold() -> None:
 )
 def test_a_timestamp_needs_a_datetime_with_a_zone(value: Any) -> None:
     with pytest.raises(ValueError, match="must be a datetime"):
-        native.timestamp_parts(value)
+        well_known.timestamp_parts(value)
 
 
 @pytest.mark.parametrize("value", [1.5, "1s", None])
 def test_a_duration_needs_a_timedelta(value: Any) -> None:
     with pytest.raises(ValueError, match="must be a timedelta"):
-        native.duration_parts(value)
+        well_known.duration_parts(value)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "is_exact"),
+    [
+        *((0, 0, True), (-1, 999_999_000, True), (0, 1, False), (0, -1000, False)),
+        *((0, 10**9, False), (-62135596800, 0, True), (-62135596801, 0, False)),
+        *((253402300799, 999_999_000, True), (253402300800, 0, False)),
+    ],
+)
+def test_a_timestamp_is_a_plain_datetime_if_that_is_exact(
+    seconds: int, nanos: int, is_exact: bool
+) -> None:
+    when = well_known.timestamp(seconds, nanos)
+    assert (type(when) is dt.datetime) is is_exact
+    assert isinstance(when, dt.datetime)
+    if is_exact:
+        assert when == well_known.EPOCH + dt.timedelta(0, seconds, nanos // 1000)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "is_exact"),
+    [
+        *((0, 0, True), (1, 5000, True), (-1, -5000, True), (0, -5000, True)),
+        *((0, 1, False), (1, -1000, False), (-1, 1000, False)),
+        *((0, 10**9, False), (0, -(10**9), False), (10**15, 0, False)),
+    ],
+)
+def test_a_duration_is_a_plain_timedelta_if_that_is_exact(
+    seconds: int, nanos: int, is_exact: bool
+) -> None:
+    span = well_known.duration(seconds, nanos)
+    assert (type(span) is dt.timedelta) is is_exact
+    if is_exact:
+        assert span == dt.timedelta(0, seconds, nanos // 1000)
+
+
+def test_a_value_beyond_the_range_is_the_end_of_the_range() -> None:
+    for seconds in (-(10**15), 10**15):
+        when, span = well_known.timestamp(seconds, 5), well_known.duration(seconds, 5)
+        edge = dt.datetime.min if seconds < 0 else dt.datetime.max
+        assert when.replace(tzinfo=None) == edge
+        assert when.tzinfo is UTC
+        assert span - (dt.timedelta.min if seconds < 0 else dt.timedelta.max) == (
+            dt.timedelta(0)
+        )
+        assert well_known.timestamp_parts(when) == (seconds, 5)
+        assert well_known.duration_parts(span) == (seconds, 5)
+
+
+def test_exact_values_hash_as_equal_ones_do() -> None:
+    assert hash(well_known.timestamp(0, 1)) == hash(well_known.timestamp(0, 1))
+    assert hash(well_known.duration(0, 1)) == hash(well_known.duration(0, 1))
+    assert len({well_known.timestamp(0, nanos) for nanos in (1, 1, 2)}) == 2
+    assert len({well_known.duration(0, nanos) for nanos in (1, 1, 2)}) == 2
+
+
+def test_an_exact_value_without_exact_numbers_pickles() -> None:
+    later = well_known.timestamp(0, 1) + dt.timedelta(seconds=1)
+    for value in (later, well_known.ExactTimedelta(seconds=5)):
+        again = pickle.loads(pickle.dumps(value))
+        assert (again, type(again)) == (value, type(value))
+
+
+def test_messages_convert_from_and_to_python_values() -> None:
+    when = dt.datetime(1970, 1, 1, 0, 0, 1, 5, UTC)
+    timestamp = Timestamp.from_python(when)
+    assert timestamp == Timestamp(seconds=1, nanos=5000)
+    assert timestamp.to_python() == when
+    duration = Duration.from_python(dt.timedelta(seconds=-1, microseconds=-5))
+    assert duration == Duration(seconds=-1, nanos=-5000)
+    assert duration.to_python() == dt.timedelta(seconds=-1, microseconds=-5)
+    assert StringValue.from_python("text") == StringValue(value="text")
+    assert StringValue(value="text").to_python() == "text"
+
+
+def test_a_wrong_type_is_a_type_error() -> None:
+    wrong: Any = "now"
+    with pytest.raises(EncodeTypeError):
+        well_known.timestamp_parts(wrong)
+    with pytest.raises(EncodeTypeError):
+        well_known.duration_parts(wrong)
+    with pytest.raises(EncodeError, match="with a time zone") as caught:
+        well_known.timestamp_parts(dt.datetime(2024, 1, 1))
+    assert not isinstance(caught.value, EncodeTypeError)

@@ -1,4 +1,4 @@
-"""The wire format's primitives, held to Google's own encoder."""
+"""Scalar values on the wire, compared with Google's encoder."""
 
 from __future__ import annotations
 
@@ -12,20 +12,56 @@ from google.protobuf.internal import encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.records import varint
 from remotemedia.protobuf import wire
 
 UINT64 = st.integers(0, 2**64 - 1) | st.sampled_from([2**n for n in range(64)])
 
 
 @given(UINT64)
-def test_a_varint_is_googles_and_reads_back(value: int) -> None:
+def test_a_varint_equals_googles_and_is_read_back(value: int) -> None:
     encoded = wire.varint(value)
     assert encoded == encoder._VarintBytes(value)  # type: ignore[attr-defined]  # internal
     assert wire.read_varint(b"x" + encoded + b"x", 1) == (value, 1 + len(encoded))
 
 
+EDGES = [0, 1, *(2**bits + step for bits in range(7, 63, 7) for step in (-1, 0, 1))]
+"""Numbers around those where a varint takes one byte more."""
+
+
+@pytest.mark.parametrize("value", EDGES)
+def test_unsigned_numbers_are_varints(value: int) -> None:
+    encoded = encoder._VarintBytes(value)  # type: ignore[attr-defined]  # internal
+    assert wire.varint(value) == encoded
+    assert wire.uint64(value, "M.f") == encoded
+    assert wire.int64(value, "M.f") == encoded
+    assert wire.read_varint(encoded + b"\x01", 0) == (value, len(encoded))
+    if value < 2**31:
+        assert wire.uint32(value, "M.f") == encoded
+        assert wire.int32(value, "M.f") == encoded
+        assert wire.enum(value, "M.f") == encoded
+        assert wire.read_uint32(encoded + b"\x01", 0) == (value, len(encoded))
+
+
+@pytest.mark.parametrize(
+    "encoded", [varint(2**32), varint(5, 6), b"\xff" * 5 + b"\x01"]
+)
+def test_a_tag_or_a_length_has_five_bytes_and_32_bits(encoded: bytes) -> None:
+    with pytest.raises(wire.DecodeError, match="more than 32 bits"):
+        wire.read_uint32(encoded, 0)
+
+
+def test_a_varint_has_ten_bytes_and_64_bits() -> None:
+    assert wire.read_varint(b"\xff" * 9 + b"\x7f", 0) == (2**64 - 1, 10)
+    assert wire.read_varint(varint(3, 10), 0) == (3, 10)
+    with pytest.raises(wire.DecodeError, match="more than ten bytes"):
+        wire.read_varint(varint(3, 11), 0)
+    with pytest.raises(IndexError):
+        wire.read_varint(b"\xff\xff", 0)
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4))
-def test_a_length_reads_back_with_or_without_padding(value: int, padding: int) -> None:
+def test_a_length_is_read_back_however_it_is_padded(value: int, padding: int) -> None:
     plain = wire.varint(value)
     size = min(len(plain) + padding, 5)
     encoded = plain
@@ -36,7 +72,7 @@ def test_a_length_reads_back_with_or_without_padding(value: int, padding: int) -
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_signed_numbers_read_back(value: int) -> None:
+def test_signed_numbers_are_read_back(value: int) -> None:
     low = wire.signed32(value & 0xFFFF_FFFF)
     for encode, decode, number in [
         (wire.int64, wire.signed64, value),
@@ -66,7 +102,7 @@ RANGES = {
 
 
 @pytest.mark.parametrize(("encode", "ends"), RANGES.items())
-def test_integers_keep_to_their_ranges(encode: Any, ends: tuple[int, int]) -> None:
+def test_integers_have_ranges(encode: Any, ends: tuple[int, int]) -> None:
     low, high = ends
     assert encode(low, "M.f")
     assert encode(high, "M.f")
@@ -81,9 +117,11 @@ def test_integers_keep_to_their_ranges(encode: Any, ends: tuple[int, int]) -> No
             encode(other, "M.f")
 
 
-def test_floats_take_numbers_and_nothing_else() -> None:
+def test_floats_accept_only_numbers() -> None:
     assert wire.float_(0.5, "M.f") == b"\x00\x00\x00\x3f"
     assert wire.double(1, "M.f") == wire.double(1.0, "M.f")
+    assert wire.double(0.0, "M.f") == wire.ZERO_DOUBLE
+    assert wire.float_(0.0, "M.f") == wire.ZERO_FLOAT
     assert wire.double(-0.0, "M.f") != wire.ZERO_DOUBLE
     with pytest.raises(wire.EncodeError, match=r"M\.f is out of range"):
         wire.float_(1e39, "M.f")
@@ -92,7 +130,7 @@ def test_floats_take_numbers_and_nothing_else() -> None:
         wire.double(text, "M.f")
 
 
-def test_an_encode_error_is_a_value_error_and_a_type_error_where_it_is_one() -> None:
+def test_an_encode_error_is_a_value_error_and_may_be_a_type_error() -> None:
     assert issubclass(wire.EncodeError, ValueError)
     assert issubclass(wire.EncodeTypeError, (ValueError, TypeError))
     assert not issubclass(wire.EncodeError, TypeError)
@@ -104,61 +142,116 @@ def shares(view: object, owner: np.ndarray[Any, Any]) -> bool:
 
 @pytest.mark.parametrize("kind", ["i1", "<i2", "<f4", "<u8", "?", "<f2"])
 @pytest.mark.parametrize("shape", [(6,), (2, 3), (1, 2, 3)])
-def test_an_array_is_taken_by_its_bytes_without_a_copy(
+def test_an_array_becomes_its_bytes_without_a_copy(
     kind: str, shape: tuple[int, ...]
 ) -> None:
     values = np.arange(6).reshape(shape).astype(kind)
-    view = wire.blob(values, "M.f")  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
+    view = wire.as_bytes(values, "M.f")  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
     assert view == values.tobytes()
     assert len(view) == values.nbytes
     assert shares(view, values)
 
 
 @pytest.mark.parametrize("kind", [">i2", "<c8", [("a", "<i2"), ("b", "<f4")]])
-def test_an_array_that_python_has_no_words_for_is_copied(kind: Any) -> None:
+def test_an_array_that_memoryview_does_not_support_is_copied(kind: Any) -> None:
     values: Any = np.ones(3).astype(kind)
-    assert wire.blob(values, "M.f") == values.tobytes()
+    assert wire.as_bytes(values, "M.f") == values.tobytes()
 
 
-def test_other_buffers_are_taken_by_their_bytes() -> None:
+def test_other_buffers_become_their_bytes() -> None:
     for value in (bytearray(b"abcd"), memoryview(b"abcd"), array.array("h", b"abcd")):
-        assert wire.blob(value, "M.f") == b"abcd"
+        assert wire.as_bytes(value, "M.f") == b"abcd"
     for empty in (bytearray(), np.zeros((0, 3)), array.array("d")):
-        assert wire.blob(empty, "M.f") == b""  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
+        assert wire.as_bytes(empty, "M.f") == b""  # type: ignore[arg-type, unused-ignore]  # a buffer from 3.12 on
     same = b"abcd"
-    assert wire.blob(same, "M.f") is same
+    assert wire.as_bytes(same, "M.f") is same
 
 
 @pytest.mark.parametrize(
     "value", ["text", 5, None, [1], np.float32(1), np.array([None])], ids=repr
 )
-def test_what_has_no_bytes_is_refused_by_name(value: Any) -> None:
+def test_a_value_that_is_not_bytes_like_is_refused_by_name(value: Any) -> None:
     with pytest.raises(
         wire.EncodeTypeError, match=r"M\.f must be bytes or a bytes-like"
     ):
-        wire.blob(value, "M.f")
+        wire.as_bytes(value, "M.f")
 
 
 @pytest.mark.parametrize("scattered", [np.zeros(6)[::2], np.zeros((2, 3)).T])
-def test_a_scattered_array_is_refused_with_advice(scattered: Any) -> None:
+def test_an_array_that_is_not_contiguous_is_refused_with_advice(scattered: Any) -> None:
     with pytest.raises(wire.EncodeTypeError, match=r"M\.f must be contiguous.*numpy"):
-        wire.blob(scattered, "M.f")
+        wire.as_bytes(scattered, "M.f")
 
 
 @given(st.lists(UINT64))
-def test_packed_varints_read_back(values: list[int]) -> None:
+def test_packed_varints_are_read_back(values: list[int]) -> None:
     data = b"".join(wire.varint(value) for value in values)
     assert list(wire.packed_varints(b"x" + data + b"x", 1, 1 + len(data))) == values
 
 
-def test_a_packed_varint_does_not_reach_out_of_its_field() -> None:
+def test_a_repeated_field_is_a_list_or_a_tuple() -> None:
+    for value in ([1], (1,), []):
+        assert wire.items(value, "M.f") is value
+    for wrong in ("text", {1}, None, 5, np.ones(2)):
+        with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a list, not "):
+            wire.items(wrong, "M.f")
+
+
+def test_a_map_field_is_a_dict() -> None:
+    assert list(wire.entries({"a": 1}, "M.f")) == [("a", 1)]
+    for wrong in ([("a", 1)], None, "text"):
+        with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a dict, not "):
+            wire.entries(wrong, "M.f")
+
+
+def test_a_string_is_utf8() -> None:
+    assert wire.string("é", "M.f") == b"\xc3\xa9"
+    wrong: Any = b"bytes"
+    with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a str, not bytes"):
+        wire.string(wrong, "M.f")
+    with pytest.raises(wire.EncodeError, match=r"^M\.f cannot be UTF-8: .*surrogate"):
+        wire.string("\ud800", "M.f")
+
+
+def test_a_bool_is_one_byte() -> None:
+    assert (wire.bool_(True, "M.f"), wire.bool_(0, "M.f")) == (b"\x01", b"\x00")
+    wrong: Any = "yes"
+    with pytest.raises(wire.EncodeTypeError, match=r"^M\.f must be a bool, not str"):
+        wire.bool_(wrong, "M.f")
+
+
+def test_a_packed_varint_may_not_extend_beyond_its_field() -> None:
     with pytest.raises(IndexError):
         wire.packed_varints(b"\x01\x80\x01", 0, 2)
-    with pytest.raises(wire.DecodeError):
+    with pytest.raises(wire.DecodeError, match="ends in the middle"):
         wire.packed_fixed("I", bytes(8), 0, 7)
 
 
-def test_a_decode_error_says_where_and_pickles() -> None:
+def test_packed_numbers_of_fixed_size_are_read_back() -> None:
+    data = b"x" + wire.fixed32(5, "M.f") + wire.fixed32(2**32 - 1, "M.f") + b"x"
+    assert wire.packed_fixed("I", data, 1, 9) == (5, 2**32 - 1)
+    assert wire.packed_fixed("I", data, 1, 1) == ()
+    assert wire.packed_fixed("d", wire.double(-0.5, "M.f"), 0, 8) == (-0.5,)
+
+
+def test_every_fault_becomes_a_decode_error() -> None:
+    def reason(data: bytes) -> str:
+        try:
+            wire.read_varint(data, 0)
+            wire.read_float(data, 0)
+            data.decode()
+        except wire.FAULTS as error:
+            return wire.decode_error(error).reason
+        return ""
+
+    assert reason(b"\xff") == "the data ends in the middle of it"
+    assert reason(b"\x01") == "the data ends in the middle of it"
+    assert reason(b"\x01\x01\x01\xff") == "a string is not UTF-8"
+    assert reason(b"\x80" * 11) == "a varint has more than ten bytes"
+    assert reason(bytes(4)) == ""
+
+
+def test_a_decode_error_names_the_field_and_pickles() -> None:
     error = wire.DecodeError("it is wrong").inside("Inner", "b").inside("Outer", "a")
     assert str(error) == "Outer.a.b: it is wrong"
     again = pickle.loads(pickle.dumps(error))
@@ -176,7 +269,7 @@ PARTS = st.lists(
 
 
 @given(PARTS)
-def test_parts_are_joined_but_for_large_ones(parts: wire.Parts) -> None:
+def test_parts_are_joined_except_for_large_ones(parts: wire.Parts) -> None:
     size = sum(map(len, parts))
     joined = wire.joined(parts, size)
     assert b"".join(joined) == b"".join(parts)
@@ -185,14 +278,14 @@ def test_parts_are_joined_but_for_large_ones(parts: wire.Parts) -> None:
 
 
 @pytest.mark.parametrize("size", [9, 100_000])
-def test_what_can_be_changed_is_copied_before_it_is_sent(size: int) -> None:
+def test_a_mutable_part_is_copied(size: int) -> None:
     part = bytearray(size)
     joined = wire.joined([part, b"x"], size + 1)
     part[:] = bytes(b"y" * size)
     assert b"".join(joined) == bytes(size) + b"x"
 
 
-def test_a_large_part_stands_by_itself() -> None:
+def test_a_large_part_is_not_copied() -> None:
     large = bytes(64 * 1024)
     joined = wire.joined([b"x", large, b"y", b"z"], len(large) + 3)
     assert joined == [b"x", large, b"yz"]
@@ -201,4 +294,5 @@ def test_a_large_part_stands_by_itself() -> None:
 
 def test_no_part_is_empty() -> None:
     large = bytes(64 * 1024)
+    assert wire.joined([b"", large], len(large))[0] is large
     assert wire.joined([large, b"", large], 2 * len(large)) == [large, large]

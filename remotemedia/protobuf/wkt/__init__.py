@@ -11,6 +11,7 @@
 # Source: google/protobuf/wrappers.proto
 """Everything of the proto package google.protobuf."""
 
+from remotemedia.protobuf.wkt import _codec  # noqa: F401 - makes the messages encodable
 from remotemedia.protobuf.wkt.any import Any
 from remotemedia.protobuf.wkt.api import Api, Method, Mixin
 from remotemedia.protobuf.wkt.duration import Duration

@@ -6,81 +6,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 
 __all__ = ["Any"]
 
 
-@dataclass(init=False, repr=False, eq=False)
-class Any(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Any(protobuf.Message):
     """Message google.protobuf.Any."""
 
-    type_url: str = proto.field(1, "string", "")
-    value: bytes = proto.field(2, "bytes", b"")
+    type_url: str = protobuf.field(1, "string", "")
+    value: bytes = protobuf.field(2, "bytes", b"")
 
     def __init__(
         self,
+        *,
         type_url: str = "",
-        value: wire.BytesLike = b"",
+        value: protobuf.BytesLike = b"",
     ) -> None:
         _values = self._values
         _values["type_url"] = type_url
-        _values["value"] = wire.blob(value, "Any.value")
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("type_url", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Any.type_url")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("value", b"")
-        if not isinstance(value, bytes) or value:  # 2
-            blob = value if type(value) is bytes else wire.blob(value, "Any.value")
-            part = b"\x12" + wire.varint(len(blob))
-            out += (part, blob)
-            size += len(part) + len(blob)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x0A, 0x12])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # type_url
-                        values["type_url"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # value
-                        values["value"] = data[pos:stop]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
+        _values["value"] = protobuf.as_bytes(value, "Any.value")

@@ -6,29 +6,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 from remotemedia.protobuf.wkt.source_context import SourceContext
 from remotemedia.protobuf.wkt.type import Option, Syntax
 
 __all__ = ["Api", "Method", "Mixin"]
 
 
-@dataclass(init=False, repr=False, eq=False)
-class Api(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Api(protobuf.Message):
     """Message google.protobuf.Api."""
 
-    name: str = proto.field(1, "string", "")
-    methods: list[Method] = proto.field(2, "message")
-    options: list[Option] = proto.field(3, "message")
-    version: str = proto.field(4, "string", "")
-    source_context: SourceContext = proto.field(5, "message")
-    mixins: list[Mixin] = proto.field(6, "message")
-    syntax: Syntax = proto.field(7, "enum", Syntax.PROTO2)
-    edition: str = proto.field(8, "string", "")
+    name: str = protobuf.field(1, "string", "")
+    methods: list[Method] = protobuf.field(2, "message")
+    options: list[Option] = protobuf.field(3, "message")
+    version: str = protobuf.field(4, "string", "")
+    source_context: SourceContext = protobuf.field(5, "message")
+    mixins: list[Mixin] = protobuf.field(6, "message")
+    syntax: Syntax = protobuf.field(7, "enum", Syntax.PROTO2)
+    edition: str = protobuf.field(8, "string", "")
 
     def __init__(
         self,
+        *,
         name: str = "",
         methods: list[Method] | None = None,
         options: list[Option] | None = None,
@@ -52,146 +52,23 @@ class Api(proto.Message):
         _values["syntax"] = syntax
         _values["edition"] = edition
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Api.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("methods")) is not None:  # 2
-            for item in wire.items(value, "Api.methods"):
-                size += wire.message(out, b"\x12", item, Method, "Api.methods")
-        if (value := values.get("options")) is not None:  # 3
-            for item in wire.items(value, "Api.options"):
-                size += wire.message(out, b"\x1a", item, Option, "Api.options")
-        value = values.get("version", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "Api.version")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("source_context")) is not None:  # 5
-            size += wire.message(
-                out, b"\x2a", value, SourceContext, "Api.source_context"
-            )
-        if (value := values.get("mixins")) is not None:  # 6
-            for item in wire.items(value, "Api.mixins"):
-                size += wire.message(out, b"\x32", item, Mixin, "Api.mixins")
-        value = values.get("syntax", 0)
-        if not isinstance(value, int) or value:  # 7
-            part = b"\x38" + wire.enum(value, "Api.syntax")
-            out.append(part)
-            size += len(part)
-        value = values.get("edition", "")
-        if not isinstance(value, str) or value:  # 8
-            text = wire.string(value, "Api.edition")
-            part = b"\x42" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x32, 0x38, 0x42])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # methods
-                        items = values.setdefault("methods", [])
-                        stop = wire.embedded_list(
-                            items, Method, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x1A:  # options
-                        items = values.setdefault("options", [])
-                        stop = wire.embedded_list(
-                            items, Option, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x22:  # version
-                        values["version"] = data[pos:stop].decode()
-                    elif tag == 0x2A:  # source_context
-                        if "source_context" in values:
-                            stop = wire.merge(
-                                values["source_context"],
-                                data,
-                                tag,
-                                pos,
-                                stop,
-                                end,
-                                depth,
-                            )
-                        else:
-                            values["source_context"] = wire.embedded(
-                                SourceContext, data, pos, stop, depth
-                            )
-                    elif tag == 0x32:  # mixins
-                        items = values.setdefault("mixins", [])
-                        stop = wire.embedded_list(
-                            items, Mixin, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x42:  # edition
-                        values["edition"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x38:  # syntax
-                        values["syntax"] = Syntax._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Method(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Method(protobuf.Message):
     """Message google.protobuf.Method."""
 
-    name: str = proto.field(1, "string", "")
-    request_type_url: str = proto.field(2, "string", "")
-    request_streaming: bool = proto.field(3, "bool", False)
-    response_type_url: str = proto.field(4, "string", "")
-    response_streaming: bool = proto.field(5, "bool", False)
-    options: list[Option] = proto.field(6, "message")
-    syntax: Syntax = proto.field(7, "enum", Syntax.PROTO2)
-    edition: str = proto.field(8, "string", "")
+    name: str = protobuf.field(1, "string", "")
+    request_type_url: str = protobuf.field(2, "string", "")
+    request_streaming: bool = protobuf.field(3, "bool", False)
+    response_type_url: str = protobuf.field(4, "string", "")
+    response_streaming: bool = protobuf.field(5, "bool", False)
+    options: list[Option] = protobuf.field(6, "message")
+    syntax: Syntax = protobuf.field(7, "enum", Syntax.PROTO2)
+    edition: str = protobuf.field(8, "string", "")
 
     def __init__(
         self,
+        *,
         name: str = "",
         request_type_url: str = "",
         request_streaming: bool = False,
@@ -212,185 +89,20 @@ class Method(proto.Message):
         _values["syntax"] = syntax
         _values["edition"] = edition
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Method.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("request_type_url", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "Method.request_type_url")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("request_streaming", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.bool_(value, "Method.request_streaming")
-            out.append(part)
-            size += len(part)
-        value = values.get("response_type_url", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "Method.response_type_url")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("response_streaming", 0)
-        if not isinstance(value, int) or value:  # 5
-            part = b"\x28" + wire.bool_(value, "Method.response_streaming")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("options")) is not None:  # 6
-            for item in wire.items(value, "Method.options"):
-                size += wire.message(out, b"\x32", item, Option, "Method.options")
-        value = values.get("syntax", 0)
-        if not isinstance(value, int) or value:  # 7
-            part = b"\x38" + wire.enum(value, "Method.syntax")
-            out.append(part)
-            size += len(part)
-        value = values.get("edition", "")
-        if not isinstance(value, str) or value:  # 8
-            text = wire.string(value, "Method.edition")
-            part = b"\x42" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x18, 0x22, 0x28, 0x32, 0x38, 0x42])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # request_type_url
-                        values["request_type_url"] = data[pos:stop].decode()
-                    elif tag == 0x22:  # response_type_url
-                        values["response_type_url"] = data[pos:stop].decode()
-                    elif tag == 0x32:  # options
-                        items = values.setdefault("options", [])
-                        stop = wire.embedded_list(
-                            items, Option, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x42:  # edition
-                        values["edition"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x18:  # request_streaming
-                        values["request_streaming"] = value != 0
-                    elif tag == 0x28:  # response_streaming
-                        values["response_streaming"] = value != 0
-                    elif tag == 0x38:  # syntax
-                        values["syntax"] = Syntax._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Mixin(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Mixin(protobuf.Message):
     """Message google.protobuf.Mixin."""
 
-    name: str = proto.field(1, "string", "")
-    root: str = proto.field(2, "string", "")
+    name: str = protobuf.field(1, "string", "")
+    root: str = protobuf.field(2, "string", "")
 
     def __init__(
         self,
+        *,
         name: str = "",
         root: str = "",
     ) -> None:
         _values = self._values
         _values["name"] = name
         _values["root"] = root
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Mixin.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("root", "")
-        if not isinstance(value, str) or value:  # 2
-            text = wire.string(value, "Mixin.root")
-            part = b"\x12" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x0A, 0x12])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # root
-                        values["root"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None

@@ -6,82 +6,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 from remotemedia.protobuf.well_known import DurationMixin
 
 __all__ = ["Duration"]
 
 
-@dataclass(init=False, repr=False, eq=False)
-class Duration(DurationMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Duration(DurationMixin, protobuf.Message):
     """Message google.protobuf.Duration."""
 
-    seconds: int = proto.field(1, "int64", 0)
-    nanos: int = proto.field(2, "int32", 0)
+    seconds: int = protobuf.field(1, "int64", 0)
+    nanos: int = protobuf.field(2, "int32", 0)
 
     def __init__(
         self,
+        *,
         seconds: int = 0,
         nanos: int = 0,
     ) -> None:
         _values = self._values
         _values["seconds"] = seconds
         _values["nanos"] = nanos
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("seconds", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.int64(value, "Duration.seconds")
-            out.append(part)
-            size += len(part)
-        value = values.get("nanos", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.int32(value, "Duration.nanos")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x08, 0x10])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # seconds
-                        values["seconds"] = (
-                            value
-                            if value < 0x8000_0000_0000_0000
-                            else wire.signed64(value)
-                        )
-                    elif tag == 0x10:  # nanos
-                        values["nanos"] = (
-                            value if value < 0x8000_0000 else wire.signed32(value)
-                        )
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None

@@ -6,40 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 
 __all__ = ["Empty"]
 
 
-@dataclass(init=False, repr=False, eq=False)
-class Empty(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Empty(protobuf.Message):
     """Message google.protobuf.Empty."""
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = ()
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None

@@ -6,70 +6,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 
 __all__ = ["SourceContext"]
 
 
-@dataclass(init=False, repr=False, eq=False)
-class SourceContext(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class SourceContext(protobuf.Message):
     """Message google.protobuf.SourceContext."""
 
-    file_name: str = proto.field(1, "string", "")
+    file_name: str = protobuf.field(1, "string", "")
 
     def __init__(
         self,
+        *,
         file_name: str = "",
     ) -> None:
         _values = self._values
         _values["file_name"] = file_name
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("file_name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "SourceContext.file_name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x0A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # file_name
-                        values["file_name"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None

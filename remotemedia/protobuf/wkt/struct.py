@@ -6,157 +6,52 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 from remotemedia.protobuf.json_format import ListValueMixin, StructMixin, ValueMixin
 
 __all__ = ["ListValue", "NullValue", "Struct", "Value"]
 
 
-class NullValue(proto.Enum):
+class NullValue(protobuf.Enum):
     """Enum google.protobuf.NullValue."""
 
     NULL_VALUE = 0
 
 
-@dataclass(init=False, repr=False, eq=False)
-class Struct(StructMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Struct(StructMixin, protobuf.Message):
     """Message google.protobuf.Struct."""
 
-    fields: dict[str, Value] = proto.field(1, "map", map_types=("string", "message"))
+    fields: dict[str, Value] = protobuf.field(1, "map", map_types=("string", "message"))
 
     def __init__(
         self,
+        *,
         fields: dict[str, Value] | None = None,
     ) -> None:
         _values = self._values
         if fields is not None:
             _values["fields"] = fields
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        if (value := values.get("fields")) is not None:  # 1
-            for key, item in wire.entries(value, "Struct.fields"):
-                index = len(out)
-                out.append(b"")
-                length = 0
-                text = wire.string(key, "Struct.fields")
-                part = b"\x0a" + wire.varint(len(text))
-                out += (part, text)
-                length += len(part) + len(text)
-                length += wire.message(out, b"\x12", item, Value, "Struct.fields")
-                out[index] = part = b"\x0a" + wire.varint(length)
-                size += len(part) + length
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # fields
-                        entry = (
-                            self._decode_fields(data, pos, stop, depth - 1)
-                            if pos < stop or depth < 1
-                            else {}
-                        )
-                        if "_unknown" in entry:
-                            unknown.put_away(values, data, start, stop)
-                        else:
-                            key = entry.get("key", "")
-                            item = entry["value"] if "value" in entry else Value()
-                            values.setdefault("fields", {})[key] = item
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-    def _decode_fields(
-        self, data: bytes, pos: int, end: int, depth: int
-    ) -> wire.Values:
-        values: wire.Values = {}
-        if depth < 0:
-            raise wire.DecodeError(wire.TOO_DEEP)
-        while pos < end:
-            start = pos
-            tag = data[pos]
-            pos += 1
-            if tag > 0x7F:
-                tag, pos = wire.read_uint32(data, start)
-            kind = tag & 7
-            if kind == 2:
-                stop = data[pos]
-                pos += 1
-                if stop > 0x7F:
-                    stop, pos = wire.read_uint32(data, pos - 1)
-                stop += pos
-                if stop > end:
-                    raise wire.DecodeError(wire.TRUNCATED)
-                if tag == 0x0A:  # key
-                    values["key"] = data[pos:stop].decode()
-                elif tag == 0x12:  # value
-                    if "value" in values:
-                        stop = wire.merge(
-                            values["value"], data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        values["value"] = wire.embedded(Value, data, pos, stop, depth)
-                else:
-                    stop = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-                pos = stop
-            else:
-                pos = unknown.keep(values, data, start, end, depth, (0x0A, 0x12))
-        if pos > end:
-            raise wire.DecodeError(wire.TRUNCATED)
-        return values
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Value(ValueMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Value(ValueMixin, protobuf.Message):
     """Message google.protobuf.Value.
 
     At most one of ``null_value``, ``number_value``, ``string_value``,
     ``bool_value``, ``struct_value``, ``list_value`` is set (``kind``).
     """
 
-    null_value: NullValue = proto.field(1, "enum", group="kind")
-    number_value: float = proto.field(2, "double", group="kind")
-    string_value: str = proto.field(3, "string", group="kind")
-    bool_value: bool = proto.field(4, "bool", group="kind")
-    struct_value: Struct = proto.field(5, "message", group="kind")
-    list_value: ListValue = proto.field(6, "message", group="kind")
+    null_value: NullValue = protobuf.field(1, "enum", group="kind")
+    number_value: float = protobuf.field(2, "double", group="kind")
+    string_value: str = protobuf.field(3, "string", group="kind")
+    bool_value: bool = protobuf.field(4, "bool", group="kind")
+    struct_value: Struct = protobuf.field(5, "message", group="kind")
+    list_value: ListValue = protobuf.field(6, "message", group="kind")
 
     def __init__(
         self,
+        *,
         null_value: NullValue | None = None,
         number_value: float | None = None,
         string_value: str | None = None,
@@ -178,214 +73,18 @@ class Value(ValueMixin, proto.Message):
         elif null_value is not None:
             _values["null_value"] = null_value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if (value := values.get("null_value")) is not None:  # 1
-            part = b"\x08" + wire.enum(value, "Value.null_value")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("number_value")) is not None:  # 2
-            part = b"\x11" + wire.double(value, "Value.number_value")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("string_value")) is not None:  # 3
-            text = wire.string(value, "Value.string_value")
-            part = b"\x1a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("bool_value")) is not None:  # 4
-            part = b"\x20" + wire.bool_(value, "Value.bool_value")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("struct_value")) is not None:  # 5
-            size += wire.message(out, b"\x2a", value, Struct, "Value.struct_value")
-        if (value := values.get("list_value")) is not None:  # 6
-            size += wire.message(out, b"\x32", value, ListValue, "Value.list_value")
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08, 0x11, 0x1A, 0x20, 0x2A, 0x32])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x1A:  # string_value
-                        for other in (
-                            "null_value",
-                            "number_value",
-                            "bool_value",
-                            "struct_value",
-                            "list_value",
-                        ):
-                            values.pop(other, None)
-                        values["string_value"] = data[pos:stop].decode()
-                    elif tag == 0x2A:  # struct_value
-                        if "struct_value" in values:
-                            stop = wire.merge(
-                                values["struct_value"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in (
-                                "null_value",
-                                "number_value",
-                                "string_value",
-                                "bool_value",
-                                "list_value",
-                            ):
-                                values.pop(other, None)
-                            values["struct_value"] = wire.embedded(
-                                Struct, data, pos, stop, depth
-                            )
-                    elif tag == 0x32:  # list_value
-                        if "list_value" in values:
-                            stop = wire.merge(
-                                values["list_value"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            for other in (
-                                "null_value",
-                                "number_value",
-                                "string_value",
-                                "bool_value",
-                                "struct_value",
-                            ):
-                                values.pop(other, None)
-                            values["list_value"] = wire.embedded(
-                                ListValue, data, pos, stop, depth
-                            )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # null_value
-                        for other in (
-                            "number_value",
-                            "string_value",
-                            "bool_value",
-                            "struct_value",
-                            "list_value",
-                        ):
-                            values.pop(other, None)
-                        values["null_value"] = NullValue._from_wire(value)
-                    elif tag == 0x20:  # bool_value
-                        for other in (
-                            "null_value",
-                            "number_value",
-                            "string_value",
-                            "struct_value",
-                            "list_value",
-                        ):
-                            values.pop(other, None)
-                        values["bool_value"] = value != 0
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                elif kind == 1:
-                    stop = pos + 8
-                    if tag == 0x11:  # number_value
-                        for other in (
-                            "null_value",
-                            "string_value",
-                            "bool_value",
-                            "struct_value",
-                            "list_value",
-                        ):
-                            values.pop(other, None)
-                        values["number_value"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class ListValue(ListValueMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class ListValue(ListValueMixin, protobuf.Message):
     """Message google.protobuf.ListValue."""
 
-    values: list[Value] = proto.field(1, "message")
+    values: list[Value] = protobuf.field(1, "message")
 
     def __init__(
         self,
+        *,
         values: list[Value] | None = None,
     ) -> None:
         _values = self._values
         if values is not None:
             _values["values"] = values
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if (value := values.get("values")) is not None:  # 1
-            for item in wire.items(value, "ListValue.values"):
-                size += wire.message(out, b"\x0a", item, Value, "ListValue.values")
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x0A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # values
-                        items = values.setdefault("values", [])
-                        stop = wire.embedded_list(
-                            items, Value, data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None

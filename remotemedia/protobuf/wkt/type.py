@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 from remotemedia.protobuf.wkt.any import Any
 from remotemedia.protobuf.wkt.source_context import SourceContext
 
@@ -23,7 +22,7 @@ __all__ = [
 ]
 
 
-class Syntax(proto.Enum):
+class Syntax(protobuf.Enum):
     """Enum google.protobuf.Syntax."""
 
     PROTO2 = 0
@@ -31,7 +30,7 @@ class Syntax(proto.Enum):
     EDITIONS = 2
 
 
-class FieldKind(proto.Enum):
+class FieldKind(protobuf.Enum):
     """Enum google.protobuf.Field.Kind."""
 
     TYPE_UNKNOWN = 0
@@ -55,7 +54,7 @@ class FieldKind(proto.Enum):
     TYPE_SINT64 = 18
 
 
-class FieldCardinality(proto.Enum):
+class FieldCardinality(protobuf.Enum):
     """Enum google.protobuf.Field.Cardinality."""
 
     CARDINALITY_UNKNOWN = 0
@@ -64,20 +63,21 @@ class FieldCardinality(proto.Enum):
     CARDINALITY_REPEATED = 3
 
 
-@dataclass(init=False, repr=False, eq=False)
-class Type(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Type(protobuf.Message):
     """Message google.protobuf.Type."""
 
-    name: str = proto.field(1, "string", "")
-    fields: list[Field] = proto.field(2, "message")
-    oneofs: list[str] = proto.field(3, "string")
-    options: list[Option] = proto.field(4, "message")
-    source_context: SourceContext = proto.field(5, "message")
-    syntax: Syntax = proto.field(6, "enum", Syntax.PROTO2)
-    edition: str = proto.field(7, "string", "")
+    name: str = protobuf.field(1, "string", "")
+    fields: list[Field] = protobuf.field(2, "message")
+    oneofs: list[str] = protobuf.field(3, "string")
+    options: list[Option] = protobuf.field(4, "message")
+    source_context: SourceContext = protobuf.field(5, "message")
+    syntax: Syntax = protobuf.field(6, "enum", Syntax.PROTO2)
+    edition: str = protobuf.field(7, "string", "")
 
     def __init__(
         self,
+        *,
         name: str = "",
         fields: list[Field] | None = None,
         oneofs: list[str] | None = None,
@@ -99,142 +99,27 @@ class Type(proto.Message):
         _values["syntax"] = syntax
         _values["edition"] = edition
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Type.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("fields")) is not None:  # 2
-            for item in wire.items(value, "Type.fields"):
-                size += wire.message(out, b"\x12", item, Field, "Type.fields")
-        if (value := values.get("oneofs")) is not None:  # 3
-            for item in wire.items(value, "Type.oneofs"):
-                text = wire.string(item, "Type.oneofs")
-                part = b"\x1a" + wire.varint(len(text))
-                out += (part, text)
-                size += len(part) + len(text)
-        if (value := values.get("options")) is not None:  # 4
-            for item in wire.items(value, "Type.options"):
-                size += wire.message(out, b"\x22", item, Option, "Type.options")
-        if (value := values.get("source_context")) is not None:  # 5
-            size += wire.message(
-                out, b"\x2a", value, SourceContext, "Type.source_context"
-            )
-        value = values.get("syntax", 0)
-        if not isinstance(value, int) or value:  # 6
-            part = b"\x30" + wire.enum(value, "Type.syntax")
-            out.append(part)
-            size += len(part)
-        value = values.get("edition", "")
-        if not isinstance(value, str) or value:  # 7
-            text = wire.string(value, "Type.edition")
-            part = b"\x3a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x2A, 0x30, 0x3A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # fields
-                        items = values.setdefault("fields", [])
-                        stop = wire.embedded_list(
-                            items, Field, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x1A:  # oneofs
-                        values.setdefault("oneofs", []).append(data[pos:stop].decode())
-                    elif tag == 0x22:  # options
-                        items = values.setdefault("options", [])
-                        stop = wire.embedded_list(
-                            items, Option, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x2A:  # source_context
-                        if "source_context" in values:
-                            stop = wire.merge(
-                                values["source_context"],
-                                data,
-                                tag,
-                                pos,
-                                stop,
-                                end,
-                                depth,
-                            )
-                        else:
-                            values["source_context"] = wire.embedded(
-                                SourceContext, data, pos, stop, depth
-                            )
-                    elif tag == 0x3A:  # edition
-                        values["edition"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x30:  # syntax
-                        values["syntax"] = Syntax._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Field(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Field(protobuf.Message):
     """Message google.protobuf.Field."""
 
-    kind: FieldKind = proto.field(1, "enum", FieldKind.TYPE_UNKNOWN)
-    cardinality: FieldCardinality = proto.field(
+    kind: FieldKind = protobuf.field(1, "enum", FieldKind.TYPE_UNKNOWN)
+    cardinality: FieldCardinality = protobuf.field(
         2, "enum", FieldCardinality.CARDINALITY_UNKNOWN
     )
-    number: int = proto.field(3, "int32", 0)
-    name: str = proto.field(4, "string", "")
-    type_url: str = proto.field(6, "string", "")
-    oneof_index: int = proto.field(7, "int32", 0)
-    packed: bool = proto.field(8, "bool", False)
-    options: list[Option] = proto.field(9, "message")
-    json_name: str = proto.field(10, "string", "")
-    default_value: str = proto.field(11, "string", "")
+    number: int = protobuf.field(3, "int32", 0)
+    name: str = protobuf.field(4, "string", "")
+    type_url: str = protobuf.field(6, "string", "")
+    oneof_index: int = protobuf.field(7, "int32", 0)
+    packed: bool = protobuf.field(8, "bool", False)
+    options: list[Option] = protobuf.field(9, "message")
+    json_name: str = protobuf.field(10, "string", "")
+    default_value: str = protobuf.field(11, "string", "")
 
     def __init__(
         self,
+        *,
         kind: FieldKind = FieldKind.TYPE_UNKNOWN,
         cardinality: FieldCardinality = FieldCardinality.CARDINALITY_UNKNOWN,
         number: int = 0,
@@ -259,147 +144,21 @@ class Field(proto.Message):
         _values["json_name"] = json_name
         _values["default_value"] = default_value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("kind", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.enum(value, "Field.kind")
-            out.append(part)
-            size += len(part)
-        value = values.get("cardinality", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.enum(value, "Field.cardinality")
-            out.append(part)
-            size += len(part)
-        value = values.get("number", 0)
-        if not isinstance(value, int) or value:  # 3
-            part = b"\x18" + wire.int32(value, "Field.number")
-            out.append(part)
-            size += len(part)
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 4
-            text = wire.string(value, "Field.name")
-            part = b"\x22" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("type_url", "")
-        if not isinstance(value, str) or value:  # 6
-            text = wire.string(value, "Field.type_url")
-            part = b"\x32" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("oneof_index", 0)
-        if not isinstance(value, int) or value:  # 7
-            part = b"\x38" + wire.int32(value, "Field.oneof_index")
-            out.append(part)
-            size += len(part)
-        value = values.get("packed", 0)
-        if not isinstance(value, int) or value:  # 8
-            part = b"\x40" + wire.bool_(value, "Field.packed")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("options")) is not None:  # 9
-            for item in wire.items(value, "Field.options"):
-                size += wire.message(out, b"\x4a", item, Option, "Field.options")
-        value = values.get("json_name", "")
-        if not isinstance(value, str) or value:  # 10
-            text = wire.string(value, "Field.json_name")
-            part = b"\x52" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("default_value", "")
-        if not isinstance(value, str) or value:  # 11
-            text = wire.string(value, "Field.default_value")
-            part = b"\x5a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08, 0x10, 0x18, 0x22, 0x32, 0x38, 0x40, 0x4A, 0x52, 0x5A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x22:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x32:  # type_url
-                        values["type_url"] = data[pos:stop].decode()
-                    elif tag == 0x4A:  # options
-                        items = values.setdefault("options", [])
-                        stop = wire.embedded_list(
-                            items, Option, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x52:  # json_name
-                        values["json_name"] = data[pos:stop].decode()
-                    elif tag == 0x5A:  # default_value
-                        values["default_value"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # kind
-                        values["kind"] = FieldKind._from_wire(value)
-                    elif tag == 0x10:  # cardinality
-                        values["cardinality"] = FieldCardinality._from_wire(value)
-                    elif tag == 0x18:  # number
-                        values["number"] = (
-                            value if value < 0x8000_0000 else wire.signed32(value)
-                        )
-                    elif tag == 0x38:  # oneof_index
-                        values["oneof_index"] = (
-                            value if value < 0x8000_0000 else wire.signed32(value)
-                        )
-                    elif tag == 0x40:  # packed
-                        values["packed"] = value != 0
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Enum(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Enum(protobuf.Message):
     """Message google.protobuf.Enum."""
 
-    name: str = proto.field(1, "string", "")
-    enumvalue: list[EnumValue] = proto.field(2, "message")
-    options: list[Option] = proto.field(3, "message")
-    source_context: SourceContext = proto.field(4, "message")
-    syntax: Syntax = proto.field(5, "enum", Syntax.PROTO2)
-    edition: str = proto.field(6, "string", "")
+    name: str = protobuf.field(1, "string", "")
+    enumvalue: list[EnumValue] = protobuf.field(2, "message")
+    options: list[Option] = protobuf.field(3, "message")
+    source_context: SourceContext = protobuf.field(4, "message")
+    syntax: Syntax = protobuf.field(5, "enum", Syntax.PROTO2)
+    edition: str = protobuf.field(6, "string", "")
 
     def __init__(
         self,
+        *,
         name: str = "",
         enumvalue: list[EnumValue] | None = None,
         options: list[Option] | None = None,
@@ -418,125 +177,18 @@ class Enum(proto.Message):
         _values["syntax"] = syntax
         _values["edition"] = edition
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Enum.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("enumvalue")) is not None:  # 2
-            for item in wire.items(value, "Enum.enumvalue"):
-                size += wire.message(out, b"\x12", item, EnumValue, "Enum.enumvalue")
-        if (value := values.get("options")) is not None:  # 3
-            for item in wire.items(value, "Enum.options"):
-                size += wire.message(out, b"\x1a", item, Option, "Enum.options")
-        if (value := values.get("source_context")) is not None:  # 4
-            size += wire.message(
-                out, b"\x22", value, SourceContext, "Enum.source_context"
-            )
-        value = values.get("syntax", 0)
-        if not isinstance(value, int) or value:  # 5
-            part = b"\x28" + wire.enum(value, "Enum.syntax")
-            out.append(part)
-            size += len(part)
-        value = values.get("edition", "")
-        if not isinstance(value, str) or value:  # 6
-            text = wire.string(value, "Enum.edition")
-            part = b"\x32" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x12, 0x1A, 0x22, 0x28, 0x32])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # enumvalue
-                        items = values.setdefault("enumvalue", [])
-                        stop = wire.embedded_list(
-                            items, EnumValue, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x1A:  # options
-                        items = values.setdefault("options", [])
-                        stop = wire.embedded_list(
-                            items, Option, data, tag, pos, stop, end, depth
-                        )
-                    elif tag == 0x22:  # source_context
-                        if "source_context" in values:
-                            stop = wire.merge(
-                                values["source_context"],
-                                data,
-                                tag,
-                                pos,
-                                stop,
-                                end,
-                                depth,
-                            )
-                        else:
-                            values["source_context"] = wire.embedded(
-                                SourceContext, data, pos, stop, depth
-                            )
-                    elif tag == 0x32:  # edition
-                        values["edition"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x28:  # syntax
-                        values["syntax"] = Syntax._from_wire(value)
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class EnumValue(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class EnumValue(protobuf.Message):
     """Message google.protobuf.EnumValue."""
 
-    name: str = proto.field(1, "string", "")
-    number: int = proto.field(2, "int32", 0)
-    options: list[Option] = proto.field(3, "message")
+    name: str = protobuf.field(1, "string", "")
+    number: int = protobuf.field(2, "int32", 0)
+    options: list[Option] = protobuf.field(3, "message")
 
     def __init__(
         self,
+        *,
         name: str = "",
         number: int = 0,
         options: list[Option] | None = None,
@@ -547,89 +199,17 @@ class EnumValue(proto.Message):
         if options is not None:
             _values["options"] = options
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "EnumValue.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        value = values.get("number", 0)
-        if not isinstance(value, int) or value:  # 2
-            part = b"\x10" + wire.int32(value, "EnumValue.number")
-            out.append(part)
-            size += len(part)
-        if (value := values.get("options")) is not None:  # 3
-            for item in wire.items(value, "EnumValue.options"):
-                size += wire.message(out, b"\x1a", item, Option, "EnumValue.options")
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A, 0x10, 0x1A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x1A:  # options
-                        items = values.setdefault("options", [])
-                        stop = wire.embedded_list(
-                            items, Option, data, tag, pos, stop, end, depth
-                        )
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                elif kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x10:  # number
-                        values["number"] = (
-                            value if value < 0x8000_0000 else wire.signed32(value)
-                        )
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Option(proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Option(protobuf.Message):
     """Message google.protobuf.Option."""
 
-    name: str = proto.field(1, "string", "")
-    value: Any = proto.field(2, "message")
+    name: str = protobuf.field(1, "string", "")
+    value: Any = protobuf.field(2, "message")
 
     def __init__(
         self,
+        *,
         name: str = "",
         value: Any | None = None,
     ) -> None:
@@ -637,63 +217,3 @@ class Option(proto.Message):
         _values["name"] = name
         if value is not None:
             _values["value"] = value
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        if "_read" in values:
-            self._settle()
-        value = values.get("name", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "Option.name")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if (value := values.get("value")) is not None:  # 2
-            size += wire.message(out, b"\x12", value, Any, "Option.value")
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x0A, 0x12])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # name
-                        values["name"] = data[pos:stop].decode()
-                    elif tag == 0x12:  # value
-                        if "value" in values:
-                            stop = wire.merge(
-                                values["value"], data, tag, pos, stop, end, depth
-                            )
-                        else:
-                            values["value"] = wire.embedded(Any, data, pos, stop, depth)
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None

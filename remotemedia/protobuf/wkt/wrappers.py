@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remotemedia.protobuf import message as proto
-from remotemedia.protobuf import unknown, wire
+from remotemedia import protobuf
 from remotemedia.protobuf.well_known import WrapperMixin
 
 __all__ = [
@@ -23,537 +22,136 @@ __all__ = [
 ]
 
 
-@dataclass(init=False, repr=False, eq=False)
-class DoubleValue(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class DoubleValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.DoubleValue."""
 
-    value: float = proto.field(1, "double", 0.0)
+    value: float = protobuf.field(1, "double", 0.0)
 
     def __init__(
         self,
+        *,
         value: float = 0.0,
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        payload = wire.double(values.get("value", 0.0), "DoubleValue.value")
-        if payload != wire.ZERO_DOUBLE:  # 1
-            part = b"\x09" + payload
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x09])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 1:
-                    stop = pos + 8
-                    if tag == 0x09:  # value
-                        values["value"] = wire.read_double(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class FloatValue(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class FloatValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.FloatValue."""
 
-    value: float = proto.field(1, "float", 0.0)
+    value: float = protobuf.field(1, "float", 0.0)
 
     def __init__(
         self,
+        *,
         value: float = 0.0,
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        payload = wire.float_(values.get("value", 0.0), "FloatValue.value")
-        if payload != wire.ZERO_FLOAT:  # 1
-            part = b"\x0d" + payload
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0D])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 5:
-                    stop = pos + 4
-                    if tag == 0x0D:  # value
-                        values["value"] = wire.read_float(data, pos)[0]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Int64Value(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Int64Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.Int64Value."""
 
-    value: int = proto.field(1, "int64", 0)
+    value: int = protobuf.field(1, "int64", 0)
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("value", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.int64(value, "Int64Value.value")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # value
-                        values["value"] = (
-                            value
-                            if value < 0x8000_0000_0000_0000
-                            else wire.signed64(value)
-                        )
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class UInt64Value(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class UInt64Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.UInt64Value."""
 
-    value: int = proto.field(1, "uint64", 0)
+    value: int = protobuf.field(1, "uint64", 0)
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("value", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.uint64(value, "UInt64Value.value")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # value
-                        values["value"] = value
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class Int32Value(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class Int32Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.Int32Value."""
 
-    value: int = proto.field(1, "int32", 0)
+    value: int = protobuf.field(1, "int32", 0)
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("value", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.int32(value, "Int32Value.value")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # value
-                        values["value"] = (
-                            value if value < 0x8000_0000 else wire.signed32(value)
-                        )
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class UInt32Value(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class UInt32Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.UInt32Value."""
 
-    value: int = proto.field(1, "uint32", 0)
+    value: int = protobuf.field(1, "uint32", 0)
 
     def __init__(
         self,
+        *,
         value: int = 0,
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("value", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.uint32(value, "UInt32Value.value")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # value
-                        values["value"] = value & 0xFFFF_FFFF
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class BoolValue(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class BoolValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.BoolValue."""
 
-    value: bool = proto.field(1, "bool", False)
+    value: bool = protobuf.field(1, "bool", False)
 
     def __init__(
         self,
+        *,
         value: bool = False,
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("value", 0)
-        if not isinstance(value, int) or value:  # 1
-            part = b"\x08" + wire.bool_(value, "BoolValue.value")
-            out.append(part)
-            size += len(part)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x08])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 0:
-                    value = data[pos]
-                    pos += 1
-                    if value > 0x7F:
-                        value, pos = wire.read_varint(data, pos - 1)
-                    if tag == 0x08:  # value
-                        values["value"] = value != 0
-                    else:
-                        pos = unknown.keep(values, data, start, end, depth, self._tags)
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class StringValue(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class StringValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.StringValue."""
 
-    value: str = proto.field(1, "string", "")
+    value: str = protobuf.field(1, "string", "")
 
     def __init__(
         self,
+        *,
         value: str = "",
     ) -> None:
         _values = self._values
         _values["value"] = value
 
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("value", "")
-        if not isinstance(value, str) or value:  # 1
-            text = wire.string(value, "StringValue.value")
-            part = b"\x0a" + wire.varint(len(text))
-            out += (part, text)
-            size += len(part) + len(text)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
 
-    _tags = frozenset([0x0A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # value
-                        values["value"] = data[pos:stop].decode()
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
-
-
-@dataclass(init=False, repr=False, eq=False)
-class BytesValue(WrapperMixin, proto.Message):
+@dataclass(init=False, repr=False, eq=False, kw_only=True)
+class BytesValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.BytesValue."""
 
-    value: bytes = proto.field(1, "bytes", b"")
+    value: bytes = protobuf.field(1, "bytes", b"")
 
     def __init__(
         self,
-        value: wire.BytesLike = b"",
+        *,
+        value: protobuf.BytesLike = b"",
     ) -> None:
         _values = self._values
-        _values["value"] = wire.blob(value, "BytesValue.value")
-
-    def _encode(self, out: wire.Parts) -> int:
-        values = self._values
-        size = 0
-        value = values.get("value", b"")
-        if not isinstance(value, bytes) or value:  # 1
-            blob = (
-                value if type(value) is bytes else wire.blob(value, "BytesValue.value")
-            )
-            part = b"\x0a" + wire.varint(len(blob))
-            out += (part, blob)
-            size += len(part) + len(blob)
-        if kept := values.get("_unknown"):
-            out.append(kept)
-            size += len(kept)
-        return size
-
-    _tags = frozenset([0x0A])
-
-    def _decode(self, data: bytes, pos: int, end: int, depth: int) -> None:
-        values = self._values
-        tag = 0
-        try:
-            if depth < 0:
-                raise wire.DecodeError(wire.TOO_DEEP)
-            while pos < end:
-                start = pos
-                tag = data[pos]
-                pos += 1
-                if tag > 0x7F:
-                    tag, pos = wire.read_uint32(data, start)
-                kind = tag & 7
-                if kind == 2:
-                    stop = data[pos]
-                    pos += 1
-                    if stop > 0x7F:
-                        stop, pos = wire.read_uint32(data, pos - 1)
-                    stop += pos
-                    if stop > end:
-                        raise wire.DecodeError(wire.TRUNCATED)
-                    if tag == 0x0A:  # value
-                        values["value"] = data[pos:stop]
-                    else:
-                        stop = unknown.keep(values, data, start, end, depth, self._tags)
-                    pos = stop
-                else:
-                    pos = unknown.keep(values, data, start, end, depth, self._tags)
-            if pos > end:
-                raise wire.DecodeError(wire.TRUNCATED)
-        except wire.FAULTS as error:
-            raise self._located(error, tag) from None
+        _values["value"] = protobuf.as_bytes(value, "BytesValue.value")
