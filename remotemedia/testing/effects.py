@@ -17,7 +17,8 @@ from h2.errors import ErrorCodes
 from h2.events import RequestReceived
 from hyperframe.frame import GoAwayFrame
 
-from remotemedia.errors import RemoteMediaError, to_stream_response
+from remotemedia.errors import RemoteMediaError
+from remotemedia.testing.failures import to_stream_response
 from remotemedia.v1 import (
     ChunkResult,
     ErrorResponse,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from grpclib.exceptions import GRPCError
 
-from remotemedia.errors import RemoteMediaError, to_status
+from remotemedia.errors import RemoteMediaError
 from remotemedia.manifest import VERSION
+from remotemedia.testing.failures import to_status
 from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType
 from remotemedia.testing.pipeline import Pipeline

@@ -13,9 +13,10 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
-from remotemedia.errors import RemoteMediaError, to_stream_response
+from remotemedia.errors import RemoteMediaError
 from remotemedia.session.machine import Event, Session
 from remotemedia.testing.execution import check_version
+from remotemedia.testing.failures import to_stream_response
 from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType
 from remotemedia.testing.pipeline import Pipeline

@@ -19,10 +19,20 @@ WINGS: dict[str, set[str]] = {
     "grpc": {"http2", "protobuf"},
     "v1": {"audio", "results", "protobuf", "grpc"},
     "errors": {"v1", "grpc"},
+    "operation": {"errors", "grpc"},
     "manifest": {"v1", "errors"},
-    "session": {"v1", "errors", "grpc", "http2"},
+    "session": {"v1", "errors", "operation", "grpc", "http2"},
     "testing": {"v1", "session", "manifest", "errors", "grpc", "audio"},
-    "client": {"audio", "v1", "errors", "manifest", "session", "grpc", "http2"},
+    "client": {
+        "audio",
+        "v1",
+        "errors",
+        "operation",
+        "manifest",
+        "session",
+        "grpc",
+        "http2",
+    },
 }
 
 
