@@ -1,23 +1,28 @@
-"""What a scripted fault does to the call that it strikes.
-
-Where the library has no public way to misbehave, private attributes of grpclib are
-used here.
-"""
+"""The effects of faults: what happens to a call, down to the frames on the wire."""
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from h2.errors import ErrorCodes
-from h2.events import RequestReceived
 from hyperframe.frame import GoAwayFrame
 
 from remotemedia.errors import RemoteMediaError
+from remotemedia.http2.compat import (
+    cancel_calls_after,
+    end_without_trailers,
+    h2_connection,
+    ignore_new_calls,
+    protocol_of,
+    reset_stream,
+    stream_id,
+    transport_of,
+)
 from remotemedia.testing.failures import to_stream_response
 from remotemedia.v1 import (
     ChunkResult,
@@ -28,8 +33,7 @@ from remotemedia.v1 import (
 )
 
 if TYPE_CHECKING:
-    from grpclib.protocol import H2Protocol
-    from grpclib.server import Handler, Stream
+    from grpclib.server import Stream
 
 Method: TypeAlias = Literal["GetVersion", "ExecutePipeline", "StreamPipeline"]
 """A call of the contract, by its name there."""
@@ -59,7 +63,7 @@ class Call:
 
     def abandon(self) -> NoReturn:
         """End it without another frame."""
-        self.stream._cancel_done = True
+        end_without_trailers(self.stream)
         raise CallOverError
 
 
@@ -156,7 +160,7 @@ class Reset(Effect):
 
     async def strike(self, call: Call) -> None:
         """Reset the call."""
-        await call.stream._stream.reset(self.code)
+        await reset_stream(call.stream, self.code)
         call.abandon()
 
 
@@ -168,20 +172,19 @@ class GoAway(Effect):
 
     async def strike(self, call: Call) -> None:
         """Announce the connection's end, and take no more calls on it."""
-        stream = call.stream._stream
-        stream_id = cast("int", stream.id)
-        protocol = cast("H2Protocol", stream._transport.get_protocol())
-        protocol.processor.processors[RequestReceived] = lambda event: None
-        last = stream.connection._connection.highest_inbound_stream_id
+        this = stream_id(call.stream)
+        protocol = protocol_of(call.stream)
+        ignore_new_calls(protocol)
         if self.refuses:
-            # The call before this one: clients' numbers are odd.
-            last = max(stream_id - 2, 0)
-            for other, task in cast("Handler", protocol.handler)._tasks.items():
-                if cast("int", other.id) > stream_id:
-                    task.cancel()
-        # h2 itself would send nothing more after it.
-        stream.connection.flush()
-        stream._transport.write(GoAwayFrame(0, last_stream_id=last).serialize())
+            cancel_calls_after(protocol, this)
+            # Streams that clients open have odd numbers.
+            last = max(this - 2, 0)
+        else:
+            last = h2_connection(protocol).highest_inbound_stream_id
+        # Written past h2, which sends nothing more after a GOAWAY frame of its own.
+        protocol.connection.flush()
+        farewell = GoAwayFrame(0, last_stream_id=last).serialize()
+        transport_of(call.stream).write(farewell)
         if self.refuses:
             call.abandon()
 
@@ -192,6 +195,6 @@ class DropConnection(Effect):
 
     async def strike(self, call: Call) -> None:
         """Hang up, once what was sent before is out."""
-        # `abort` would throw that away.
-        call.stream._stream._transport.close()
+        # `abort` would discard it.
+        transport_of(call.stream).close()
         call.abandon()

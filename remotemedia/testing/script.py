@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import betterproto
 
 from remotemedia.testing.effects import Call, CallOverError
 
 if TYPE_CHECKING:
-    from grpclib._typing import IServerMethodFunc
     from grpclib.events import RecvRequest
     from grpclib.server import Stream
 
     from remotemedia.testing.effects import Method
     from remotemedia.testing.faults import Fault
     from remotemedia.v1 import StreamRequest, StreamResponse
+
+    Handler: TypeAlias = Callable[[Stream[Any, Any]], Awaitable[None]]
 
 
 @dataclass
@@ -48,14 +49,14 @@ class FaultScript:
             event.method_func = partial(self._run, event.method_func, method)
 
     async def _run(
-        self, function: IServerMethodFunc, method: Method, stream: Stream[Any, Any]
+        self, handler: Handler, method: Method, stream: Stream[Any, Any]
     ) -> None:
         try:
             await self.strike(Call(method, stream))
             if method == "StreamPipeline":
                 # As much of a stream as the generated code uses.
                 stream = cast("Stream[Any, Any]", _StruckStream(stream, self))
-            await function(stream)
+            await handler(stream)
         except CallOverError:
             pass
 

@@ -12,6 +12,7 @@ from grpclib.const import Status
 from grpclib.events import RecvRequest, listen
 from grpclib.exceptions import GRPCError
 
+from remotemedia.http2.compat import listening_port
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.execution import ExecutionService
 from remotemedia.testing.nodes import REFERENCE_NODES
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import ssl as ssl_module
     from types import TracebackType
 
-    from grpclib._typing import IServable
     from typing_extensions import Self
 
     from remotemedia.testing.faults import Fault
@@ -91,10 +91,10 @@ class LocalService:
         self._token = token
         node_types = {**REFERENCE_NODES, **AUDIO_NODES, **(nodes or {})}
         limits = limits or ResourceLimits()
-        self._services: list[IServable] = [
+        self._services = (
             ExecutionService(node_types, limits),
             StreamingService(node_types, limits, idle_timeout),
-        ]
+        )
         self._faults = FaultScript(faults)
         self._server: SocketServer | None = None
         self._address = ""
@@ -134,7 +134,7 @@ class LocalService:
         else:
             await server.start(self._host, self._port, ssl=self._ssl)
             host = f"[{self._host}]" if ":" in self._host else self._host
-            self._address = f"{host}:{server.port}"
+            self._address = f"{host}:{listening_port(server)}"
         self._server = server
 
     async def stop(self) -> None:

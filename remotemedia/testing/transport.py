@@ -1,8 +1,8 @@
 """The socket side of the embedded service: grpclib's server, and what it lacks.
 
-That is a limit on the size of a message, more than 100 calls at once on one
-connection, the port that was chosen, and an end that does not wait for the clients to
-hang up. What is private to grpclib is used here, and in ``effects``.
+That is a limit on the size of a request, more than 100 concurrent calls on one
+connection, the port that the system chose, and a shutdown that does not wait for
+clients to hang up.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from grpclib.config import Configuration
@@ -22,10 +23,21 @@ from grpclib.protocol import H2Protocol
 from grpclib.server import Server
 from h2.settings import SettingCodes
 
+from remotemedia.http2.compat import (
+    SERVER_NAMES,
+    check_names,
+    h2_connection,
+    wrap_connections,
+)
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
-    from grpclib._typing import IServable
+    from remotemedia.v1 import (
+        PipelineExecutionServiceBase,
+        StreamingPipelineServiceBase,
+    )
+
+check_names(SERVER_NAMES)
 
 _MAX_CALLS_A_CONNECTION = 10_000
 
@@ -88,22 +100,16 @@ class LimitedCodec(ProtoCodec):
 class SocketServer(Server):
     """A server whose end is the end of its connections too."""
 
-    def __init__(self, services: Collection[IServable]) -> None:
+    def __init__(
+        self,
+        services: Collection[
+            PipelineExecutionServiceBase | StreamingPipelineServiceBase
+        ],
+    ) -> None:
         super().__init__(services, codec=LimitedCodec(), config=_WINDOWS)
+        wrap_connections(self, partial(_Connection, self))
         self.connections: set[_Connection] = set()
         self.is_stopping: bool = False
-
-    def _protocol_factory(self) -> H2Protocol:
-        plain = super()._protocol_factory()
-        return _Connection(self, plain)
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        # A socket of our own would do as well, but asyncio knows less of it, and
-        # would leave Nagle's algorithm on: 40 ms for every small answer.
-        sockets = cast("asyncio.Server", self._server).sockets
-        return int(sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Cancel every call, hang up on every client, and wait until all is gone."""
@@ -136,7 +142,7 @@ class _Connection(H2Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and tell the client how many calls it may have at once."""
         super().connection_made(transport)
-        self.connection._connection.update_settings(
+        h2_connection(self).update_settings(
             {SettingCodes.MAX_CONCURRENT_STREAMS: _MAX_CALLS_A_CONNECTION}
         )
         self.connection.flush()
@@ -156,6 +162,6 @@ class _Connection(H2Protocol):
     def hang_up(self) -> None:
         """Say goodbye as HTTP/2 has it, and close once that is sent."""
         if not self.transport.is_closing():
-            self.connection._connection.close_connection()
+            h2_connection(self).close_connection()
             self.connection.flush()
             self.transport.close()

@@ -11,12 +11,8 @@ from typing import Any, TypeVar
 import grpc
 import pytest
 from grpclib.const import Status
-from grpclib.protocol import Connection, EventsProcessor, H2Protocol
-from grpclib.protocol import Stream as H2Stream
-from grpclib.server import Handler, Stream
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import RequestReceived
 from h2.frame_buffer import FrameBuffer
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, PingFrame
 
@@ -192,16 +188,3 @@ async def test_the_frames_of_going_away(refuses: bool) -> None:
         assert 5 not in {frame.stream_id for frame in frames.seen}
         assert (3 in {frame.stream_id for frame in frames.seen}) is not refuses
         writer.close()
-
-
-def test_what_is_private_to_grpclib_is_there() -> None:
-    assert Stream._cancel_done is False
-    assert "_stream" in Stream.__init__.__code__.co_names
-    assert "_transport" in H2Stream.__init__.__code__.co_names
-    assert "_connection" in Connection.__init__.__code__.co_names
-    assert "processor" in H2Protocol.__annotations__
-    assert "highest_inbound_stream_id" in H2Connection.__init__.__code__.co_names
-    processors = EventsProcessor.__new__(EventsProcessor)
-    EventsProcessor.__init__(processors, None, None)  # type: ignore[arg-type]  # not used yet
-    assert RequestReceived in processors.processors
-    assert "_tasks" in Handler.__init__.__code__.co_names

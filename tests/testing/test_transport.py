@@ -10,9 +10,6 @@ from unittest.mock import Mock
 import grpc
 import pytest
 import trustme
-from grpclib.protocol import Connection, H2Protocol
-from grpclib.server import Server
-from h2.connection import H2Connection
 
 from remotemedia.testing import LocalService, NodeCall
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
@@ -193,11 +190,3 @@ async def test_a_connection_that_was_accepted_as_it_stopped_is_dropped(
     connection.connection_made(transport)
     transport.abort.assert_called_once()
     connection.connection_lost(None)
-
-
-def test_what_is_private_to_grpclib_is_there() -> None:
-    assert callable(Server._protocol_factory)
-    assert "_server" in Server.__init__.__code__.co_names
-    assert "connection" in H2Protocol.__annotations__
-    assert "_connection" in Connection.__init__.__code__.co_names
-    assert callable(H2Connection.update_settings)
