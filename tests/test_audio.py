@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -355,6 +357,71 @@ def test_fields_of_the_wrong_type_are_refused() -> None:
     buffer.sample_rate = "8000"  # type: ignore[assignment]  # on purpose
     with pytest.raises(TypeError, match=r"AudioBuffer\.sample_rate must be an int"):
         buffer.validate()
+
+
+@pytest.mark.parametrize("use", ["validate", "frames", "duration"])
+@pytest.mark.parametrize("buffer", [stereo(), AudioBuffer().parse(bytes(stereo()))])
+def test_a_sound_buffer_is_checked_in_one_python_call(
+    buffer: AudioBuffer, use: str
+) -> None:
+    buffer.validate()  # fills the cache of sample types
+    called = []
+
+    def on_event(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    before = sys.getprofile()
+    sys.setprofile(on_event)
+    try:
+        found = getattr(buffer, use)
+        if use == "validate":
+            found()
+    finally:
+        sys.setprofile(before)
+    assert called == [use]
+
+
+@pytest.mark.parametrize("field", ["sample_rate", "channels", "num_samples"])
+def test_an_integer_of_numpy_is_a_number_too(field: str) -> None:
+    buffer = stereo(**{field: np.uint32(getattr(stereo(), field))})
+    buffer.validate()
+    assert (buffer.frames, buffer.duration) == (2, 2 / 8000)
+
+
+@pytest.mark.parametrize("field", ["sample_rate", "channels", "num_samples"])
+@pytest.mark.parametrize("value", [True, np.True_, 2.0, "2", None])
+def test_a_number_that_is_no_integer_is_refused(field: str, value: object) -> None:
+    with pytest.raises(TypeError, match=rf"AudioBuffer\.{field} must be an int, not "):
+        stereo(**{field: value}).validate()
+
+
+def test_the_largest_numbers_of_the_contract_are_accepted() -> None:
+    most = 2**32 - 1
+    buffer = stereo(sample_rate=most, channels=most, num_samples=0, samples=b"")
+    buffer.validate()
+    assert (buffer.frames, buffer.duration) == (0, 0.0)
+    for field in ("sample_rate", "channels"):
+        with pytest.raises(ValueError, match=rf"{field} is {2**32}; it must be at m"):
+            _ = stereo(**{field: 2**32}).duration
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_samples_may_be_any_kind_of_bytes(kind: Callable[[bytes], Any]) -> None:
+    buffer = stereo()
+    buffer.samples = kind(bytes.fromhex("0100 0200 0300 0400"))
+    buffer.validate()
+    assert buffer.to_numpy().tolist() == [[1, 2], [3, 4]]
+    assert [chunk.samples.hex() for chunk in buffer.chunks(1)] == [
+        "01000200",
+        "03000400",
+    ]
+
+
+def test_the_length_of_a_view_is_counted_in_bytes() -> None:
+    buffer = stereo()
+    buffer.samples = memoryview(bytes(8)).cast("h")  # type: ignore[assignment]  # on purpose
+    buffer.validate()
 
 
 def test_an_empty_buffer_is_sound() -> None:
