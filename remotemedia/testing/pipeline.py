@@ -17,7 +17,7 @@ import time
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from remotemedia import manifest as manifests
 from remotemedia.errors import RemoteMediaError
@@ -242,8 +242,8 @@ class Pipeline:
     def _data_input(self, node_id: str, text: str) -> Json:
         self._check_known(node_id, "data")
         try:
-            data: Json = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
+            data: Json = manifests.parse_json(text)
+        except ValueError as error:
             raise _invalid(
                 f"data_inputs[{node_id!r}] is not valid JSON: {error}", node_id
             ) from error
@@ -307,10 +307,6 @@ def _to_output(result: NodeReturn) -> NodeOutput:
 
 def _first(*values: T | None) -> T | None:
     return next((value for value in values if value is not None), None)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _invalid(message: str, node_id: str) -> RemoteMediaError:
