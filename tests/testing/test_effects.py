@@ -109,7 +109,9 @@ async def test_grpcio_s_execution_is_answered_with_an_error(
         grpc.aio.insecure_channel(service.address) as channel,
     ):
         call: Any = channel.unary_unary(f"{SERVICE}/ExecutePipeline")
-        answer = ExecuteResponse.FromString(await call(bytes(ExecuteRequest(PASS))))
+        answer = ExecuteResponse.FromString(
+            await call(bytes(ExecuteRequest(manifest=PASS)))
+        )
     assert answer.error.error_type is NODE
     assert answer.error.message == "boom"
     assert answer.error.failing_node_id == "n"

@@ -64,7 +64,9 @@ async def test_a_pipeline_with_audio_and_data(core_client: CoreClient) -> None:
         node("vad", "VAD"),
     )
     audio = tone(1_600)
-    result = await core_client.execute(ExecuteRequest(manifest, {"src": audio}))
+    result = await core_client.execute(
+        ExecuteRequest(manifest=manifest, audio_inputs={"src": audio})
+    )
     assert list(result.audio_outputs) == ["vad"]
     assert result.audio_outputs["vad"].num_samples == 800
     assert list(result.data_outputs) == ["vad"]
@@ -83,22 +85,22 @@ async def test_failures_are_statuses(core_client: CoreClient) -> None:
     passes = chain(node("src", "PassThrough"))
     requests = {
         "INVALID_ARGUMENT node 'n' has the unknown node type 'Nope'": ExecuteRequest(
-            chain(node("n", "Nope"))
+            manifest=chain(node("n", "Nope"))
         ),
         "INVALID_ARGUMENT manifest.version is ''": ExecuteRequest(),
         "INVALID_ARGUMENT the audio for node 'src' is not valid": ExecuteRequest(
-            passes, {"src": bad}
+            manifest=passes, audio_inputs={"src": bad}
         ),
         "INTERNAL Node calc: division by zero": ExecuteRequest(
-            DIVIDE, data_inputs={"calc": "1"}
+            manifest=DIVIDE, data_inputs={"calc": "1"}
         ),
         "RESOURCE_EXHAUSTED an audio buffer of 1600 samples": ExecuteRequest(
-            passes,
-            {"src": tone(1_600)},
+            manifest=passes,
+            audio_inputs={"src": tone(1_600)},
             resource_limits=ResourceLimits(max_audio_samples=1_599),
         ),
         "FAILED_PRECONDITION the client speaks 'v0'": ExecuteRequest(
-            passes, client_version="v0"
+            manifest=passes, client_version="v0"
         ),
     }
     for expected, request in requests.items():
@@ -119,8 +121,14 @@ async def test_a_node_s_limits_are_the_service_s(
         LocalService(nodes={"Note": note}, limits=own) as service,
         connect(core_modules, service.address) as client,
     ):
-        await client.execute(ExecuteRequest(chain(node("n", "Note"))))
-    assert seen == [ResourceLimits(100_000_000, 7_000, 10_000_000)]
+        await client.execute(ExecuteRequest(manifest=chain(node("n", "Note"))))
+    assert seen == [
+        ResourceLimits(
+            max_memory_bytes=100_000_000,
+            max_timeout_ms=7_000,
+            max_audio_samples=10_000_000,
+        )
+    ]
 
 
 async def test_a_scripted_failure(core_modules: dict[str, ModuleType]) -> None:
@@ -131,5 +139,5 @@ async def test_a_scripted_failure(core_modules: dict[str, ModuleType]) -> None:
         LocalService(nodes={"Fail": fail}) as service,
         connect(core_modules, service.address) as client,
     ):
-        found = await status(client, ExecuteRequest(chain(node("n", "Fail"))))
+        found = await status(client, ExecuteRequest(manifest=chain(node("n", "Fail"))))
     assert found == ("INTERNAL", "Node n: disk full")

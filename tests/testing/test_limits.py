@@ -10,18 +10,26 @@ NONE = ResourceLimits()
 
 
 def test_the_contract_s_defaults() -> None:
-    assert in_force(NONE, NONE) == ResourceLimits(100_000_000, 5_000, 10_000_000)
+    assert in_force(NONE, NONE) == ResourceLimits(
+        max_memory_bytes=100_000_000, max_timeout_ms=5_000, max_audio_samples=10_000_000
+    )
 
 
 def test_the_client_is_asked_first_then_the_service() -> None:
     service = ResourceLimits(max_memory_bytes=7, max_timeout_ms=8)
     asked = ResourceLimits(max_timeout_ms=5)
-    assert in_force(asked, service) == ResourceLimits(7, 5, 10_000_000)
+    assert in_force(asked, service) == ResourceLimits(
+        max_memory_bytes=7, max_timeout_ms=5, max_audio_samples=10_000_000
+    )
 
 
 def test_the_contract_s_caps() -> None:
-    much = ResourceLimits(2**40, 2**40, 2**40)
-    capped = ResourceLimits(1_000_000_000, 30_000, 2**40)
+    much = ResourceLimits(
+        max_memory_bytes=2**40, max_timeout_ms=2**40, max_audio_samples=2**40
+    )
+    capped = ResourceLimits(
+        max_memory_bytes=1_000_000_000, max_timeout_ms=30_000, max_audio_samples=2**40
+    )
     assert in_force(much, NONE) == capped
     assert in_force(NONE, much) == capped
 

@@ -23,7 +23,7 @@ PASS = chain(node("src", "PassThrough"))
 
 def padded(size: int) -> ExecuteRequest:
     """A request of exactly so many bytes."""
-    request = ExecuteRequest(chain(node("src", "PassThrough")))
+    request = ExecuteRequest(manifest=chain(node("src", "PassThrough")))
     description = "x" * (size - 100)
     request.manifest.metadata.description = description
     missing = size - len(bytes(request))
@@ -127,7 +127,7 @@ async def test_stopping_ends_the_calls_in_flight(
     await service.start()
     async with connect(core_modules, service.address) as client:
         in_flight = asyncio.create_task(
-            client.execute(ExecuteRequest(chain(node("n", "Work"))))
+            client.execute(ExecuteRequest(manifest=chain(node("n", "Work"))))
         )
         await began.wait()
         await service.stop()
