@@ -36,84 +36,87 @@ if TYPE_CHECKING:
     from grpclib.server import Stream
 
 Method: TypeAlias = Literal["GetVersion", "ExecutePipeline", "StreamPipeline"]
-"""A call of the contract, by its name there."""
+"""A method of the contract's services, by its name in the protos."""
 
-# A number that no chunk has.
+# A sequence number that no chunk has.
 _WRONG_SEQUENCE = 2**64 - 1
 
 
 class CallOverError(Exception):
-    """The call is over: its method is not to send anything more."""
+    """A fault has ended the call; its handler must not send anything more."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as it is struck.
+    """A call that a fault is applied to.
 
     Attributes:
-        method: which call of the contract it is.
-        stream: the service's end of it.
-        result: what is about to be sent, where the fault strikes at a chunk.
+        method: the call's method.
+        stream: the service's end of the call.
+        result: the result that is about to be sent, for a fault at a chunk.
     """
 
     method: Method
-    # A call of any method, so its messages are of any type.
+    # The types of the messages depend on the method.
     stream: Stream[Any, Any]
     result: ChunkResult = field(default_factory=ChunkResult)
 
     def abandon(self) -> NoReturn:
-        """End it without another frame."""
+        """End the call without sending another frame.
+
+        Raises:
+            CallOverError: always.
+        """
         end_without_trailers(self.stream)
         raise CallOverError
 
 
 class Effect(ABC):
-    """What happens to a call."""
+    """What a fault does to a call."""
 
     @abstractmethod
-    async def strike(self, call: Call) -> None:
-        """Do it; the call goes on afterwards.
+    async def apply(self, call: Call) -> None:
+        """Apply the effect. If this returns, the call continues.
 
         Raises:
-            CallOverError: the call does not go on. It ends with OK, unless it was
-                abandoned.
-            GRPCError: it ends with this status.
+            CallOverError: the call is over. It ends with OK, unless it was abandoned.
+            GRPCError: the call ends with this status.
         """
 
 
 @dataclass(frozen=True)
 class Delay(Effect):
-    """A wait."""
+    """The service waits before it continues."""
 
     seconds: float
 
-    async def strike(self, call: Call) -> None:
+    async def apply(self, call: Call) -> None:
         """Wait."""
         await asyncio.sleep(self.seconds)
 
 
 @dataclass(frozen=True)
 class EndWithStatus(Effect):
-    """A gRPC status that is no success."""
+    """The call ends with a gRPC status other than OK."""
 
     status: Status
     message: str
 
-    async def strike(self, call: Call) -> None:
-        """Fail the call."""
+    async def apply(self, call: Call) -> None:
+        """Fail the call with the status."""
         raise GRPCError(self.status, self.message)
 
 
 @dataclass(frozen=True)
 class AnswerError(Effect):
-    """An ``ErrorResponse`` in place of a result; the call itself ends with OK."""
+    """The service sends an ``ErrorResponse`` and ends the call with OK."""
 
     message: str
     error_type: ErrorType
     failing_node_id: str
 
-    async def strike(self, call: Call) -> None:
-        """Answer as the contract has it, for an execution or on a stream."""
+    async def apply(self, call: Call) -> None:
+        """Send the error in the form that the contract has for this method."""
         response: StreamResponse | ExecuteResponse
         if call.method == "StreamPipeline":
             error = RemoteMediaError(
@@ -136,29 +139,29 @@ class AnswerError(Effect):
 
 @dataclass(frozen=True)
 class EndEarly(Effect):
-    """An end with OK, without a goodbye."""
+    """The call ends with OK, but without its last message."""
 
-    async def strike(self, call: Call) -> None:
+    async def apply(self, call: Call) -> None:
         """End the call."""
         raise CallOverError
 
 
 @dataclass(frozen=True)
 class WrongSequence(Effect):
-    """A result that claims to be of a chunk that nobody sent."""
+    """The result has the sequence number of a chunk that was never sent."""
 
-    async def strike(self, call: Call) -> None:
-        """Falsify the number."""
+    async def apply(self, call: Call) -> None:
+        """Change the number."""
         call.result.sequence = _WRONG_SEQUENCE
 
 
 @dataclass(frozen=True)
 class Reset(Effect):
-    """A RST_STREAM frame."""
+    """The service resets the call with a RST_STREAM frame."""
 
     code: ErrorCodes
 
-    async def strike(self, call: Call) -> None:
+    async def apply(self, call: Call) -> None:
         """Reset the call."""
         await reset_stream(call.stream, self.code)
         call.abandon()
@@ -166,12 +169,13 @@ class Reset(Effect):
 
 @dataclass(frozen=True)
 class GoAway(Effect):
-    """A GOAWAY frame, as of RFC 9113, section 6.8."""
+    """The service sends a GOAWAY frame (RFC 9113, section 6.8)."""
 
     refuses: bool
+    """Whether the frame refuses this call and the later ones on the connection."""
 
-    async def strike(self, call: Call) -> None:
-        """Announce the connection's end, and take no more calls on it."""
+    async def apply(self, call: Call) -> None:
+        """Announce the end of the connection, and ignore new calls on it."""
         this = stream_id(call.stream)
         protocol = protocol_of(call.stream)
         ignore_new_calls(protocol)
@@ -191,10 +195,10 @@ class GoAway(Effect):
 
 @dataclass(frozen=True)
 class DropConnection(Effect):
-    """The connection's end, without a word."""
+    """The service closes the connection without a GOAWAY frame."""
 
-    async def strike(self, call: Call) -> None:
-        """Hang up, once what was sent before is out."""
+    async def apply(self, call: Call) -> None:
+        """Close the connection after everything that was sent has left."""
         # `abort` would discard it.
         transport_of(call.stream).close()
         call.abandon()

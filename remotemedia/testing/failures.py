@@ -1,6 +1,6 @@
-"""How the embedded service reports a failure: the table of errors, read as a service.
+"""How the embedded service reports a failure, as a status or as a message.
 
-``remotemedia.errors`` holds the table and reads it in the other direction.
+``remotemedia.errors`` has the table of failures, and reads it in the other direction.
 """
 
 from __future__ import annotations
@@ -11,6 +11,13 @@ from remotemedia.errors import KINDS, Kind, RemoteMediaError
 from remotemedia.v1 import ErrorResponse, ErrorType
 
 _KINDS = {kind.error_type: kind for kind in KINDS}
+
+
+def invalid(message: str, node_id: str = "") -> RemoteMediaError:
+    """Make the error for a request that breaks a rule of the contract."""
+    return RemoteMediaError(
+        message, error_type=ErrorType.VALIDATION, failing_node_id=node_id
+    )
 
 
 def to_status(error: RemoteMediaError) -> tuple[Status, str]:

@@ -470,5 +470,5 @@ async def test_without_faults_a_call_is_served_as_ever(
     async with serving(Fault.reset()) as (_, client):
         with pytest.raises(RemoteMediaError, match="reset"):
             await stream(client)
-        monkeypatch.delattr("remotemedia.testing.script._StruckStream")
+        monkeypatch.delattr("remotemedia.testing.script._FaultyStream")
         assert await stream(client) == [0, 1, 2, 3, 4]

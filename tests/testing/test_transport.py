@@ -152,7 +152,7 @@ async def test_stopping_says_goodbye(local: LocalService) -> None:
 async def test_stopping_does_not_wait_for_a_client_that_does_not_read(
     local: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_S", 0.05)
     host, port = local.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     await reader.read(1)
@@ -169,7 +169,7 @@ async def test_stopping_does_not_wait_for_a_client_that_does_not_read(
 async def test_stopping_does_not_wait_for_a_tls_handshake(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_S", 0.05)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     async with LocalService(ssl=context) as service:
