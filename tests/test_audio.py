@@ -378,7 +378,16 @@ def test_fields_of_the_wrong_type_are_refused() -> None:
 
 
 @pytest.mark.parametrize("use", ["validate", "frames", "duration"])
-@pytest.mark.parametrize("buffer", [stereo(), AudioBuffer().parse(bytes(stereo()))])
+@pytest.mark.parametrize(
+    "buffer",
+    [
+        stereo(),
+        AudioBuffer().parse(bytes(stereo())),
+        # The least values that are valid.
+        stereo(sample_rate=1, channels=1, num_samples=0, samples=b""),
+        stereo(sample_rate=2**32 - 1, channels=2**32 - 1, num_samples=0, samples=b""),
+    ],
+)
 def test_a_sound_buffer_is_checked_in_one_python_call(
     buffer: AudioBuffer, use: str
 ) -> None:

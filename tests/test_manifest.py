@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remotemedia.errors import RemoteMediaError
-from remotemedia.manifest import check, execution_order, to_json_text, to_manifest
+from remotemedia.manifest import (
+    check,
+    execution_order,
+    parse_json,
+    to_json_text,
+    to_manifest,
+)
 from remotemedia.v1 import (
     CapabilityRequirements,
     Connection,
@@ -418,6 +424,26 @@ def test_a_long_chain_is_no_trouble() -> None:
 
 
 # JSON text
+
+
+@pytest.mark.parametrize("text", ['{"a": [1, null]}', b'{"a": [1, null]}'])
+def test_json_text_is_decoded(text: Any) -> None:
+    assert parse_json(text) == {"a": [1, None]}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Expecting value"),
+        ("NaN", "NaN is not JSON"),
+        (b"-Infinity", "-Infinity is not JSON"),
+        ("\ufeff{}", "Unexpected UTF-8 BOM"),
+        ("[" * 100_000, "maximum recursion depth exceeded"),
+    ],
+)
+def test_text_that_is_not_json_is_a_value_error(text: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_json(text)
 
 
 json_values = st.recursive(
