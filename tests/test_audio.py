@@ -181,7 +181,7 @@ def test_rates_out_of_range_are_refused(rate: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [8000.0, "8000", None, True, np.True_])
-def test_rates_that_are_no_int_are_refused(rate: Any) -> None:
+def test_rates_that_are_not_an_int_are_refused(rate: Any) -> None:
     with pytest.raises(TypeError, match="sample_rate must be an int, not "):
         AudioBuffer.from_numpy(np.zeros(1, np.int16), rate)
 
@@ -277,7 +277,7 @@ def test_to_format_of_the_same_format_is_the_buffer_itself() -> None:
 
 
 @pytest.mark.parametrize("target", [AudioFormat.UNSPECIFIED, 4])
-def test_to_format_refuses_what_is_no_format(target: int) -> None:
+def test_to_format_refuses_other_values(target: int) -> None:
     buffer = AudioBuffer.from_numpy(np.zeros(2, np.int16), 8000)
     with pytest.raises(ValueError, match=r"target is .*; it must be F32, I16 or I32"):
         buffer.to_format(target)
@@ -319,7 +319,7 @@ def test_chunks_refuse_misuse_before_the_first_is_taken() -> None:
 
 
 def stereo(**changes: Any) -> AudioBuffer:
-    """Two frames of 16-bit stereo, right but for the changes."""
+    """Two frames of 16-bit stereo, valid apart from the changes."""
     fields: dict[str, Any] = {
         "samples": bytes(8),
         "sample_rate": 8000,
@@ -351,7 +351,9 @@ def stereo(**changes: Any) -> AudioBuffer:
         ({"format": AudioFormat.F32}, r"\.samples has 8 bytes, .* says 4 x 4"),
     ],
 )
-def test_fields_that_do_not_fit_are_refused(changes: dict[str, Any], said: str) -> None:
+def test_fields_that_do_not_fit_together_are_refused(
+    changes: dict[str, Any], said: str
+) -> None:
     stereo().validate()
     buffer = stereo(**changes)
     for use in (
@@ -388,7 +390,7 @@ def test_fields_of_the_wrong_type_are_refused() -> None:
         stereo(sample_rate=2**32 - 1, channels=2**32 - 1, num_samples=0, samples=b""),
     ],
 )
-def test_a_sound_buffer_is_checked_in_one_python_call(
+def test_a_valid_buffer_is_checked_in_one_python_call(
     buffer: AudioBuffer, use: str
 ) -> None:
     buffer.validate()  # fills the cache of sample types
@@ -451,7 +453,7 @@ def test_the_length_of_a_view_is_counted_in_bytes() -> None:
     buffer.validate()
 
 
-def test_an_empty_buffer_is_sound() -> None:
+def test_an_empty_buffer_is_valid() -> None:
     buffer = AudioBuffer.from_numpy(np.zeros((0, 2), np.float32), 8000)
     buffer.validate()
     assert (buffer.frames, buffer.duration) == (0, 0.0)
@@ -459,7 +461,7 @@ def test_an_empty_buffer_is_sound() -> None:
     assert list(buffer.chunks(10)) == []
 
 
-def test_length_of_a_buffer_without_channels_or_rate_is_an_error() -> None:
+def test_a_buffer_without_channels_or_rate_has_no_length() -> None:
     with pytest.raises(ValueError, match=r"AudioBuffer\.channels is 0"):
         _ = AudioBuffer().frames
     with pytest.raises(ValueError, match=r"AudioBuffer\.sample_rate is 0"):
@@ -525,7 +527,7 @@ def test_24_bit_samples_lose_nothing(tmp_path: Path) -> None:
     assert AudioBuffer.from_wav(path).to_numpy()[:, 0].tolist() == array.tolist()
 
 
-def test_what_is_no_wav_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_wav_file_is_a_value_error(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not audio at all")
     with pytest.raises(ValueError, match=r"notes\.txt is not a WAV file that can be"):

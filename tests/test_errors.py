@@ -183,6 +183,16 @@ def test_errors_pickle(cls: type[RemoteMediaError], how: object) -> None:
     assert (str(other), repr(other)) == (str(error), repr(error))
 
 
+def test_an_error_with_nothing_but_a_message() -> None:
+    error = RemoteMediaError(message="boom")
+    assert (str(error), error.args) == ("boom", ("boom",))
+    assert error.error_type is ErrorType.INTERNAL
+    assert error.status is None
+    assert error.details is None
+    assert error.retryable is False
+    assert error.elapsed_s == 0.0
+
+
 def test_repr_says_what_matters() -> None:
     assert repr(RemoteMediaError("boom", failing_node_id="n", operation="op")) == (
         "RemoteMediaError('boom', error_type=ErrorType.INTERNAL, "

@@ -1,3 +1,5 @@
+"""The reference nodes for audio, each by itself."""
+
 from __future__ import annotations
 
 import sys
@@ -98,7 +100,7 @@ def test_resampling_keeps_format_and_channels(dtype: type[Any]) -> None:
     assert (resampled.dtype, resampled.shape) == (np.dtype(dtype), (160, 3))
 
 
-def test_audio_of_the_rate_already_is_passed_on() -> None:
+def test_audio_that_has_the_target_rate_is_passed_on() -> None:
     audio = tone()
     assert resample(audio, audio.sample_rate) is audio
 
@@ -154,7 +156,7 @@ def judge(samples: npt.NDArray[Any], rate: int = 16_000, **params: object) -> An
     return output.data
 
 
-def test_silence_is_no_speech() -> None:
+def test_silence_is_not_speech() -> None:
     assert judge(np.zeros(1600)) == {"has_speech": False, "energy_db": -120.0}
 
 
@@ -205,7 +207,7 @@ def test_a_wrong_threshold_is_named() -> None:
         ("VAD", {}),
     ],
 )
-def test_without_audio_they_say_what_to_do(
+def test_without_audio_the_error_says_what_to_do(
     node_type: str, params: dict[str, object]
 ) -> None:
     with pytest.raises(ValueError, match="audio_inputs"):

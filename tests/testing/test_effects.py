@@ -1,4 +1,4 @@
-"""What scripted faults do on the wire, by clients of other makes."""
+"""What faults do on the wire, as clients that are not ours see it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SERVICE = "/remotemedia.v1.PipelineExecutionService"
 async def core_stream(
     modules: dict[str, ModuleType], fault: Fault
 ) -> AsyncIterator[CoreStream]:
-    """A session on which two chunks were answered, and a third was sent."""
+    """A session on which two chunks were answered and a third was sent."""
     async with (
         LocalService(faults=[fault]) as service,
         connect(modules, service.address) as client,
@@ -93,14 +93,16 @@ async def test_grpcio_sees_a_bad_sequence(core_modules: dict[str, ModuleType]) -
         assert (await session.read("result")).sequence == 3
 
 
-async def test_grpcio_outlasts_going_away(core_modules: dict[str, ModuleType]) -> None:
+async def test_grpcio_continues_after_a_goaway(
+    core_modules: dict[str, ModuleType],
+) -> None:
     async with core_stream(core_modules, Fault.go_away(at_chunk=2)) as session:
         assert (await session.read("result")).sequence == 2
         await session.call.done_writing()
         assert await session.ends_well()
 
 
-async def test_grpcio_s_execution_is_answered_with_an_error(
+async def test_an_execution_by_grpcio_is_answered_with_an_error(
     core_modules: dict[str, ModuleType],
 ) -> None:
     fault = Fault.error("boom", error_type=NODE, failing_node_id="n")
@@ -118,7 +120,7 @@ async def test_grpcio_s_execution_is_answered_with_an_error(
 
 
 class Frames:
-    """A client that speaks HTTP/2 by hand, and looks at the frames that come."""
+    """A client that sends HTTP/2 by hand and keeps the frames that it receives."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -147,7 +149,7 @@ class Frames:
         self._h2.send_data(stream_id, message, end_stream=True)
 
     async def until(self, kind: type[FrameT], stream_id: int = 0) -> FrameT:
-        """Have a frame of this kind come, on this stream or the connection."""
+        """Wait for a frame of this kind, on this stream or on the connection."""
         while True:
             for frame in self.seen:
                 if isinstance(frame, kind) and frame.stream_id == stream_id:
@@ -164,7 +166,7 @@ class Frames:
 
 
 @pytest.mark.parametrize("refuses", [False, True])
-async def test_the_frames_of_going_away(refuses: bool) -> None:
+async def test_a_goaway_on_the_wire(refuses: bool) -> None:
     async with LocalService() as service:
         host, port = service.address.split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -183,7 +185,7 @@ async def test_the_frames_of_going_away(refuses: bool) -> None:
         if not refuses:
             await frames.until(HeadersFrame, 3)
 
-        # Too late, whatever it is.
+        # A call after the GOAWAY frame is ignored.
         frames.ask_version(5)
         await frames.until_all_is_read()
         assert 5 not in connection.processor.streams

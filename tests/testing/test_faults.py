@@ -97,7 +97,7 @@ def check(error: RemoteMediaError, ending: Ending) -> None:
 
 
 @every_ending
-async def test_at_an_execution(make: Callable[..., Fault], ending: Ending) -> None:
+async def test_an_execution_fails(make: Callable[..., Fault], ending: Ending) -> None:
     async with serving(make()) as (service, client):
         with pytest.raises(RemoteMediaError) as caught:
             await execute(client)
@@ -107,7 +107,7 @@ async def test_at_an_execution(make: Callable[..., Fault], ending: Ending) -> No
 
 
 @every_ending
-async def test_at_the_opening_of_a_stream(
+async def test_opening_a_stream_fails(
     make: Callable[..., Fault], ending: Ending
 ) -> None:
     async with serving(make()) as (service, client):
@@ -120,7 +120,7 @@ async def test_at_the_opening_of_a_stream(
 
 @every_ending
 @pytest.mark.parametrize("at_chunk", [0, 3])
-async def test_at_a_chunk(
+async def test_a_stream_fails_at_a_chunk(
     make: Callable[..., Fault], ending: Ending, at_chunk: int
 ) -> None:
     async with serving(make(at_chunk=at_chunk)) as (_, client):

@@ -1,3 +1,5 @@
+"""The embedded service as a program."""
+
 from __future__ import annotations
 
 import os

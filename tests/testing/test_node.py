@@ -1,3 +1,5 @@
+"""What counts as a node, and how it is called."""
+
 from __future__ import annotations
 
 import asyncio

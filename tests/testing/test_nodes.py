@@ -1,3 +1,5 @@
+"""The reference nodes for data, each by itself."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -24,7 +26,7 @@ def calculate(operation: str, left: object, right: object) -> object:
     return run(make("CalculatorNode", operation=operation, operand=right), left)
 
 
-def test_the_contract_s_six_are_there() -> None:
+def test_the_node_types_that_the_contract_names_exist() -> None:
     assert set(REFERENCE_NODES) == {
         "PassThrough",
         "PassThroughNode",
@@ -36,7 +38,7 @@ def test_the_contract_s_six_are_there() -> None:
 
 
 @pytest.mark.parametrize("node_type", ["PassThrough", "PassThroughNode"])
-def test_pass_through_gives_what_comes(node_type: str) -> None:
+def test_pass_through_returns_its_input(node_type: str) -> None:
     audio = tone()
     assert run(make(node_type), {"a": 1}, audio) == NodeOutput(audio, {"a": 1})
 

@@ -1,3 +1,5 @@
+"""Pipelines without a network: order, outputs, metrics, failures, limits."""
+
 from __future__ import annotations
 
 import asyncio
@@ -79,7 +81,7 @@ async def test_data_beside_audio_comes_back_from_any_node() -> None:
     assert outputs == Outputs(data={"ear": "800", "end": "801"})
 
 
-async def test_the_client_s_input_goes_before_the_connections() -> None:
+async def test_the_client_s_input_comes_before_the_connections() -> None:
     manifest = chain(node("a", "AddNode", operand=0), node("b", "AddNode", operand=0))
     outputs = await build(manifest, {"a": "1", "b": "2"}).run({})
     assert outputs.data == {"b": "2"}
@@ -184,7 +186,7 @@ def test_a_node_s_params_are_checked() -> None:
     assert "operand" in error.message
 
 
-def test_a_node_that_cannot_be_made_has_failed() -> None:
+def test_an_exception_while_a_node_is_made_is_its_failure() -> None:
     class Gain(Node):
         def __init__(self, params: Mapping[str, Any]) -> None:
             self.gain = params["gain"]

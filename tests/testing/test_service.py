@@ -1,3 +1,5 @@
+"""The service's options, its lifetime, and the check of the token."""
+
 from __future__ import annotations
 
 import asyncio
@@ -127,7 +129,7 @@ def test_before_it_starts_there_is_no_address() -> None:
         _ = LocalService().address
 
 
-async def test_it_starts_once(local: LocalService) -> None:
+async def test_a_running_service_cannot_be_started_again(local: LocalService) -> None:
     with pytest.raises(RuntimeError, match="runs already"):
         await local.start()
 

@@ -120,7 +120,9 @@ async def test_the_pipeline_runs_chunk_by_chunk(stream: CoreStream) -> None:
     assert 2_700 < samples < 4_000
 
 
-async def test_several_sinks_go_by_their_ids(stream: CoreStream) -> None:
+async def test_the_audio_of_several_sinks_is_named_by_node_id(
+    stream: CoreStream,
+) -> None:
     manifest = graph(
         *(node(name, "PassThrough") for name in ("src", "left", "right")),
         connections=[("src", "left"), ("src", "right")],

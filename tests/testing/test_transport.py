@@ -1,3 +1,5 @@
+"""The socket side: sizes, concurrency, and how the service stops."""
+
 from __future__ import annotations
 
 import asyncio
@@ -22,7 +24,7 @@ PASS = chain(node("src", "PassThrough"))
 
 
 def padded(size: int) -> ExecuteRequest:
-    """A request of exactly so many bytes."""
+    """A request of exactly this many bytes."""
     request = ExecuteRequest(manifest=chain(node("src", "PassThrough")))
     description = "x" * (size - 100)
     request.manifest.metadata.description = description
@@ -40,7 +42,9 @@ async def test_a_request_may_have_4_mib_and_no_more(core_client: CoreClient) -> 
     assert "4194305 bytes" in (caught.value.details() or "")
 
 
-async def test_a_message_of_a_stream_may_not_either(core_client: CoreClient) -> None:
+async def test_the_size_limit_holds_for_messages_of_a_stream(
+    core_client: CoreClient,
+) -> None:
     stream = core_client.open()
     await stream.init(PASS)
     await stream.read("ready")
@@ -48,7 +52,7 @@ async def test_a_message_of_a_stream_may_not_either(core_client: CoreClient) -> 
     assert await stream.call.code() is grpc.StatusCode.OUT_OF_RANGE
 
 
-async def test_bytes_that_are_no_request(
+async def test_bytes_that_are_not_a_request_are_refused(
     local: LocalService, core_modules: dict[str, ModuleType]
 ) -> None:
     async with grpc.aio.insecure_channel(local.address) as channel:
@@ -88,7 +92,7 @@ async def test_a_slow_session_does_not_stop_the_others(
         audio = tone(250_000)
 
         async def flood() -> None:
-            # More than grpclib's window is by default, for the whole connection.
+            # More than grpclib's default window for a whole connection.
             for sequence in range(8):
                 await slow.chunk("n", audio, sequence)
 
@@ -138,14 +142,14 @@ async def test_stopping_ends_the_calls_in_flight(
     assert asyncio.all_tasks() == before
 
 
-async def test_stopping_says_goodbye(local: LocalService) -> None:
+async def test_stopping_sends_a_goaway_frame(local: LocalService) -> None:
     host, port = local.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     received = await reader.read(1)
     await local.stop()
     received += await reader.read()
     writer.close()
-    # A GOAWAY frame at the end: length, type, and after that what it is about.
+    # The last frame is a GOAWAY: three bytes of length, then the type.
     assert received[-17:-13] == b"\0\0\x08\x07"
 
 
@@ -159,7 +163,7 @@ async def test_stopping_does_not_wait_for_a_client_that_does_not_read(
     server = local._server
     assert server is not None
     (connection,) = server.connections
-    # More than the kernel's buffers hold: a service that waits waits for ever.
+    # More than the kernel buffers, so that a service that waits never stops.
     connection.transport.write(bytes(64 * 2**20))
     await asyncio.wait_for(local.stop(), 5)
     assert not server.connections
