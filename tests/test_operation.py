@@ -80,6 +80,12 @@ def test_an_error_of_the_library_gets_the_facts_of_the_call(
     assert error.retryable is False
 
 
+def test_a_call_is_not_idempotent_by_default() -> None:
+    with pytest.raises(RemoteMediaTimeoutError) as caught, Operation("op", "a:1"):
+        raise CallError(Status.DEADLINE_EXCEEDED, "late")
+    assert caught.value.retryable is False
+
+
 def test_an_operation_can_be_entered_again() -> None:
     operation = Operation("op", "a:1")
     ids = set()

@@ -8,7 +8,7 @@ from grpclib.const import Status
 from remotemedia import ErrorType, RemoteMediaError
 from remotemedia.errors import KINDS, Kind, from_call_error, from_response
 from remotemedia.grpc.status import CallError
-from remotemedia.testing.failures import to_status, to_stream_response
+from remotemedia.testing.failures import invalid, to_status, to_stream_response
 from remotemedia.v1 import ErrorResponse
 
 
@@ -26,6 +26,13 @@ def test_what_a_service_reports_is_what_a_client_reads(kind: Kind) -> None:
     assert response.error_type is ErrorType.INTERNAL
     read = from_response(response)
     assert (read.error_type, read.failing_node_id) == (error_type, node_id)
+
+
+@pytest.mark.parametrize("node_id", ["", "vad"])
+def test_an_invalid_request_is_a_validation_error(node_id: str) -> None:
+    error = invalid("wrong", node_id) if node_id else invalid("wrong")
+    assert error.error_type is ErrorType.VALIDATION
+    assert (error.message, error.failing_node_id) == ("wrong", node_id)
 
 
 def test_a_unary_call_reports_a_status_and_the_message() -> None:
