@@ -186,7 +186,6 @@ class GoAway(Effect):
         else:
             last = h2_connection(protocol).highest_inbound_stream_id
         # Written past h2, which sends nothing more after a GOAWAY frame of its own.
-        protocol.connection.flush()
         farewell = GoAwayFrame(0, last_stream_id=last).serialize()
         transport_of(call.stream).write(farewell)
         if self.refuses:

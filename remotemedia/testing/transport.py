@@ -121,13 +121,13 @@ class SocketServer(Server):
         """Cancel every call, close every connection, and wait until all have ended."""
         self.is_stopping = True
         self.close()
-        connections = list(self.connections)
-        for connection in connections:
+        for connection in self.connections:
             connection.hang_up()
-        if connections:
-            gone = [connection.lost for connection in connections]
-            await asyncio.wait(gone, timeout=_FAREWELL_S)
-        for connection in connections:
+        if self.connections:
+            lost = [connection.lost for connection in self.connections]
+            await asyncio.wait(lost, timeout=_FAREWELL_S)
+        # Only what is still open: asyncio cannot abort a transport that has closed.
+        for connection in self.connections:
             connection.transport.abort()
         # Only asyncio knows of a client that is in its TLS handshake, and from Python
         # 3.12 on it waits for that client.

@@ -5,10 +5,19 @@ from __future__ import annotations
 import pytest
 
 from remotemedia.errors import RemoteMediaError
-from remotemedia.testing.limits import MemoryMeter, check_samples, in_force
+from remotemedia.testing.limits import (
+    MAX_REQUEST_BYTES,
+    MemoryMeter,
+    check_samples,
+    in_force,
+)
 from remotemedia.v1 import AudioBuffer, ErrorType, ResourceLimits
 
 NONE = ResourceLimits()
+
+
+def test_a_request_may_have_4_mib() -> None:
+    assert MAX_REQUEST_BYTES == 4_194_304
 
 
 def test_the_contract_s_defaults() -> None:
@@ -43,6 +52,13 @@ def test_samples_over_the_limit_are_refused() -> None:
         check_samples(11, limits, "n")
     assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
     assert caught.value.failing_node_id == "n"
+
+
+def test_memory_may_be_used_up_to_the_limit() -> None:
+    meter = MemoryMeter(ResourceLimits(max_memory_bytes=10))
+    assert meter.peak_bytes == 0
+    meter.add(AudioBuffer(samples=bytes(10)), "a")
+    assert meter.peak_bytes == 10
 
 
 def test_memory_counts_each_held_buffer_once() -> None:

@@ -90,6 +90,23 @@ def test_whole_results_are_integers_and_others_floats(
     assert isinstance(found, int) == (left + right).is_integer()
 
 
+@pytest.mark.parametrize(
+    ("result", "kind"), [(2.0**53, int), (-(2.0**53), int), (2.0**53 + 2, float)]
+)
+def test_whole_results_are_integers_as_far_as_floats_are_exact(
+    result: float, kind: type
+) -> None:
+    found = calculate("add", result, 0.0)
+    assert found == result
+    assert type(found) is kind
+
+
+@pytest.mark.parametrize("node_type", ["Echo", "PassThrough", "CalculatorNode"])
+def test_a_node_keeps_its_params(node_type: str) -> None:
+    params = {"operation": "add", "operand": 1}
+    assert make(node_type, **params).params == params
+
+
 def test_dividing_by_zero_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         calculate("divide", 1, 0)

@@ -160,6 +160,41 @@ async def test_metrics_add_up_over_runs() -> None:
         assert (found.samples_processed, found.memory_bytes) == (200, 400)
 
 
+async def test_the_processor_time_of_all_runs_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 100.0
+
+    def work(call: NodeCall) -> None:
+        nonlocal clock
+        clock += 0.25
+
+    monkeypatch.setattr("time.thread_time", lambda: clock)
+    pipeline = build(chain(node("n", "Work")), Work=work)
+    for _ in range(2):
+        await pipeline.run({})
+    assert pipeline.metrics(0).cpu_time_ms == 500
+
+
+async def test_the_times_of_runs_and_nodes_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 100.0
+
+    def work(call: NodeCall) -> None:
+        nonlocal clock
+        clock += 0.25
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock)
+    pipeline = build(chain(node("n", "Work")), Work=work)
+    for _ in range(2):
+        await pipeline.run({})
+    metrics = pipeline.metrics(0)
+    assert pipeline.seconds == 0.5
+    assert metrics.wall_time_ms == 500
+    assert metrics.node_metrics["n"].execution_time_ms == 500
+
+
 def refused(*arguments: object, **node_types: NodeType) -> RemoteMediaError:
     with pytest.raises(RemoteMediaError) as caught:
         build(*arguments, **node_types)  # type: ignore[arg-type]  # passed through

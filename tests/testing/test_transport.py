@@ -12,9 +12,13 @@ from unittest.mock import Mock
 import grpc
 import pytest
 import trustme
+from h2.frame_buffer import FrameBuffer
+from h2.settings import SettingCodes
+from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
 from remotemedia.testing import LocalService, NodeCall
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.testing.transport import LimitedCodec, Stopwatch, serialization
 from remotemedia.v1 import ExecuteRequest
 from tests.support.pipelines import tone
 from tests.testing.core_client import CoreClient, connect
@@ -188,9 +192,68 @@ async def test_a_connection_that_was_accepted_as_it_stopped_is_dropped(
 ) -> None:
     server = local._server
     assert server is not None
-    connection = server._protocol_factory()
+    connection: Any = server._protocol_factory()
     await local.stop()
     transport = Mock(asyncio.Transport)
     connection.connection_made(transport)
     transport.abort.assert_called_once()
+    assert not connection.lost.done()
     connection.connection_lost(None)
+    assert connection.lost.done()
+
+
+async def test_a_new_connection_announces_its_limits(local: LocalService) -> None:
+    host, port = local.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    buffer = FrameBuffer()
+    buffer.max_frame_size = 2**14
+    settings: dict[int, int] = {}
+    window_bytes = 2**16 - 1
+    # The service speaks first; it has not heard from this client.
+    while SettingCodes.MAX_CONCURRENT_STREAMS not in settings or window_bytes < 2**16:
+        buffer.add_data(await reader.read(65_536))
+        for frame in buffer:
+            if isinstance(frame, SettingsFrame):
+                settings |= frame.settings
+            elif isinstance(frame, WindowUpdateFrame):
+                window_bytes += frame.window_increment
+    assert settings[SettingCodes.MAX_CONCURRENT_STREAMS] == 10_000
+    assert settings[SettingCodes.INITIAL_WINDOW_SIZE] == 2**20
+    assert window_bytes == 64 * 2**20
+    writer.close()
+
+
+async def test_stopping_lets_a_client_read_what_was_sent(local: LocalService) -> None:
+    host, port = local.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    received = await reader.read(1)
+    server = local._server
+    assert server is not None
+    (connection,) = server.connections
+    # More than the kernel buffers.
+    size = 16 * 2**20
+    connection.transport.write(bytes(size))
+    stopping = asyncio.create_task(local.stop())
+    received += await reader.read()
+    await stopping
+    assert len(received) > size
+    assert received[-17:-13] == b"\0\0\x08\x07"
+    writer.close()
+
+
+def test_the_time_of_decoding_and_encoding_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = iter([1.0, 1.5, 3.0, 5.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(ticks))
+    stopwatch = Stopwatch()
+    token = serialization.set(stopwatch)
+    try:
+        codec = LimitedCodec()
+        request = codec.decode(bytes(ExecuteRequest(manifest=PASS)), ExecuteRequest)
+        assert request == ExecuteRequest(manifest=PASS)
+        assert stopwatch.seconds == 0.5
+        assert codec.encode(request, ExecuteRequest) == bytes(request)
+        assert stopwatch.seconds == 2.5
+    finally:
+        serialization.reset(token)
