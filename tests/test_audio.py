@@ -418,6 +418,16 @@ def test_an_integer_of_numpy_is_a_number_too(field: str) -> None:
     assert (buffer.frames, buffer.duration) == (2, 2 / 8000)
 
 
+@pytest.mark.parametrize("value", [1, 2**32 - 1])
+def test_the_least_and_the_greatest_integers_of_numpy_are_accepted(value: int) -> None:
+    number = np.uint32(value)
+    buffer = stereo(
+        sample_rate=number, channels=number, num_samples=np.uint32(0), samples=b""
+    )
+    buffer.validate()
+    assert (buffer.frames, buffer.duration) == (0, 0.0)
+
+
 @pytest.mark.parametrize("field", ["sample_rate", "channels", "num_samples"])
 @pytest.mark.parametrize("value", [True, np.True_, 2.0, "2", None])
 def test_a_number_that_is_no_integer_is_refused(field: str, value: object) -> None:

@@ -353,9 +353,12 @@ async def test_a_node_that_blocks_is_too_late_when_it_returns(
     class Block(Node):
         def process(self, call: NodeCall) -> None:
             nonlocal clock
-            clock += 6
+            clock += took_s
 
     monkeypatch.setattr("time.perf_counter", lambda: clock)
+    took_s = 5.0
+    await build(chain(node("n", "Block")), Block=Block).run({})
+    took_s = 5.001
     error = await failed(build(chain(node("n", "Block")), Block=Block))
     assert error.error_type is ErrorType.RESOURCE_LIMIT
     assert "time limit of 5000 ms" in error.message
