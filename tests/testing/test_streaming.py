@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from statistics import mean
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +58,7 @@ async def test_a_whole_session(stream: CoreStream) -> None:
     assert ready.recommended_chunk_size > 0
     assert ready.max_buffer_latency_ms > 0
     samples = 0
+    times_ms = []
     for sequence in range(25):
         audio = tone(160 + sequence)
         samples += audio.num_samples
@@ -67,12 +69,13 @@ async def test_a_whole_session(stream: CoreStream) -> None:
         assert result.audio_outputs["output"].SerializeToString() == bytes(audio)
         assert result.total_samples_processed == samples
         assert result.processing_time_ms > 0
+        times_ms.append(result.processing_time_ms)
         if sequence in (9, 19):
             metrics = await stream.read("metrics")
             assert metrics.session_id == ready.session_id
             assert metrics.chunks_processed == sequence + 1
             assert metrics.total_samples == samples
-            assert metrics.average_latency_ms > 0
+            assert metrics.average_latency_ms == pytest.approx(mean(times_ms))
             assert metrics.peak_memory_bytes == len(audio.samples)
     await stream.control(CLOSE)
     closed = await stream.read("closed")
@@ -80,7 +83,7 @@ async def test_a_whole_session(stream: CoreStream) -> None:
     assert closed.reason == "closed by the client"
     final = closed.final_metrics
     assert final.node_metrics["src"].samples_processed == samples
-    assert final.wall_time_ms > 0
+    assert final.wall_time_ms == pytest.approx(sum(times_ms))
     assert final.serialization_time_ms > 0
     assert await stream.ends_well()
 
