@@ -17,7 +17,7 @@ from h2.errors import ErrorCodes
 from h2.frame_buffer import FrameBuffer
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, PingFrame
 
-from remotemedia.testing import Fault, LocalService
+from remotemedia.testing import Fault, LocalService, Node, NodeCall
 from remotemedia.testing.effects import (
     AnswerError,
     Call,
@@ -251,6 +251,28 @@ async def test_a_goaway_on_the_wire(refuses: bool) -> None:
         assert 5 not in connection.processor.streams
         assert 5 not in {frame.stream_id for frame in client.seen}
         assert (3 in {frame.stream_id for frame in client.seen}) is not refuses
+
+
+@pytest.mark.parametrize("fault", [Fault.reset(), Fault.drop_connection()])
+async def test_a_call_that_a_fault_ended_is_not_processed(
+    core_modules: dict[str, ModuleType], fault: Fault
+) -> None:
+    processed = []
+
+    class Note(Node):
+        def process(self, call: NodeCall) -> None:
+            processed.append(call.node_id)
+
+    async with LocalService(nodes={"Note": Note}, faults=[fault]) as service:
+        for node_id, is_ended in (("first", True), ("second", False)):
+            async with connect(core_modules, service.address) as client:
+                request = ExecuteRequest(manifest=chain(node(node_id, "Note")))
+                if is_ended:
+                    with pytest.raises(grpc.aio.AioRpcError):
+                        await client.execute(request)
+                else:
+                    await client.execute(request)
+    assert processed == ["second"]
 
 
 async def test_a_delay_waits() -> None:
