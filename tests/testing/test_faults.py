@@ -8,6 +8,7 @@ import ssl
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any, cast
 
 import pytest
@@ -312,6 +313,12 @@ async def test_stopping_does_not_wait_for_a_delay() -> None:
 def test_a_contradictory_fault_is_refused(make: Callable[[], Fault], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_a_fault_cannot_be_changed() -> None:
+    fault = Fault.reset()
+    with pytest.raises(FrozenInstanceError):
+        fault.times = 2  # type: ignore[misc]  # on purpose
 
 
 async def test_the_example_runs() -> None:

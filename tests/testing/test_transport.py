@@ -146,6 +146,35 @@ async def test_stopping_ends_the_calls_in_flight(
     assert asyncio.all_tasks() == before
 
 
+async def test_stopping_closes_the_connections_at_once(
+    local: LocalService, core_client: CoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_S", 60.0)
+    await core_client.version()
+    await asyncio.wait_for(local.stop(), 10)
+
+
+async def test_a_client_that_hangs_up_ends_its_calls(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(call: NodeCall) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with LocalService(nodes={"Work": work}) as service:
+        async with connect(core_modules, service.address) as client:
+            stream = client.open()
+            await stream.init(chain(node("n", "Work")))
+            await stream.chunk("n", tone(), 0)
+            await began.wait()
+        await asyncio.wait_for(ended.wait(), 10)
+
+
 async def test_stopping_sends_a_goaway_frame(local: LocalService) -> None:
     host, port = local.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
