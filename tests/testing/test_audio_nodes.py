@@ -212,3 +212,15 @@ def test_without_audio_the_error_says_what_to_do(
 ) -> None:
     with pytest.raises(ValueError, match="audio_inputs"):
         run(make(node_type, **params), None)
+
+
+@pytest.mark.parametrize(
+    ("node_type", "params"),
+    [
+        ("AudioResample", {"target_sample_rate": 8_000}),
+        ("AudioFormatConverter", {"format": "I16"}),
+        ("VAD", {"threshold_db": -30}),
+    ],
+)
+def test_a_node_keeps_its_params(node_type: str, params: dict[str, Any]) -> None:
+    assert make(node_type, **params).params == params
