@@ -180,6 +180,14 @@ def test_one_loud_frame_among_silence_is_found() -> None:
     assert judge(samples) == {"has_speech": True, "energy_db": -6.02}
 
 
+def test_audio_shorter_than_a_window_is_one_window() -> None:
+    assert judge(np.array([0.0, 1.0]))["energy_db"] == -3.01
+
+
+def test_an_energy_equal_to_the_threshold_is_speech() -> None:
+    assert judge(np.ones(160), threshold_db=0)["has_speech"] is True
+
+
 @pytest.mark.parametrize(("threshold", "speech"), [(-10, True), (-5, False)])
 def test_the_threshold(threshold: float, speech: bool) -> None:
     assert judge(np.full(320, 0.5), threshold_db=threshold)["has_speech"] is speech
