@@ -1,11 +1,13 @@
-"""What an AudioBuffer can do: numpy, WAV files, chunks and checks.
+"""The methods of ``AudioBuffer``: conversion to and from numpy and WAV files, checks.
 
-The generated message ``AudioBuffer`` has :class:`AudioBufferMixin` as a base. Its
-fields come from the contract: ``samples`` are interleaved and little-endian, and
-``num_samples`` counts all channels. A *frame* is one sample of every channel.
+The generated message ``AudioBuffer`` inherits from :class:`AudioBufferMixin`. The
+message has the fields: ``samples`` are interleaved and little-endian, and
+``num_samples`` counts the samples of all channels. A *frame* is one sample of each
+channel.
 
-This module knows numpy and nothing of the generated code, which stands on it. numpy
-takes longer to import than all else, so it is imported where there is an array.
+The generated code imports this module, so this module imports nothing generated. It
+imports numpy only inside the methods that need an array, because numpy takes longer to
+import than the whole rest of the library.
 """
 
 from __future__ import annotations
@@ -14,31 +16,30 @@ import io
 import math
 import operator
 import os
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     import numpy.typing as npt
     from typing_extensions import Self
 
 SampleArray: TypeAlias = "npt.NDArray[np.float32 | np.int16 | np.int32]"
-"""An array of samples in one of the three formats that the contract knows."""
+"""An array of samples in one of the contract's three formats."""
 
-# What may be passed in. Wider than SampleArray, because numpy's type hints take
-# half a float32 array for a float64 one; at run time the dtype is what it is.
+# The type hint of arrays that are passed in. It is wider than SampleArray because type
+# checkers often infer float64 for a float32 array; at run time the dtype is checked.
 _AnyArray: TypeAlias = "npt.NDArray[np.floating[Any] | np.signedinteger[Any]]"
 
-# AudioFormat's numbers on the wire, with numpy's names for the samples and the bytes
-# that one takes. The enum itself is generated code, a floor above this module.
-_DTYPES = {1: "<f4", 2: "<i2", 3: "<i4"}  # F32, I16, I32
-_WIDTHS = {1: 4, 2: 2, 3: 4}
-_FORMATS = {dtype: number for number, dtype in _DTYPES.items()}
+# numpy's name for the samples of each member of AudioFormat. The members' numbers are
+# not repeated here: _sample_types finds the members by name.
+_DTYPES = {"F32": "<f4", "I16": "<i2", "I32": "<i4"}
 
-# How libsndfile names the samples in a WAV file. Reading takes the smallest format
-# that loses nothing; what is not listed (compressed or double) becomes float32.
+# libsndfile's names for the samples in a WAV file, and the dtype to read each as: the
+# smallest that loses nothing. Other samples (compressed, double) are read as float32.
 _WAV_READ = {
     "PCM_S8": "int16",
     "PCM_U8": "int16",
@@ -50,24 +51,23 @@ _WAV_READ = {
 }
 _WAV_WRITE = {"f4": "FLOAT", "i2": "PCM_16", "i4": "PCM_32"}
 
-# libsndfile's limit. More is nearly always an array the wrong way round.
+# libsndfile's limit. An array with more is nearly always a transposed one.
 _MAX_CHANNELS = 1024
 _MAX_UINT32 = 2**32 - 1
 
-# What types of truth values are called: Python's, and numpy's before 2.0 and since.
+# The names of boolean types: Python's and numpy's, whose name changed in numpy 2.0.
 _BOOLS = ("bool", "bool_")
 
 
 class AudioBufferMixin:
-    """The methods of ``AudioBuffer``, over the fields that the message defines."""
+    """The methods of ``AudioBuffer``; the message itself defines the fields."""
 
     if TYPE_CHECKING:
         samples: bytes
         sample_rate: int
         channels: int
         num_samples: int
-        # AudioFormat in the message. Any type that could be named here would be
-        # an override that type checkers refuse.
+        # The message narrows this to AudioFormat, which cannot be named here.
         format: Any
 
         def __init__(
@@ -82,19 +82,19 @@ class AudioBufferMixin:
 
     @classmethod
     def from_numpy(cls, array: _AnyArray, sample_rate: int) -> Self:
-        """Take the samples of a numpy array, copied once.
+        """Make a buffer from a numpy array; the samples are copied once.
 
         Args:
             array: shape ``(frames,)`` for mono, or ``(frames, channels)``. The
-                dtype decides the format: float32, nominally -1.0 to 1.0, int16 or
-                int32. Any byte order and any strides will do.
+                dtype decides the format: float32 (nominally -1.0 to 1.0), int16 or
+                int32. Any byte order and any strides are accepted.
             sample_rate: frames per second, in Hz.
 
         Raises:
-            TypeError: `array` is not an array, its dtype is another one, or
+            TypeError: `array` is not an array or has another dtype, or
                 `sample_rate` is not an int.
-            ValueError: the shape is another one, there are no or more than 1024
-                channels, or the rate is not 1 to 4294967295.
+            ValueError: `array` has another shape, no channels or more than 1024, or
+                `sample_rate` is not between 1 and 4294967295.
         """
         import numpy as np
 
@@ -104,7 +104,7 @@ class AudioBufferMixin:
                 "numpy.asarray(..., dtype=numpy.float32) makes one"
             )
         dtype = array.dtype.newbyteorder("<")
-        format_ = _FORMATS.get(dtype.str)
+        format_ = _sample_types(cls).formats.get(dtype.str)
         if format_ is None:
             raise TypeError(
                 f"array has dtype {array.dtype}, and audio is float32, int16 or "
@@ -122,22 +122,20 @@ class AudioBufferMixin:
                 f"it must be (frames, channels), with 1 to {_MAX_CHANNELS} channels. "
                 "Pass array.T where it is (channels, frames)"
             )
-        buffer = cls(
+        return cls(
             samples=array.astype(dtype, copy=False).tobytes(),
             sample_rate=_checked_int("sample_rate", sample_rate, 1, _MAX_UINT32),
             channels=channels,
+            format=format_,
             num_samples=array.size,
         )
-        # The enum is known here only as the type of the field's default.
-        buffer.format = type(buffer.format)(format_)
-        return buffer
 
     def to_numpy(self) -> SampleArray:
-        """The samples as a read-only array that shares memory with `samples`.
+        """Return the samples as a read-only array that shares memory with `samples`.
 
         Returns:
             An array of shape ``(frames, channels)`` and dtype ``<f4``, ``<i2`` or
-            ``<i4``, as the format says. ``.copy()`` makes one that can be changed.
+            ``<i4``, depending on the format. ``.copy()`` gives a writable array.
 
         Raises:
             ValueError: the fields do not fit together; see :meth:`validate`.
@@ -145,14 +143,15 @@ class AudioBufferMixin:
         import numpy as np
 
         self.validate()
-        array = np.frombuffer(self.samples, _DTYPES[self.format])
+        dtype = _sample_types(type(self)).dtypes[self.format]
+        array = np.frombuffer(self.samples, dtype)
         array.flags.writeable = False
         return array.reshape(-1, self.channels)
 
     def to_float32(self) -> npt.NDArray[np.float32]:
-        """The samples as floats, nominally -1.0 to 1.0, in a new array.
+        """Return the samples as floats, nominally -1.0 to 1.0, in a new array.
 
-        Integers are divided as the contract says: I16 by 32768, I32 by 2147483648.
+        The contract scales integers: I16 is divided by 32768, I32 by 2147483648.
 
         Returns:
             A writable array of shape ``(frames, channels)`` and dtype float32.
@@ -169,17 +168,17 @@ class AudioBufferMixin:
         return floats
 
     def to_format(self, target: int) -> Self:
-        """The same audio in another format.
+        """Return the same audio in another format.
 
-        Integers are full scale at 1.0, as in :meth:`to_float32`. Towards an integer
-        format values are rounded to the nearest and clamped to its range, and NaN
-        becomes silence.
+        Samples are scaled as in :meth:`to_float32`. On conversion to an integer
+        format, values are rounded to the nearest integer and clamped to the range of
+        the format, and NaN becomes silence.
 
         Args:
             target: ``AudioFormat.F32``, ``I16`` or ``I32``.
 
         Returns:
-            A new buffer, or this one where it has that format already.
+            A new buffer, or this one if it has that format already.
 
         Raises:
             ValueError: `target` is another format, or the fields do not fit
@@ -187,13 +186,15 @@ class AudioBufferMixin:
         """
         import numpy as np
 
-        if target not in _DTYPES:
+        dtypes = _sample_types(type(self)).dtypes
+        if target not in dtypes:
             raise ValueError(f"target is {target!r}; it must be F32, I16 or I32")
-        dtype = np.dtype(_DTYPES[target])
+        dtype = np.dtype(dtypes[target])
         array = self.to_numpy()
         if array.dtype == dtype:
             return self
-        # Only float64 holds every int32. A signalling NaN is "invalid" in a cast.
+        # Of the floats, only float64 can hold every int32. numpy would warn of an
+        # invalid value where it casts a signalling NaN.
         with np.errstate(invalid="ignore"):
             values = array.astype(np.float64)
         if array.dtype.kind == "i":
@@ -207,10 +208,10 @@ class AudioBufferMixin:
 
     @classmethod
     def from_wav(cls, source: str | os.PathLike[str] | BinaryIO) -> Self:
-        """Read a whole WAV file, of any sample rate and number of channels.
+        """Read a whole WAV file of any sample rate and number of channels.
 
-        16-bit and smaller samples become I16, 24-bit and 32-bit ones I32 (24 bits
-        in the upper three bytes), floats F32. Doubles are rounded to F32.
+        Samples of 16 bits or fewer become I16, those of 24 and 32 bits I32 (24 bits
+        fill the upper three bytes), and floats F32. Doubles are rounded to F32.
 
         Args:
             source: a path, or a file open for reading in binary mode.
@@ -218,11 +219,11 @@ class AudioBufferMixin:
         Raises:
             ImportError: the ``soundfile`` package is missing.
             OSError: the file cannot be read.
-            ValueError: it is not a WAV file, or a damaged one.
+            ValueError: it is not a WAV file, or it is damaged.
         """
         soundfile = _import_soundfile()
-        # Read here rather than by libsndfile, which reports a missing file as
-        # "System error" and needs one that can seek.
+        # libsndfile would report a missing file as "System error", and needs a file
+        # that can seek, so the bytes are read here.
         if isinstance(source, (str, os.PathLike)):
             data, name = Path(source).read_bytes(), str(source)
         else:
@@ -252,7 +253,7 @@ class AudioBufferMixin:
         array = self.to_numpy()
         wav = io.BytesIO()
         subtype = _WAV_WRITE[array.dtype.str[1:]]
-        # libsndfile wants the machine's own byte order.
+        # libsndfile expects the machine's own byte order.
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
         soundfile.write(wav, native, self.sample_rate, subtype, format="WAV")
         if isinstance(target, (str, os.PathLike)):
@@ -263,12 +264,10 @@ class AudioBufferMixin:
     def chunks(self, frames: int) -> Iterator[Self]:
         """Cut the audio into buffers of `frames` frames; the last may be shorter.
 
-        Together the chunks are the audio: nothing is lost, repeated or padded. An
-        empty buffer has no chunks.
+        Nothing is lost, repeated or padded. An empty buffer has no chunks.
 
         Args:
-            frames: length of a chunk in frames, for example ``sample_rate // 10``
-                for 100 ms.
+            frames: the length of a chunk in frames; ``sample_rate // 10`` is 100 ms.
 
         Raises:
             TypeError: `frames` is not an int.
@@ -281,8 +280,8 @@ class AudioBufferMixin:
 
     def _chunks(self, frames: int) -> Iterator[Self]:
         step = frames * self.channels
-        width = _WIDTHS[self.format]
-        samples = bytes(self.samples)  # no copy, unless they are only bytes-like
+        width = _sample_types(type(self)).widths[self.format]
+        samples = bytes(self.samples)  # copies only what is not bytes already
         for start in range(0, self.num_samples, step):
             count = min(step, self.num_samples - start)
             yield type(self)(
@@ -295,40 +294,63 @@ class AudioBufferMixin:
 
     @property
     def frames(self) -> int:
-        """Length in frames: `num_samples` by `channels`.
+        """The length in frames: `num_samples` divided by `channels`.
 
         Raises:
+            TypeError: `channels` is not an int.
             ValueError: `channels` is 0.
         """
-        return self.num_samples // self._checked_field("channels")
+        channels = self.channels
+        # This property, duration and validate run for every chunk of a stream, so they
+        # call _checked_int only for a value that is not plainly right.
+        if not (type(channels) is int and 0 < channels <= _MAX_UINT32):
+            channels = _checked_int("AudioBuffer.channels", channels, 1, _MAX_UINT32)
+        return self.num_samples // channels
 
     @property
     def duration(self) -> float:
-        """Length in seconds.
+        """The length in seconds.
 
         Raises:
+            TypeError: `channels` or `sample_rate` is not an int.
             ValueError: `channels` or `sample_rate` is 0.
         """
-        return self.frames / self._checked_field("sample_rate")
+        channels, rate = self.channels, self.sample_rate
+        if not (
+            type(channels) is type(rate) is int
+            and 0 < channels <= _MAX_UINT32
+            and 0 < rate <= _MAX_UINT32
+        ):
+            channels = _checked_int("AudioBuffer.channels", channels, 1, _MAX_UINT32)
+            rate = _checked_int("AudioBuffer.sample_rate", rate, 1, _MAX_UINT32)
+        return self.num_samples // channels / rate
 
     def validate(self) -> None:
         """Check that the fields fit together, as the contract demands.
 
         Raises:
-            TypeError: `samples` is not bytes.
+            TypeError: `samples` is not bytes, or a number is not an int.
             ValueError: `format` is none of F32, I16 and I32; `sample_rate` or
                 `channels` is 0; the length of `samples` is not `num_samples` times
-                the bytes of one sample; or `num_samples` is not a whole number of
-                frames. The message names the field.
+                the size of one sample; or `num_samples` is not a multiple of
+                `channels`. The message names the field.
         """
-        width = _WIDTHS.get(self.format)
+        width = _sample_types(type(self)).widths.get(self.format)
         if width is None:
             raise ValueError(
                 f"AudioBuffer.format is {self.format!r}; it must be F32, I16 or I32"
             )
-        self._checked_field("sample_rate")
-        channels = self._checked_field("channels")
-        num_samples = self._checked_field("num_samples", 0, math.inf)
+        rate, channels = self.sample_rate, self.channels
+        num_samples = self.num_samples
+        if not (
+            type(rate) is type(channels) is type(num_samples) is int
+            and 0 < rate <= _MAX_UINT32
+            and 0 < channels <= _MAX_UINT32
+            and num_samples >= 0
+        ):
+            _checked_int("AudioBuffer.sample_rate", rate, 1, _MAX_UINT32)
+            channels = _checked_int("AudioBuffer.channels", channels, 1, _MAX_UINT32)
+            num_samples = _checked_int("AudioBuffer.num_samples", num_samples, 0)
         samples = self.samples
         if not isinstance(samples, (bytes, bytearray, memoryview)):
             raise TypeError(
@@ -348,23 +370,43 @@ class AudioBufferMixin:
                 f"of channels, {channels}; it counts the samples of all channels"
             )
 
-    def _checked_field(
-        self, field: str, least: int = 1, most: float = _MAX_UINT32
-    ) -> int:
-        value = getattr(self, field)
-        # Every chunk on a stream comes by here.
-        if type(value) is int and least <= value <= most:
-            return value
-        return _checked_int(f"AudioBuffer.{field}", value, least, most)
+
+class _SampleTypes(NamedTuple):
+    """How the samples of each format are stored."""
+
+    formats: dict[str, Any]
+    """The member of AudioFormat, by the dtype of its samples."""
+    dtypes: dict[int, str]
+    """The dtype of the samples, by format."""
+    widths: dict[int, int]
+    """The size of one sample in bytes, by format."""
+
+
+def _find_sample_types(cls: type[AudioBufferMixin]) -> _SampleTypes:
+    # The enum is known here only as the type of the field's default.
+    audio_format = type(cls().format)
+    formats = {dtype: getattr(audio_format, name) for name, dtype in _DTYPES.items()}
+    return _SampleTypes(
+        formats=formats,
+        dtypes={member: dtype for dtype, member in formats.items()},
+        widths={member: int(dtype[-1]) for dtype, member in formats.items()},
+    )
+
+
+# mypy does not see that the class is hashable, so the type of the cached function is
+# given here.
+_sample_types = cast(
+    "Callable[[type[AudioBufferMixin]], _SampleTypes]", cache(_find_sample_types)
+)
 
 
 def _full_scale(dtype: np.dtype[Any]) -> int:
-    """The integer that stands for 1.0: one more than the largest of the type."""
+    """The integer that represents 1.0: the type's largest integer plus one."""
     return 1 << 8 * dtype.itemsize - 1
 
 
 def _checked_int(name: str, value: int, least: int, most: float = math.inf) -> int:
-    # True is an int to Python, and no rate or count to anyone.
+    # To Python, True is an int.
     if type(value).__name__ in _BOOLS or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     number = operator.index(value)
@@ -386,7 +428,7 @@ def _dtype_advice(dtype: np.dtype[Any]) -> str:
 
 
 def _import_soundfile() -> Any:
-    # On first use: the package is an extra, and loads a C library.
+    # Imported on first use: the package is an optional extra and loads a C library.
     try:
         import soundfile  # type: ignore[import-untyped]  # it has no type hints
     except ImportError as error:

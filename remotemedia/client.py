@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 import betterproto
 
 from remotemedia.errors import (
-    Operation,
     RemoteMediaConnectionError,
     RemoteMediaError,
     from_response,
@@ -20,6 +19,7 @@ from remotemedia.errors import (
 from remotemedia.grpc.stub import ServiceStub, metadata_pairs
 from remotemedia.http2.channel import Address, Channel, authorization, tls_context
 from remotemedia.manifest import ManifestSource, to_json_text, to_manifest
+from remotemedia.operation import Operation
 from remotemedia.session.stream import AudioChunkSource, PipelineStream
 from remotemedia.v1 import (
     AudioBuffer,

@@ -1,12 +1,13 @@
-"""From what a user writes to a checked ``PipelineManifest``.
+"""Turns what a user writes as a manifest into a checked ``PipelineManifest``.
 
-A manifest may be a dict, JSON text, or the message itself. The rules that it must
-obey are the contract's, and the embedded service checks them with the same code.
+A user may write a manifest as a dict, as JSON text, or as the message itself. The
+rules that a manifest must obey are the contract's; the embedded service checks them
+with the same code.
 
-Keys of a dict are the names of the message's fields, in snake_case or as
-protobuf's JSON spells them (``node_type``, ``nodeType``). Three of them take more:
-``params`` may be an object, a connection may say ``from_node`` and ``to_node``, and
-an enum may be a member, its number or its name.
+The keys of a dict are the names of the message's fields, in snake_case or in the
+spelling of protobuf's JSON (``node_type`` or ``nodeType``). Three fields accept more
+than that: ``params`` may be an object instead of JSON text, a connection may use
+``from_node`` and ``to_node``, and an enum may be a member, its number or its name.
 """
 
 from __future__ import annotations
@@ -32,33 +33,34 @@ from typing import (
 import betterproto
 from betterproto.casing import camel_case, snake_case
 
-from remotemedia.errors import RemoteMediaError
+from remotemedia.errors import NODE_ID, RemoteMediaError
 from remotemedia.v1 import Connection, ErrorType, NodeManifest, PipelineManifest
 
 ManifestSource: TypeAlias = "PipelineManifest | Mapping[str, object] | str"
-"""What describes a pipeline: the message, a dict, or JSON text."""
+"""A description of a pipeline: the message, a dict, or JSON text."""
 
 VERSION = "v1"
+"""The version of the contract, which every manifest states."""
 
 MessageT = TypeVar("MessageT", bound=betterproto.Message)
 EnumT = TypeVar("EnumT", bound=betterproto.Enum)
 
-_NODE_ID = re.compile(r"[A-Za-z0-9_-]+")
+_NODE_ID = re.compile(NODE_ID)
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# json.loads and json.dumps would make one for each call.
+# json.loads and json.dumps would make a decoder or encoder for each call.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 _ENCODER = json.JSONEncoder(allow_nan=False)
 
-# What JSON's objects are given as. To see a dict as a Mapping takes longer.
+# The types that represent a JSON object. The check for dict is the faster one.
 _OBJECT = (dict, Mapping)
 
-# Spellings beside the field's own. `from` cannot be a keyword argument, so it is
-# found as `from_` where a dict was made with dict(...).
+# Additional spellings of a field's name. `from` is a keyword of Python, so a dict that
+# is made with dict(...) has `from_`.
 _ALIASES: dict[tuple[type, str], tuple[str, ...]] = {
     (Connection, "from_"): ("from_", "from_node", "fromNode"),
     (Connection, "to"): ("to_node", "toNode"),
@@ -66,7 +68,7 @@ _ALIASES: dict[tuple[type, str], tuple[str, ...]] = {
 
 
 class _Place(NamedTuple):
-    """Where in a manifest something stands, and the node that it belongs to."""
+    """A position in a manifest, for errors, and the id of the node that it is in."""
 
     path: str
     node_id: str = ""
@@ -74,7 +76,7 @@ class _Place(NamedTuple):
     def __str__(self) -> str:
         return f"{self.path} (node {self.node_id!r})" if self.node_id else self.path
 
-    def at(self, step: str) -> _Place:
+    def inner(self, step: str) -> _Place:
         return _Place(self.path + step, self.node_id)
 
     def error(self, problem: str) -> RemoteMediaError:
@@ -89,25 +91,26 @@ class _Field(NamedTuple):
     """How to read a field of a message from a dict."""
 
     name: str
-    exact: type | None
-    """If any, a value of just this type is taken as it is, and needs no place."""
+    plain_type: type | None
+    """A value of exactly this type is used as it is; None if there is no such type."""
     read: Callable[[Any, _Place], object]
+    """Converts any other value, or raises an error that names the place."""
 
 
 def to_manifest(source: ManifestSource) -> PipelineManifest:
     """Turn a dict, JSON text or message into a manifest that obeys the contract.
 
-    A message is checked and returned as it is. In the other forms ``null`` means
-    that the key is not there, and a node without params gets ``{}``.
+    A message is checked and returned as it is. In a dict or in JSON text, None or
+    ``null`` is the same as leaving out the key, and a node without params gets ``{}``.
 
     Raises:
-        RemoteMediaError: the manifest breaks a rule (see :func:`check`), has a key
-            that no manifest has, or a value of the wrong type. The type is
-            ``ErrorType.VALIDATION``; the message says where, and `failing_node_id`
-            names the node where one is to blame.
-        TypeError: `source` is none of the three, or an object in `params` is
-            nothing that JSON can say.
-        ValueError: a number in `params` is infinite or NaN.
+        RemoteMediaError: the manifest breaks a rule (see :func:`check`), has an
+            unknown key, or has a value of the wrong type. `error_type` is VALIDATION,
+            the message says where the error is, and `failing_node_id` is the id of
+            the node that it is in, if any.
+        TypeError: `source` is none of the three, or `params` contains an object that
+            JSON cannot represent.
+        ValueError: `params` contains a number that is infinite or NaN.
     """
     if isinstance(source, PipelineManifest):
         manifest = source
@@ -127,13 +130,13 @@ def to_manifest(source: ManifestSource) -> PipelineManifest:
 def check(manifest: PipelineManifest) -> None:
     """Check a manifest against the rules of the contract.
 
-    It has version ``v1``, a name and at least one node; node ids are unique and
-    consist of letters, digits, ``_`` and ``-``; every node has a type, and params
-    that are a JSON object or empty; connections join known nodes and form no cycle.
-    A connection given twice is no error, as the contract does not forbid it.
+    A manifest has version ``v1``, a name and at least one node. Node ids are unique
+    and consist of letters, digits, ``_`` and ``-``. Each node has a type, and its
+    params are a JSON object or empty. Connections join existing nodes and form no
+    cycle; the contract allows the same connection twice.
 
     Raises:
-        RemoteMediaError: a rule is broken; `error_type` is VALIDATION.
+        RemoteMediaError: the manifest breaks a rule; `error_type` is VALIDATION.
     """
     if manifest.version != VERSION:
         raise _Place("manifest.version").error(
@@ -147,7 +150,7 @@ def check(manifest: PipelineManifest) -> None:
     for index, node in enumerate(manifest.nodes):
         _check_node(node, index, seen)
         seen[node.id] = index
-    goes_back = False
+    has_backward_connection = False
     for index, connection in enumerate(manifest.connections):
         from_, to = connection.from_, connection.to
         for end, node_id in ((".from", from_), (".to", to)):
@@ -156,9 +159,9 @@ def check(manifest: PipelineManifest) -> None:
                     f"is {node_id!r}, and there is no such node"
                     f"{_suggestion(node_id, seen)}"
                 )
-        goes_back |= seen[from_] >= seen[to]
-    # Connections that all lead to a later node form no cycle.
-    if goes_back:
+        has_backward_connection |= seen[from_] >= seen[to]
+    # If every connection leads to a later node, there is no cycle.
+    if has_backward_connection:
         execution_order(manifest)
 
 
@@ -186,13 +189,13 @@ def _check_node(node: NodeManifest, index: int, seen: Mapping[str, int]) -> None
 
 
 def execution_order(manifest: PipelineManifest) -> list[NodeManifest]:
-    """The nodes in topological order: each after all that it takes input from.
+    """Return the nodes in topological order: each after the nodes that feed it.
 
-    Nodes that do not depend on one another stay in the manifest's order.
+    Nodes that do not depend on each other keep the order of the manifest.
 
     Args:
-        manifest: a manifest with unique node ids, and connections that join only
-            known nodes.
+        manifest: a manifest whose node ids are unique, and whose connections join
+            only existing nodes.
 
     Raises:
         RemoteMediaError: the connections form a cycle, which the message shows;
@@ -212,15 +215,15 @@ def execution_order(manifest: PipelineManifest) -> list[NodeManifest]:
 
 
 def to_json_text(value: object, where: str) -> str:
-    """Encode a value as JSON text, as the contract's JSON fields carry it.
+    """Encode a value as JSON text, for the contract's fields that contain JSON.
 
     Args:
-        value: a str is JSON text already and returned as it is. Anything else is
+        value: a str is taken as JSON text and returned as it is; any other value is
             encoded.
-        where: what the value is, for the error: ``"data_inputs['gain']"``.
+        where: the name of the value for errors, such as ``"data_inputs['gain']"``.
 
     Raises:
-        TypeError: JSON has nothing for a value of this type, such as bytes.
+        TypeError: JSON cannot represent a value of this type, such as bytes.
         ValueError: a number is infinite or NaN, or the value contains itself or is
             nested too deeply.
     """
@@ -237,18 +240,30 @@ def to_json_text(value: object, where: str) -> str:
         raise ValueError(f"{where}: JSON cannot say this value: {error}") from error
 
 
-def _parse_json(text: str, place: _Place) -> object:
+def parse_json(text: str) -> Any:
+    """Decode JSON text; unlike ``json.loads``, refuse ``NaN`` and ``Infinity``.
+
+    Raises:
+        ValueError: the text is not JSON, or is nested too deeply.
+    """
     try:
         if not isinstance(text, str) or text.startswith("\ufeff"):
-            # json.loads also knows bytes, and a byte order mark when it sees one.
+            # json.loads also decodes bytes, and reports a byte order mark as such.
             return json.loads(text, parse_constant=_refuse_constant)
         return _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+
+
+def _parse_json(text: str, place: _Place) -> object:
+    try:
+        return parse_json(text)
+    except ValueError as error:
         raise place.error(f"is not valid JSON: {error}") from error
 
 
 def _read_message(cls: type[MessageT], value: object, place: _Place) -> MessageT:
-    """Read a dict as a message: the message's own fields say what may be in it."""
+    """Read a dict as a message, whose fields say which keys the dict may have."""
     if not isinstance(value, _OBJECT):
         if isinstance(value, cls):
             return value
@@ -266,15 +281,15 @@ def _read_message(cls: type[MessageT], value: object, place: _Place) -> MessageT
         if name in given:
             raise place.error(f"has {given[name]!r} and {key!r}, which are the same")
         given[name] = key
-        if type(item) is field.exact:
+        if type(item) is field.plain_type:
             arguments[name] = item
         elif item is not None:
-            arguments[name] = field.read(item, place.at(f".{key}"))
+            arguments[name] = field.read(item, place.inner(f".{key}"))
     return cls(**arguments)
 
 
 def _read_node(value: object, place: _Place) -> NodeManifest:
-    """Read a node, whose errors bear its id and whose params may be an object."""
+    """Read a node: errors inside it carry its id, and params may be an object."""
     if isinstance(value, _OBJECT):
         if isinstance(value.get("id"), str):
             place = _Place(place.path, value["id"])
@@ -282,7 +297,7 @@ def _read_node(value: object, place: _Place) -> NodeManifest:
         if params is None:
             value = {**value, "params": "{}"}
         elif not isinstance(params, str):
-            text = to_json_text(params, f"{place.at('.params')}")
+            text = to_json_text(params, str(place.inner(".params")))
             value = {**value, "params": text}
     return _read_message(NodeManifest, value, place)
 
@@ -292,11 +307,11 @@ def _read_list(
 ) -> list[object]:
     if not isinstance(value, (list, tuple)):
         raise place.error(f"is {reprlib.repr(value)}; it must be a list")
-    return [read(item, place.at(f"[{index}]")) for index, item in enumerate(value)]
+    return [read(item, place.inner(f"[{index}]")) for index, item in enumerate(value)]
 
 
 def _read_enum(cls: type[EnumT], value: object, place: _Place) -> EnumT:
-    """Read a member, its number, or its name with or without the enum's prefix."""
+    """Read a member of an enum, its number, or its name with or without prefix."""
     members: list[EnumT] = list(cls)
     if isinstance(value, str):
         value = value.removeprefix(f"{snake_case(cls.__name__).upper()}_")
@@ -311,14 +326,14 @@ def _read_enum(cls: type[EnumT], value: object, place: _Place) -> EnumT:
 
 def _read_plain(cls: type, value: object, place: _Place) -> object:
     accepted = (int, float) if cls is float else cls
-    # True is an int to Python, but not in a manifest.
+    # To Python, True is an int.
     if not isinstance(value, accepted) or isinstance(value, bool) != (cls is bool):
         raise place.error(f"is {reprlib.repr(value)}; it must be {cls.__name__}")
     return value
 
 
 def _reader(hint: Any) -> Callable[[Any, _Place], object]:
-    """What reads a value as the type hint of a message's field says."""
+    """The function that reads a value of the type that a field's type hint says."""
     if get_origin(hint) is list:
         (item_hint,) = get_args(hint)
         return partial(_read_list, _reader(item_hint))
@@ -333,22 +348,22 @@ def _reader(hint: Any) -> Callable[[Any, _Place], object]:
 
 @cache
 def _fields(cls: type[Any]) -> dict[str, _Field]:
-    """What may stand in a dict: each spelling of each field."""
+    """The fields of a message by each spelling that a dict may use for them."""
     hints = get_type_hints(cls)
     fields: dict[str, _Field] = {}
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
-        exact = hint if hint in (str, int, float, bool) else None
-        reading = _Field(field.name, exact, _reader(hint))
-        plain = field.name.rstrip("_")  # as the proto has it: `from`, not `from_`
+        plain_type = hint if hint in (str, int, float, bool) else None
+        reading = _Field(field.name, plain_type, _reader(hint))
+        proto_name = field.name.rstrip("_")  # `from`, not `from_`
         aliases = _ALIASES.get((cls, field.name), ())
-        for spelling in (plain, camel_case(plain), *aliases):
+        for spelling in (proto_name, camel_case(proto_name), *aliases):
             fields[spelling] = reading
     return fields
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # seldom needed, and slow to import
+    from difflib import get_close_matches  # rarely needed, and slow to import
 
     close = get_close_matches(word, known, 1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,9 @@
-"""What results can do: decode their data outputs."""
+"""The methods of results: decoding data outputs.
+
+The generated messages with a field ``data_outputs`` inherit from
+:class:`DataOutputsMixin`. This module imports nothing generated, because the generated
+code imports it.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 
 class DataOutputsMixin:
-    """Mixed into the generated messages that carry ``data_outputs``."""
+    """The methods of messages that have the field ``data_outputs``."""
 
     if TYPE_CHECKING:
         data_outputs: dict[str, str]
 
     def json(self, name: str) -> Any:
-        """Decode the data output of this name, which is JSON text on the wire.
+        """Decode a data output from its JSON text.
 
         Args:
-            name: the output's name: the id of the node it comes from.
+            name: the name of the output, which is the id of the node it comes from.
+
+        Returns:
+            The value that ``json.loads`` makes of the text.
 
         Raises:
-            KeyError: there is no such output; the message lists those there are.
+            KeyError: there is no such output; the message lists the existing ones.
             ValueError: the output is not JSON.
         """
         try:
             text = self.data_outputs[name]
         except KeyError:
-            there = ", ".join(map(repr, sorted(self.data_outputs))) or "none"
-            raise KeyError(f"no data output {name!r}; there are: {there}") from None
+            known = ", ".join(map(repr, sorted(self.data_outputs))) or "none"
+            raise KeyError(f"no data output {name!r}; there are: {known}") from None
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""Manifests: every spelling gives the same message, every rule is checked."""
+"""Manifests: every spelling gives the same message, and every rule is checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remotemedia.errors import RemoteMediaError
-from remotemedia.manifest import check, execution_order, to_json_text, to_manifest
+from remotemedia.manifest import (
+    check,
+    execution_order,
+    parse_json,
+    to_json_text,
+    to_manifest,
+)
 from remotemedia.v1 import (
     CapabilityRequirements,
     Connection,
@@ -152,7 +158,7 @@ def test_a_dict_is_not_changed() -> None:
     assert source == snake()
 
 
-# What no manifest may say
+# Sources that are refused
 
 
 @pytest.mark.parametrize("source", [42, None, b"{}", ["nodes"], RuntimeHint.AUTO])
@@ -171,7 +177,7 @@ def test_a_source_of_another_type_is_a_type_error(source: Any) -> None:
         ("[" * 100_000, "manifest is not valid JSON: maximum recursion depth"),
     ],
 )
-def test_text_that_is_no_manifest(text: str, said: str) -> None:
+def test_text_that_is_not_a_manifest_is_refused(text: str, said: str) -> None:
     assert str(refusal(text)).startswith(said)
 
 
@@ -263,7 +269,7 @@ def test_text_that_is_no_manifest(text: str, said: str) -> None:
         ),
     ],
 )
-def test_keys_and_types_of_a_dict(
+def test_unknown_keys_and_wrong_types_are_refused(
     edit: Callable[[Any], object], said: str, node_id: str
 ) -> None:
     error = refusal(edited(edit))
@@ -387,7 +393,7 @@ edges = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=15)
 
 
 @given(edges, st.permutations(range(8)))
-def test_each_node_comes_after_what_it_takes_input_from(
+def test_each_node_comes_after_the_nodes_that_feed_it(
     pairs: list[tuple[int, int]], rank: list[int]
 ) -> None:
     # Edges that all rise in some ranking form no cycle.
@@ -412,12 +418,32 @@ def test_a_cycle_is_shown_along_its_connections(
     assert set(pairwise(shown)) <= steps
 
 
-def test_a_long_chain_is_no_trouble() -> None:
+def test_a_long_chain_is_ordered() -> None:
     manifest = pipeline(3000, [(i, i + 1) for i in reversed(range(2999))])
     assert execution_order(manifest) == manifest.nodes
 
 
 # JSON text
+
+
+@pytest.mark.parametrize("text", ['{"a": [1, null]}', b'{"a": [1, null]}'])
+def test_json_text_is_decoded(text: Any) -> None:
+    assert parse_json(text) == {"a": [1, None]}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Expecting value"),
+        ("NaN", "NaN is not JSON"),
+        (b"-Infinity", "-Infinity is not JSON"),
+        ("\ufeff{}", "Unexpected UTF-8 BOM"),
+        ("[" * 100_000, "maximum recursion depth exceeded"),
+    ],
+)
+def test_text_that_is_not_json_is_a_value_error(text: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_json(text)
 
 
 json_values = st.recursive(
@@ -437,18 +463,18 @@ def test_values_are_json_encoded(value: object) -> None:
 
 
 @given(st.text())
-def test_a_str_is_json_text_already(text: str) -> None:
+def test_a_str_is_taken_as_json_text(text: str) -> None:
     assert to_json_text(text, "here") == text
 
 
 @given(st.dictionaries(st.text(), json_values))
-def test_params_arrive_as_they_were(params: dict[str, object]) -> None:
+def test_params_keep_their_value(params: dict[str, object]) -> None:
     manifest = to_manifest(edited(lambda m: m["nodes"][0].update(params=params)))
     assert json.loads(manifest.nodes[0].params) == params
 
 
 @pytest.mark.parametrize("value", [b"x", {"x": {1}}, object(), {(1, 2): 3}])
-def test_what_json_has_no_type_for_is_a_type_error(value: object) -> None:
+def test_a_value_without_a_json_type_is_a_type_error(value: object) -> None:
     with pytest.raises(
         TypeError, match=r"^data_inputs\['cfg'\]: .*use dict, list, str"
     ):
@@ -471,12 +497,12 @@ def nested(depth: int) -> list[object]:
 @pytest.mark.parametrize(
     "value", [float("nan"), [float("inf")], looped(), nested(10**5)]
 )
-def test_what_json_cannot_say_is_a_value_error(value: object) -> None:
+def test_a_value_that_json_cannot_represent_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match=r"^data_inputs\['cfg'\]: JSON cannot say"):
         to_json_text(value, "data_inputs['cfg']")
 
 
-def test_params_that_json_cannot_say_name_the_node() -> None:
+def test_the_error_for_params_without_a_json_form_names_the_node() -> None:
     with pytest.raises(TypeError, match=r"nodes\[0\]\.params \(node 'src'\): .*bytes"):
         to_manifest(edited(lambda m: m["nodes"][0].update(params={"model": b"x"})))
     with pytest.raises(ValueError, match=r"nodes\[0\]\.params \(node 'src'\): JSON"):

@@ -18,7 +18,6 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from remotemedia.errors import (
-    Operation,
     RemoteMediaError,
     RemoteMediaTimeoutError,
     from_response,
@@ -30,6 +29,7 @@ from remotemedia.grpc.stub import (
     retry_delays,
 )
 from remotemedia.http2.timeouts import bounded
+from remotemedia.operation import Operation
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.outbox import Outbox
 from remotemedia.v1 import (

@@ -1,6 +1,13 @@
-"""A pipeline service for tests, in the same process: :class:`LocalService`.
+"""A complete pipeline service for tests: :class:`LocalService`.
 
-``python -m remotemedia.testing`` runs it alone.
+The service runs in the process of the test, on a real socket, and behaves as the
+contract says. A test gives it nodes of its own, and tells it with :class:`Fault` what
+is to go wrong. ``python -m remotemedia.testing`` runs the same service as a program.
+
+This package knows the contract: the generated messages, the rules of manifests and of
+sessions, and the table of errors. It stands on grpclib's server, whose private names it
+uses only through ``remotemedia.http2.compat``. It must not know the client: it imports
+neither the client's calls nor its connections, which are tested against this service.
 """
 
 from remotemedia.testing.faults import Fault

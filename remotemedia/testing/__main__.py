@@ -1,6 +1,7 @@
-"""Runs the embedded service alone: ``python -m remotemedia.testing --port 50051``.
+"""The embedded service as a program: ``python -m remotemedia.testing --port 50051``.
 
-It prints its address once it is ready, and ends on SIGINT or SIGTERM.
+The program prints the address of the service when it accepts calls, and exits on
+SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from remotemedia.testing.service import LocalService
 
 
 async def serve(service: LocalService) -> None:
-    """Run the service until a signal says that it is enough."""
-    enough = asyncio.Event()
+    """Run the service until SIGINT or SIGTERM arrives."""
+    is_stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Not loop.add_signal_handler, which Windows has not.
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(enough.set))
+        # Windows has no loop.add_signal_handler.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(is_stopped.set))
     async with service:
-        print(service.address, flush=True)  # noqa: T201 - what it is started for
-        await enough.wait()
+        print(service.address, flush=True)  # noqa: T201 - for whoever started it
+        await is_stopped.wait()
 
 
 def main() -> None:
@@ -34,12 +35,15 @@ def main() -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     parser.add_argument(
-        "--port", type=int, default=50051, help="0 for any; default: %(default)s"
+        "--port",
+        type=int,
+        default=50051,
+        help="0 for any free port; default: %(default)s",
     )
     parser.add_argument(
         "--token-env",
         metavar="NAME",
-        help="the environment variable with the token that calls must show",
+        help="the environment variable with the bearer token that calls must carry",
     )
     options = parser.parse_args()
     token = None

@@ -1,4 +1,4 @@
-"""The nodes for real audio: another rate, another format, speech or not."""
+"""The reference nodes for audio: sample rate, sample format, voice activity."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from remotemedia.testing.limits import check_samples
 from remotemedia.testing.node import Node, NodeCall, NodeOutput
+from remotemedia.testing.nodes import is_number
 from remotemedia.v1 import AudioBuffer, AudioFormat
 
 _FORMATS = {
@@ -17,7 +18,7 @@ _FORMATS = {
     "I32": AudioFormat.I32,
 }
 
-# The least that an energy can be: JSON has no infinity for silence.
+# The energy of silence: JSON cannot represent minus infinity.
 _SILENCE_DB = -120.0
 
 
@@ -26,11 +27,12 @@ class AudioResample(Node):
 
     Params: ``target_sample_rate``, in Hz.
 
-    Chunks of a session are resampled as one signal, without a seam. What the filter
-    looks ahead comes with a later chunk: 40 ms from 44.1 or 48 kHz to 16 kHz, and
-    up to 160 ms between other common rates. So the first chunks give less, and that
-    much of the session's end stays inside, for after the last result the contract has
-    no message for it. Send as much silence to have all. An execution gives it all.
+    The chunks of a session are resampled as one continuous signal. The filter looks
+    ahead by 40 ms from 44.1 or 48 kHz to 16 kHz, and by up to 160 ms between other
+    common rates, so the first results are shorter by that much. The same amount of
+    audio remains in the filter when the session ends, because the contract has no
+    message after the last result; a client that needs it sends silence at the end. An
+    execution returns all of the audio.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -47,18 +49,18 @@ class AudioResample(Node):
         self._stream: Any = None
 
     def process(self, call: NodeCall) -> AudioBuffer:
-        """Resample one chunk, or all."""
+        """Resample one chunk, or the whole audio of an execution."""
         audio = _audio(call)
         if audio.sample_rate == self._target_rate:
             return audio
         ratio = self._target_rate / audio.sample_rate
-        # Before the memory is taken.
+        # Checked before the memory for it is allocated.
         check_samples(int(audio.num_samples * ratio), call.limits, call.node_id)
         array = audio.to_numpy()
-        # soxr wants the machine's own byte order.
+        # soxr expects the machine's own byte order.
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
         signal = (audio.sample_rate, audio.channels, array.dtype)
-        # Where another signal begins, so does another filter.
+        # A signal of another kind needs a new filter.
         if signal != self._signal:
             self._signal = signal
             self._stream = self._soxr.ResampleStream(
@@ -69,9 +71,9 @@ class AudioResample(Node):
 
 
 class AudioFormatConverter(Node):
-    """Changes how a sample is stored.
+    """Changes the format of the samples.
 
-    Params: ``format``, one of ``F32``, ``I16`` and ``I32``, or the name of the
+    Params: ``format``, one of ``F32``, ``I16`` and ``I32``, or a name from the
     contract's enum, such as ``AUDIO_FORMAT_I16``.
     """
 
@@ -85,46 +87,48 @@ class AudioFormatConverter(Node):
         self._target = target
 
     def process(self, call: NodeCall) -> AudioBuffer:
-        """Convert one chunk, or all."""
+        """Convert one chunk, or the whole audio of an execution."""
         return _audio(call).to_format(self._target)
 
 
 class VAD(Node):
-    """Tells speech from silence by the energy of frames of about 20 ms.
+    """Voice activity detection: tells speech from silence by the energy of the audio.
 
-    Params: ``threshold_db``, the energy from which on a frame counts as speech, in
-    dB; -40 if it is not given. 0 dB is the energy of a full-scale square wave.
+    The audio is split into windows of about 20 ms.
 
-    The audio is passed on. The data beside it is ``has_speech``, whether any frame
-    reached the threshold, and ``energy_db``, the energy of the loudest frame.
+    Params: ``threshold_db``, the least energy that counts as speech, in dB; -40 by
+    default. 0 dB is the energy of a full-scale square wave.
+
+    The audio is passed on. The data is ``has_speech``, whether any window reached the
+    threshold, and ``energy_db``, the energy of the loudest window.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(params)
         threshold = params.get("threshold_db", -40.0)
-        if not isinstance(threshold, (int, float)) or isinstance(threshold, bool):
+        if not is_number(threshold):
             raise ValueError(
                 f"params.threshold_db is {threshold!r}; it must be a number"
             )
         self._threshold_db = threshold
 
     def process(self, call: NodeCall) -> NodeOutput:
-        """Judge one chunk, or all."""
+        """Examine one chunk, or the whole audio of an execution."""
         audio = _audio(call)
-        energy_db = _loudest_frame_db(audio)
+        energy_db = _loudest_window_db(audio)
         has_speech = energy_db >= self._threshold_db
         return NodeOutput(
             audio, {"has_speech": has_speech, "energy_db": round(energy_db, 2)}
         )
 
 
-def _loudest_frame_db(audio: AudioBuffer) -> float:
-    """The energy of the loudest 20 ms, in dB, as the mean over all channels."""
-    # float32 would overflow where samples are far out of range.
+def _loudest_window_db(audio: AudioBuffer) -> float:
+    """The energy of the loudest 20 ms in dB, as the mean over all channels."""
+    # In float32, the square of a sample that is far out of range would overflow.
     power = np.square(audio.to_float32(), dtype=np.float64).mean(axis=1)
     if not power.size:
         return _SILENCE_DB
-    # As many frames of 20 ms as there are, the rest of the audio spread over them.
+    # As many windows as 20 ms fit in, of nearly equal length.
     count = min(max(1, power.size * 50 // audio.sample_rate), power.size)
     starts = np.arange(count) * power.size // count
     lengths = np.diff(starts, append=power.size)
@@ -141,7 +145,7 @@ def _audio(call: NodeCall) -> AudioBuffer:
 
 
 def _import_soxr() -> Any:
-    # On first use: the package is an extra, and loads a C library.
+    # Imported on first use: the package is an optional extra and loads a C library.
     try:
         import soxr  # type: ignore[import-untyped]  # it has no type hints
     except ImportError as error:

@@ -1,23 +1,29 @@
-"""What a scripted fault does to the call that it strikes.
-
-Where the library has no public way to misbehave, private attributes of grpclib are
-used here.
-"""
+"""The effects of faults: what happens to a call, down to the frames on the wire."""
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from h2.errors import ErrorCodes
-from h2.events import RequestReceived
 from hyperframe.frame import GoAwayFrame
 
-from remotemedia.errors import RemoteMediaError, to_stream_response
+from remotemedia.errors import RemoteMediaError
+from remotemedia.http2.compat import (
+    cancel_calls_after,
+    end_without_trailers,
+    h2_connection,
+    ignore_new_calls,
+    protocol_of,
+    reset_stream,
+    stream_id,
+    transport_of,
+)
+from remotemedia.testing.failures import to_stream_response
 from remotemedia.v1 import (
     ChunkResult,
     ErrorResponse,
@@ -27,88 +33,90 @@ from remotemedia.v1 import (
 )
 
 if TYPE_CHECKING:
-    from grpclib.protocol import H2Protocol
-    from grpclib.server import Handler, Stream
+    from grpclib.server import Stream
 
 Method: TypeAlias = Literal["GetVersion", "ExecutePipeline", "StreamPipeline"]
-"""A call of the contract, by its name there."""
+"""A method of the contract's services, by its name in the protos."""
 
-# A number that no chunk has.
+# A sequence number that no chunk has.
 _WRONG_SEQUENCE = 2**64 - 1
 
 
 class CallOverError(Exception):
-    """The call is over: its method is not to send anything more."""
+    """A fault has ended the call; its handler must not send anything more."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as it is struck.
+    """A call that a fault is applied to.
 
     Attributes:
-        method: which call of the contract it is.
-        stream: the service's end of it.
-        result: what is about to be sent, where the fault strikes at a chunk.
+        method: the call's method.
+        stream: the service's end of the call.
+        result: the result that is about to be sent, for a fault at a chunk.
     """
 
     method: Method
-    # A call of any method, so its messages are of any type.
+    # The types of the messages depend on the method.
     stream: Stream[Any, Any]
     result: ChunkResult = field(default_factory=ChunkResult)
 
     def abandon(self) -> NoReturn:
-        """End it without another frame."""
-        self.stream._cancel_done = True
+        """End the call without sending another frame.
+
+        Raises:
+            CallOverError: always.
+        """
+        end_without_trailers(self.stream)
         raise CallOverError
 
 
 class Effect(ABC):
-    """What happens to a call."""
+    """What a fault does to a call."""
 
     @abstractmethod
-    async def strike(self, call: Call) -> None:
-        """Do it; the call goes on afterwards.
+    async def apply(self, call: Call) -> None:
+        """Apply the effect. If this returns, the call continues.
 
         Raises:
-            CallOverError: the call does not go on. It ends with OK, unless it was
-                abandoned.
-            GRPCError: it ends with this status.
+            CallOverError: the call is over. It ends with OK, unless it was abandoned.
+            GRPCError: the call ends with this status.
         """
 
 
 @dataclass(frozen=True)
 class Delay(Effect):
-    """A wait."""
+    """The service waits before it continues."""
 
     seconds: float
 
-    async def strike(self, call: Call) -> None:
+    async def apply(self, call: Call) -> None:
         """Wait."""
         await asyncio.sleep(self.seconds)
 
 
 @dataclass(frozen=True)
 class EndWithStatus(Effect):
-    """A gRPC status that is no success."""
+    """The call ends with a gRPC status other than OK."""
 
     status: Status
     message: str
 
-    async def strike(self, call: Call) -> None:
-        """Fail the call."""
+    async def apply(self, call: Call) -> None:
+        """Fail the call with the status."""
         raise GRPCError(self.status, self.message)
 
 
 @dataclass(frozen=True)
 class AnswerError(Effect):
-    """An ``ErrorResponse`` in place of a result; the call itself ends with OK."""
+    """The service sends an ``ErrorResponse`` and ends the call with OK."""
 
     message: str
     error_type: ErrorType
     failing_node_id: str
 
-    async def strike(self, call: Call) -> None:
-        """Answer as the contract has it, for an execution or on a stream."""
+    async def apply(self, call: Call) -> None:
+        """Send the error in the form that the contract has for this method."""
         response: StreamResponse | ExecuteResponse
         if call.method == "StreamPipeline":
             error = RemoteMediaError(
@@ -131,66 +139,65 @@ class AnswerError(Effect):
 
 @dataclass(frozen=True)
 class EndEarly(Effect):
-    """An end with OK, without a goodbye."""
+    """The call ends with OK, but without its last message."""
 
-    async def strike(self, call: Call) -> None:
+    async def apply(self, call: Call) -> None:
         """End the call."""
         raise CallOverError
 
 
 @dataclass(frozen=True)
 class WrongSequence(Effect):
-    """A result that claims to be of a chunk that nobody sent."""
+    """The result has the sequence number of a chunk that was never sent."""
 
-    async def strike(self, call: Call) -> None:
-        """Falsify the number."""
+    async def apply(self, call: Call) -> None:
+        """Change the number."""
         call.result.sequence = _WRONG_SEQUENCE
 
 
 @dataclass(frozen=True)
 class Reset(Effect):
-    """A RST_STREAM frame."""
+    """The service resets the call with a RST_STREAM frame."""
 
     code: ErrorCodes
 
-    async def strike(self, call: Call) -> None:
+    async def apply(self, call: Call) -> None:
         """Reset the call."""
-        await call.stream._stream.reset(self.code)
+        await reset_stream(call.stream, self.code)
         call.abandon()
 
 
 @dataclass(frozen=True)
 class GoAway(Effect):
-    """A GOAWAY frame, as of RFC 9113, section 6.8."""
+    """The service sends a GOAWAY frame (RFC 9113, section 6.8)."""
 
     refuses: bool
+    """Whether the frame refuses this call and the later ones on the connection."""
 
-    async def strike(self, call: Call) -> None:
-        """Announce the connection's end, and take no more calls on it."""
-        stream = call.stream._stream
-        stream_id = cast("int", stream.id)
-        protocol = cast("H2Protocol", stream._transport.get_protocol())
-        protocol.processor.processors[RequestReceived] = lambda event: None
-        last = stream.connection._connection.highest_inbound_stream_id
+    async def apply(self, call: Call) -> None:
+        """Announce the end of the connection, and ignore new calls on it."""
+        this = stream_id(call.stream)
+        protocol = protocol_of(call.stream)
+        ignore_new_calls(protocol)
         if self.refuses:
-            # The call before this one: clients' numbers are odd.
-            last = max(stream_id - 2, 0)
-            for other, task in cast("Handler", protocol.handler)._tasks.items():
-                if cast("int", other.id) > stream_id:
-                    task.cancel()
-        # h2 itself would send nothing more after it.
-        stream.connection.flush()
-        stream._transport.write(GoAwayFrame(0, last_stream_id=last).serialize())
+            cancel_calls_after(protocol, this)
+            # Streams that clients open have odd numbers.
+            last = max(this - 2, 0)
+        else:
+            last = h2_connection(protocol).highest_inbound_stream_id
+        # Written past h2, which sends nothing more after a GOAWAY frame of its own.
+        farewell = GoAwayFrame(0, last_stream_id=last).serialize()
+        transport_of(call.stream).write(farewell)
         if self.refuses:
             call.abandon()
 
 
 @dataclass(frozen=True)
 class DropConnection(Effect):
-    """The connection's end, without a word."""
+    """The service closes the connection without a GOAWAY frame."""
 
-    async def strike(self, call: Call) -> None:
-        """Hang up, once what was sent before is out."""
-        # `abort` would throw that away.
-        call.stream._stream._transport.close()
+    async def apply(self, call: Call) -> None:
+        """Close the connection after everything that was sent has left."""
+        # `abort` would discard it.
+        transport_of(call.stream).close()
         call.abandon()

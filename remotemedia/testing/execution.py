@@ -1,4 +1,4 @@
-"""The unary calls of the embedded service: ``PipelineExecutionService``."""
+"""The embedded service's unary calls: ``PipelineExecutionService``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 from grpclib.exceptions import GRPCError
 
-from remotemedia.errors import RemoteMediaError, to_status
+from remotemedia.errors import RemoteMediaError
 from remotemedia.manifest import VERSION
+from remotemedia.testing.failures import to_status
 from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType
 from remotemedia.testing.pipeline import Pipeline
@@ -32,7 +33,7 @@ from remotemedia.v1 import (
 
 
 class ExecutionService(PipelineExecutionServiceBase):
-    """Says what the service is, and runs pipelines once."""
+    """Describes the service, and executes pipelines."""
 
     def __init__(
         self, node_types: Mapping[str, NodeType], limits: ResourceLimits
@@ -41,7 +42,7 @@ class ExecutionService(PipelineExecutionServiceBase):
         self._limits = limits
 
     async def get_version(self, request: VersionRequest, /) -> VersionResponse:
-        """Answer; a client that does not say its version is taken as one of ours."""
+        """Describe the service; a client without a version counts as compatible."""
         compatible = request.client_version in ("", VERSION)
         return VersionResponse(
             version_info=VersionInfo(
@@ -60,7 +61,7 @@ class ExecutionService(PipelineExecutionServiceBase):
         )
 
     async def execute_pipeline(self, request: ExecuteRequest, /) -> ExecuteResponse:
-        """Run a pipeline; failures are gRPC statuses."""
+        """Execute a pipeline; a failure becomes a gRPC status."""
         try:
             return ExecuteResponse(result=await self._execute(request))
         except RemoteMediaError as error:
@@ -79,7 +80,7 @@ class ExecutionService(PipelineExecutionServiceBase):
         return ExecutionResult(
             audio_outputs=outputs.audio,
             data_outputs=outputs.data,
-            # The result itself is not encoded yet.
+            # Without the time to encode this result, which is not known yet.
             metrics=pipeline.metrics(serialization.get().seconds),
             node_results=[
                 NodeResult(node_id=node_id, status=NodeStatus.SUCCESS)
@@ -93,7 +94,7 @@ def check_version(client_version: str) -> None:
     """Check the protocol version that a client speaks.
 
     Raises:
-        RemoteMediaError: VERSION_MISMATCH, if it is not the contract's.
+        RemoteMediaError: VERSION_MISMATCH, if it is not the contract's version.
     """
     if client_version != VERSION:
         raise RemoteMediaError(
@@ -102,11 +103,11 @@ def check_version(client_version: str) -> None:
 
 
 def unsupported(client_version: str) -> str:
-    """What to say of a protocol version that the service does not speak."""
+    """The message for a protocol version that the service does not speak."""
     return f"the client speaks {client_version!r}, and the service {VERSION!r} only"
 
 
 def _build_timestamp() -> str:
-    """When this code came to be on this machine."""
+    """The time at which this code was installed, in ISO 8601."""
     written = Path(__file__).stat().st_mtime
     return datetime.fromtimestamp(int(written), timezone.utc).isoformat()

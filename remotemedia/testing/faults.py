@@ -1,4 +1,4 @@
-"""Faults that a user has the embedded service commit: :class:`Fault`."""
+"""Faults for the embedded service, as a user describes them: :class:`Fault`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from remotemedia.v1 import ErrorType
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong in a ``LocalService``, so many times and no more.
+    """Something that goes wrong in a ``LocalService``, a given number of times.
 
-    Made with one of the static methods, each of which is one kind of fault::
+    Each kind of fault has a static method that makes it::
 
         async def test_a_session_that_breaks() -> None:
             faults = [Fault.reset(at_chunk=2)]
@@ -38,25 +38,25 @@ class Fault:
                         async for chunk in client.stream_pipeline(MANIFEST, audio()):
                             received.append(chunk.sequence)
                     assert received == [0, 1]
-                    # Once only: now the service behaves.
+                    # The fault happens once, so the next stream succeeds.
                     async for chunk in client.stream_pipeline(MANIFEST, audio()):
                         ...
 
-    A fault without `at_chunk` strikes before the service looks at the request, so
-    the call is not processed. One with `at_chunk` strikes on a stream, when that
-    chunk is processed and its result is to be sent; the results before it are sent.
+    A fault without `at_chunk` happens before the service looks at the request, so
+    the call is not processed. A fault with `at_chunk` happens on a stream, after that
+    chunk was processed and before its result is sent; earlier results are sent.
 
-    Of several faults, all that are due strike in the order they were given in, until
-    one ends the call; the rest wait for the next call.
+    If several faults are due, they happen in the order in which they were given, until
+    one of them ends the call; the others remain for the next call.
 
     Attributes:
         effect: what happens.
-        method: the call that it strikes; None for ``ExecutePipeline`` and
-            ``StreamPipeline``. ``GetVersion``, with which clients connect, is struck
-            only where it is named.
-        at_chunk: number of the chunk that it strikes at, from 0; None for the call
-            itself.
-        times: how often it strikes.
+        method: the method that the fault concerns; None for ``ExecutePipeline`` and
+            ``StreamPipeline``. ``GetVersion``, which clients call to connect, must be
+            named.
+        at_chunk: the number of the chunk at which the fault happens, from 0; None for
+            the call itself.
+        times: how many times the fault happens.
     """
 
     effect: Effect
@@ -89,9 +89,9 @@ class Fault:
         at_chunk: int | None = None,
         times: int = 1,
     ) -> Fault:
-        """The call, or the result, is late by so many seconds.
+        """The call, or the result, is delayed by a number of seconds.
 
-        A call that ends meanwhile, by its deadline or by its client, ends the wait.
+        The wait ends early if the client or the deadline ends the call.
         """
         return Fault(Delay(seconds), method, at_chunk, times)
 
@@ -104,7 +104,7 @@ class Fault:
         at_chunk: int | None = None,
         times: int = 1,
     ) -> Fault:
-        """The call ends with a gRPC status, and a message that goes with it.
+        """The call ends with a gRPC status and a message.
 
         Raises:
             ValueError: the status is OK.
@@ -123,13 +123,13 @@ class Fault:
         at_chunk: int | None = None,
         times: int = 1,
     ) -> Fault:
-        """The service answers with an ``ErrorResponse``, and ends the call with OK.
+        """The service sends an ``ErrorResponse`` and ends the call with OK.
 
-        On a stream the response says INTERNAL, and its text begins with what that
-        means, as the contract has it. NODE_EXECUTION comes with the node's id.
+        On a stream, the type of the response is INTERNAL and its text begins with a
+        prefix for `error_type`, as the contract says.
 
         Raises:
-            ValueError: the method is ``GetVersion``, which has no such answer.
+            ValueError: the method is ``GetVersion``, whose response has no error.
         """
         if method == "GetVersion":
             raise ValueError("GetVersion answers no errors; use Fault.status")
@@ -144,10 +144,10 @@ class Fault:
         at_chunk: int | None = None,
         times: int = 1,
     ) -> Fault:
-        """The call is reset (RST_STREAM), with an HTTP/2 error code.
+        """The call is reset (RST_STREAM) with an HTTP/2 error code.
 
-        REFUSED_STREAM tells the client that the call was not processed: ours makes
-        it again by itself.
+        REFUSED_STREAM tells the client that the call was not processed;
+        ``RemoteMediaClient`` then repeats the call by itself.
         """
         return Fault(Reset(code), method, at_chunk, times)
 
@@ -161,12 +161,13 @@ class Fault:
     ) -> Fault:
         """The service announces the end of the connection (GOAWAY).
 
-        Calls under way finish, and new ones need a new connection. Where it refuses,
-        the call itself and those that came after it on the connection were too late:
-        our client makes them again by itself.
+        Calls in progress finish, and new calls need a new connection. If `refuses` is
+        true, this call and the later ones on the connection are not processed;
+        ``RemoteMediaClient`` then repeats them by itself.
 
         Raises:
-            ValueError: a call is to be refused at a chunk, when it was accepted.
+            ValueError: `refuses` is true and `at_chunk` is given: a call that has
+                chunks has been accepted already.
         """
         if refuses and at_chunk is not None:
             raise ValueError(
@@ -182,28 +183,28 @@ class Fault:
         at_chunk: int | None = None,
         times: int = 1,
     ) -> Fault:
-        """The connection is lost, and every call on it."""
+        """The connection closes, and every call on it fails."""
         return Fault(DropConnection(), method, at_chunk, times)
 
     @staticmethod
     def end_early(*, at_chunk: int | None = None, times: int = 1) -> Fault:
-        """A stream ends with OK, but without ``closed``; or without even ``ready``."""
+        """A stream ends with OK but without ``closed``, or even without ``ready``."""
         return Fault(EndEarly(), "StreamPipeline", at_chunk, times)
 
     @staticmethod
     def bad_sequence(*, at_chunk: int, times: int = 1) -> Fault:
-        """A result carries the number of a chunk that was never sent.
+        """A result has the sequence number of a chunk that was never sent.
 
-        The session goes on as far as the service is concerned.
+        For the service, the session continues.
         """
         return Fault(WrongSequence(), "StreamPipeline", at_chunk, times)
 
     def is_due(self, method: Method, at_chunk: int | None) -> bool:
-        """Whether it strikes here: at this chunk, or at the call where that is None."""
-        return at_chunk == self.at_chunk and self.may_strike(method)
+        """Whether the fault happens at this chunk, or at the call if that is None."""
+        return at_chunk == self.at_chunk and self.concerns(method)
 
-    def may_strike(self, method: Method) -> bool:
-        """Whether it strikes calls of this method, or their chunks."""
+    def concerns(self, method: Method) -> bool:
+        """Whether the fault may happen in a call of this method."""
         if self.at_chunk is not None:
             return method == "StreamPipeline"
         return method == self.method or (self.method is None and method != "GetVersion")

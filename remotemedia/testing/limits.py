@@ -1,6 +1,6 @@
-"""The resource limits of the embedded service, and what keeps to them.
+"""The resource limits of the embedded service, and the checks that enforce them.
 
-The numbers are the contract's.
+The numbers come from the contract.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ _MOST_TIMEOUT_MS = 30_000
 
 
 def in_force(asked: ResourceLimits, service: ResourceLimits) -> ResourceLimits:
-    """The limits of one execution or session: as asked for, with the service's caps.
+    """The limits of one execution or session.
 
     Args:
-        asked: what the client asks for; zero for the service's default.
-        service: the service's defaults; zero for the contract's.
+        asked: the limits that the client asks for; zero for the service's default.
+        service: the service's defaults; zero for the contract's default.
+
+    Returns:
+        The limits that apply, with the contract's caps.
     """
     return ResourceLimits(
         max_memory_bytes=min(
@@ -62,7 +65,7 @@ def check_samples(num_samples: int, limits: ResourceLimits, node_id: str) -> Non
 
 
 class MemoryMeter:
-    """The audio that one execution or session holds, and held at most, in bytes."""
+    """Counts the bytes of audio that one run of a pipeline holds."""
 
     def __init__(self, limits: ResourceLimits) -> None:
         self._limit = limits.max_memory_bytes
@@ -70,11 +73,11 @@ class MemoryMeter:
         self.peak_bytes: int = 0
 
     def clear(self) -> None:
-        """Start over: nothing is held."""
+        """Start a new run, which holds nothing; the peak remains."""
         self._held.clear()
 
     def add(self, buffer: AudioBuffer, node_id: str) -> None:
-        """Count a buffer; one that is passed on as it is counts once.
+        """Count a buffer; a buffer that a node passes on unchanged counts once.
 
         Raises:
             RemoteMediaError: RESOURCE_LIMIT, if it is over `max_memory_bytes`.
@@ -90,7 +93,7 @@ class MemoryMeter:
 
 
 def exceeded(what: str, node_id: str = "") -> RemoteMediaError:
-    """The error of a limit that was exceeded."""
+    """Make the error for a limit that was exceeded."""
     at = f" at node {node_id!r}" if node_id else ""
     return RemoteMediaError(
         f"{what}{at}", error_type=ErrorType.RESOURCE_LIMIT, failing_node_id=node_id

@@ -1,7 +1,8 @@
-"""What a node of the embedded service is, what goes in, and what comes out.
+"""The nodes of the embedded service, as a user writes them.
 
-A node is written as a function of a :class:`NodeCall`, plain or async, or, where it
-keeps something from one chunk to the next, as a subclass of :class:`Node`.
+A node is a function, plain or async, that takes a :class:`NodeCall` and returns audio
+or data. A node that keeps state from one chunk to the next is a subclass of
+:class:`Node` instead.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 Json: TypeAlias = (
     "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 )
-"""What JSON can say. None is JSON's null, and counts as no data."""
+"""A value that JSON can represent. None counts as no data."""
 
 
 @dataclass(frozen=True)
 class NodeOutput:
-    """What a node gives: audio, data, both or nothing."""
+    """The output of a node: audio, data, both or nothing."""
 
     audio: AudioBuffer | None = None
     data: Json = None
@@ -32,23 +33,23 @@ class NodeOutput:
 
 @dataclass(frozen=True)
 class NodeCall:
-    """What reaches a node: once an execution, or once a chunk of a session.
+    """The input of a node, for one execution or for one chunk of a session.
 
     Attributes:
         node_id: the node's id in the manifest.
         params: the node's parameters.
-        audio: the audio that the client sent to this node, or else that of the
-            first connected node that gave some; or None.
-        data: the JSON value that the client sent to this node, or else that of the
-            first connected node that gave some; or None.
-        upstream: what each connected node gave, by node id, in the order of the
-            connections; for nodes that join several.
-        limits: the limits in force.
-        sequence: number of the chunk in its session; None in an execution.
+        audio: the audio that the client sent to this node; otherwise the audio of the
+            first upstream node that returned some; otherwise None.
+        data: the JSON value that the client sent to this node; otherwise the data of
+            the first upstream node that returned some; otherwise None.
+        upstream: the output of each upstream node, by node id, in the order of the
+            connections; for nodes that combine several inputs.
+        limits: the limits that apply.
+        sequence: the number of the chunk in its session; None in an execution.
     """
 
     node_id: str
-    # JSON objects of any shape, as json.loads returns them.
+    # A JSON object of any shape, as json.loads returns it.
     params: Mapping[str, Any]
     audio: AudioBuffer | None
     data: Any
@@ -58,44 +59,44 @@ class NodeCall:
 
 
 NodeReturn: TypeAlias = "NodeOutput | AudioBuffer | Json"
-"""What a node may return: audio or data alone, or both in a ``NodeOutput``."""
+"""What a node may return: audio, data, or both in a ``NodeOutput``."""
 
 NodeFunction: TypeAlias = "Callable[[NodeCall], NodeReturn | Awaitable[NodeReturn]]"
-"""A node as a function. A plain one runs in a thread, so it may block; when its time
-is up the call fails, while the thread runs on to the function's end."""
+"""A node as a function. A plain function runs in a thread, so it may block; if it
+exceeds the time limit, the call fails while the thread runs until it returns."""
 
 
 class Node(ABC):
-    """A node with a state: one instance for each execution, or each session."""
+    """A node with state: each execution and each session has its own instance."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         """Check the parameters.
 
         Raises:
-            ValueError: a parameter is missing or wrong. The pipeline is refused,
-                with ``ErrorType.VALIDATION``.
+            ValueError: a parameter is missing or wrong. The service then refuses the
+                pipeline with ``ErrorType.VALIDATION``.
         """
         self.params = params
 
     @abstractmethod
     def process(self, call: NodeCall) -> NodeReturn | Awaitable[NodeReturn]:
-        """Answer one call; calls come one after the other.
+        """Process one call; the calls of a node never overlap.
 
-        A plain method holds up the whole service while it runs. One that waits or
-        takes long is async.
+        A plain method blocks the whole service while it runs, so a method that waits
+        or computes for long should be async.
 
         Raises:
             RemoteMediaError: the call fails with this error.
-            Exception: any other fails it with ``ErrorType.NODE_EXECUTION``.
+            Exception: the call fails with ``ErrorType.NODE_EXECUTION``.
         """
 
 
 NodeType: TypeAlias = "NodeFunction | type[Node]"
-"""What stands behind a node type: a function, or a class of nodes."""
+"""The implementation of a node type: a function, or a subclass of ``Node``."""
 
 
 class FunctionNode(Node):
-    """A node made of a function."""
+    """A node that calls a function."""
 
     def __init__(self, params: Mapping[str, Any], function: NodeFunction) -> None:
         super().__init__(params)
@@ -108,12 +109,12 @@ class FunctionNode(Node):
             result = self._function(call)
         else:
             result = await asyncio.to_thread(self._function, call)
-        # A plain callable may return a coroutine as well: a lambda, a partial.
+        # A plain callable, such as a lambda, may still return a coroutine.
         return await result if isinstance(result, Awaitable) else result
 
 
 def make_node(node_type: NodeType, params: Mapping[str, Any]) -> Node:
-    """Make a node for one execution or one session."""
+    """Make a node, for one execution or for one session."""
     if isinstance(node_type, type) and issubclass(node_type, Node):
         return node_type(params)
     return FunctionNode(params, cast("NodeFunction", node_type))

@@ -1,4 +1,4 @@
-"""The reference nodes: those that the contract names."""
+"""The reference nodes for data, which the contract names."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "divide": operator.truediv,
 }
 
-# Above it a float says less than the integer that it would be written as.
+# Above this a float no longer represents every integer exactly.
 _LARGEST_WHOLE_FLOAT = 2**53
 
 
 class PassThrough(Node):
-    """Gives what comes in."""
+    """Passes its input on unchanged."""
 
     def process(self, call: NodeCall) -> NodeOutput:
         """Pass audio and data on."""
@@ -30,14 +30,14 @@ class PassThrough(Node):
 
 
 class Echo(Node):
-    """Wraps each JSON input, and counts them; audio is passed on."""
+    """Wraps each JSON input in an object with a counter; audio is passed on."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(params)
         self._counter = 0
 
     def process(self, call: NodeCall) -> NodeOutput:
-        """Give ``{"input": …, "counter": n, "node": "Echo"}``; n starts at 1."""
+        """Return ``{"input": …, "counter": n, "node": "Echo"}``; n starts at 1."""
         if call.data is None:
             return NodeOutput(call.audio)
         self._counter += 1
@@ -46,10 +46,10 @@ class Echo(Node):
 
 
 class Calculator(Node):
-    """Calculates with its input on the left and its operand on the right.
+    """Applies an operation to its input, on the left, and its operand, on the right.
 
     Params: ``operation``, one of ``add``, ``subtract``, ``multiply`` and
-    ``divide``; ``operand``, a number. Older programs spell it ``value``.
+    ``divide``; ``operand``, a number, which older programs call ``value``.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -62,13 +62,13 @@ class Calculator(Node):
             )
         self._calculate = _OPERATIONS[operation]
         operand = params.get("operand", params.get("value"))
-        if not _is_number(operand):
+        if not is_number(operand):
             raise ValueError(f"params.operand is {operand!r}; it must be a number")
         self._operand: Number = operand
 
     def process(self, call: NodeCall) -> Number:
-        """Calculate; a whole result is an integer."""
-        if not _is_number(call.data):
+        """Calculate; a result that is a whole number is an int."""
+        if not is_number(call.data):
             raise ValueError(
                 f"the input is {call.data!r}; it must be a number, from data_inputs "
                 "or a connected node"
@@ -93,7 +93,8 @@ class Multiply(Calculator):
         super().__init__({**params, "operation": "multiply"})
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number; to Python, True is an int too."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -1,11 +1,10 @@
-"""Runs a pipeline: its nodes, one after the other, along the connections.
+"""Runs a pipeline: its nodes, one after the other, in the order of the connections.
 
-An execution runs every node. A chunk of a session runs the nodes that it reaches:
-those that have an input of their own, from the client, and those that are connected
-after a node that gave something.
+An execution runs every node. A chunk of a session runs only the nodes that have an
+input: from the client, or from an upstream node that returned something.
 
-What comes back is the audio and data of the sinks, which are the nodes that no
-connection leaves, and of any other node the data that it gives beside its audio.
+A sink is a node that no connection leaves. A run returns the audio and the data of the
+sinks, and the data of any other node that returned data together with audio.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ import time
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from remotemedia import manifest as manifests
 from remotemedia.errors import RemoteMediaError
+from remotemedia.testing.failures import invalid
 from remotemedia.testing.limits import MemoryMeter, check_samples, exceeded
 from remotemedia.testing.node import (
     Json,
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one run of a pipeline gives back, by node id; data is JSON text."""
+    """The outputs of one run of a pipeline, by node id; data is JSON text."""
 
     audio: dict[str, AudioBuffer] = field(default_factory=dict)
     data: dict[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class _Step:
-    """A node in its place, with the ids of the nodes that are connected to it."""
+    """A node of the pipeline, with the ids of its upstream nodes."""
 
     node_id: str
     params: Mapping[str, Json]
@@ -65,14 +65,14 @@ class _Step:
 
 
 class Pipeline:
-    """A pipeline that was checked and made, to be run once or many times.
+    """A checked pipeline with its nodes, to be run once or many times.
 
     Attributes:
-        node_ids: the nodes, in the order they run in.
-        sinks: ids of the nodes that no connection leaves.
-        samples: samples over all channels that came in so far.
-        seconds: time that its runs took so far.
-        memory: what it holds, and held at most.
+        node_ids: the ids of the nodes, in the order in which they run.
+        sinks: the ids of the nodes that no connection leaves.
+        samples: the samples, over all channels, that were received so far.
+        seconds: the time that all runs have taken so far.
+        memory: counts the audio that a run holds.
     """
 
     def __init__(
@@ -87,11 +87,12 @@ class Pipeline:
         Args:
             manifest: the pipeline.
             data_inputs: JSON text by node id; the same for every run.
-            limits: the limits in force; every run has the whole time limit.
-            node_types: what there is.
+            limits: the limits that apply; the time limit is for each run.
+            node_types: the node types of the service, by name.
 
         Raises:
-            RemoteMediaError: VALIDATION, for all that is wrong with the request.
+            RemoteMediaError: VALIDATION, if the request is wrong; NODE_EXECUTION, if
+                a node could not be made.
         """
         manifests.check(manifest)
         nodes = manifests.execution_order(manifest)
@@ -120,11 +121,11 @@ class Pipeline:
 
         Args:
             audio_inputs: audio by node id.
-            sequence: number of the chunk in its session; None for an execution.
+            sequence: the number of the chunk in its session; None for an execution.
 
         Raises:
             RemoteMediaError: the input is not valid, a node failed, or a limit was
-                exceeded; `failing_node_id` names the node.
+                exceeded; `failing_node_id` is the id of the node.
         """
         self.memory.clear()
         for node_id, buffer in audio_inputs.items():
@@ -137,13 +138,13 @@ class Pipeline:
             self._cpu_seconds += time.thread_time() - cpu_started
 
     def metrics(self, serialization_seconds: float) -> ExecutionMetrics:
-        """What all runs so far cost.
+        """The cost of all runs so far.
 
-        The processor time is that of the service's thread while nodes ran, other
-        calls included where a node waited.
+        The processor time is that of the service's thread during the runs. If a node
+        waited, it includes the work of other calls in that time.
 
         Args:
-            serialization_seconds: what decoding and encoding messages took.
+            serialization_seconds: the time that decoding and encoding messages took.
         """
         return ExecutionMetrics(
             wall_time_ms=self.seconds * 1000,
@@ -177,14 +178,14 @@ class Pipeline:
             if not reached and sequence is not None:
                 given[step.node_id] = NodeOutput()
                 continue
-            with _blamed(step.node_id):
+            with _attributed_to(step.node_id):
                 output = await self._process(step.node, call, started)
                 given[step.node_id] = output
                 self._return(step.node_id, output, outputs)
         return outputs
 
     def _return(self, node_id: str, output: NodeOutput, outputs: Outputs) -> None:
-        """Put what comes back of a node's output to the outputs of the run."""
+        """Add the output of a node to the outputs of the run, as far as it belongs."""
         is_sink = node_id in self.sinks
         if is_sink and output.audio is not None:
             outputs.audio[node_id] = output.audio
@@ -194,7 +195,7 @@ class Pipeline:
     async def _process(
         self, node: Node, call: NodeCall, run_started: float
     ) -> NodeOutput:
-        """Call one node, within what is left of the run's time."""
+        """Call one node, within the time that the run has left."""
         limit = self._limits.max_timeout_ms / 1000
         started = time.perf_counter()
         try:
@@ -203,7 +204,7 @@ class Pipeline:
                 left = limit - (time.perf_counter() - run_started)
                 result = await asyncio.wait_for(result, left)
         except asyncio.TimeoutError:
-            # Or else it is the node's own.
+            # Before the limit, it is a timeout of the node's own.
             if time.perf_counter() - run_started < limit:
                 raise
             raise self._too_late(call) from None
@@ -233,7 +234,7 @@ class Pipeline:
         try:
             buffer.validate()
         except (TypeError, ValueError) as error:
-            raise _invalid(
+            raise invalid(
                 f"the audio for node {node_id!r} is not valid: {error}", node_id
             ) from error
         self.memory.add(buffer, node_id)
@@ -242,16 +243,16 @@ class Pipeline:
     def _data_input(self, node_id: str, text: str) -> Json:
         self._check_known(node_id, "data")
         try:
-            data: Json = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise _invalid(
+            data: Json = manifests.parse_json(text)
+        except ValueError as error:
+            raise invalid(
                 f"data_inputs[{node_id!r}] is not valid JSON: {error}", node_id
             ) from error
         return data
 
     def _check_known(self, node_id: str, what: str) -> None:
         if node_id not in self._node_metrics:
-            raise _invalid(
+            raise invalid(
                 f"there is {what} for node {node_id!r}, and no such node in the "
                 f"manifest; it has {', '.join(sorted(self._node_metrics))}",
                 node_id,
@@ -263,32 +264,32 @@ def _make_step(
 ) -> _Step:
     node_type = node_types.get(node.node_type)
     if node_type is None:
-        raise _invalid(
+        raise invalid(
             f"node {node.id!r} has the unknown node type {node.node_type!r}; "
             f"this service has {', '.join(sorted(node_types))}",
             node.id,
         )
     params = json.loads(node.params or "{}")
-    with _blamed(node.id):
+    with _attributed_to(node.id):
         try:
             made = make_node(node_type, params)
         except ValueError as error:
-            raise _invalid(
+            raise invalid(
                 f"node {node.id!r}, {node.node_type}: {error}", node.id
             ) from error
     return _Step(node.id, params, made, sources)
 
 
 @contextmanager
-def _blamed(node_id: str) -> Iterator[None]:
-    """Turn what a node raises into the error that the contract has for it."""
+def _attributed_to(node_id: str) -> Iterator[None]:
+    """Turn an exception of a node into an error that names the node."""
     try:
         yield
     except RemoteMediaError as error:
         error.failing_node_id = error.failing_node_id or node_id
         raise
     except Exception as error:
-        # The client gets one line of it.
+        # The client gets only the message; the log has the traceback.
         _log.info("node %s failed", node_id, exc_info=True)
         raise RemoteMediaError(
             str(error) or type(error).__name__,
@@ -307,13 +308,3 @@ def _to_output(result: NodeReturn) -> NodeOutput:
 
 def _first(*values: T | None) -> T | None:
     return next((value for value in values if value is not None), None)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _invalid(message: str, node_id: str) -> RemoteMediaError:
-    return RemoteMediaError(
-        message, error_type=ErrorType.VALIDATION, failing_node_id=node_id
-    )

@@ -1,18 +1,21 @@
-"""Carries out the faults that the embedded service was given."""
+"""Applies faults to the calls of the embedded service.
+
+A ``FaultScript`` holds the faults that have not happened yet, and wraps the handler of
+each call that one of them may concern.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import betterproto
 
 from remotemedia.testing.effects import Call, CallOverError
 
 if TYPE_CHECKING:
-    from grpclib._typing import IServerMethodFunc
     from grpclib.events import RecvRequest
     from grpclib.server import Stream
 
@@ -20,60 +23,66 @@ if TYPE_CHECKING:
     from remotemedia.testing.faults import Fault
     from remotemedia.v1 import StreamRequest, StreamResponse
 
+    Handler: TypeAlias = Callable[[Stream[Any, Any]], Awaitable[None]]
+
 
 @dataclass
-class _Armed:
-    """A fault, and how often it has still to strike."""
+class _PendingFault:
+    """A fault, and how many times it is still to happen."""
 
     fault: Fault
-    left: int
+    times_left: int
 
 
 class FaultScript:
-    """The faults that are still to come."""
+    """The faults that are still to happen, in order."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self._armed: list[_Armed] = []
+        self._pending: list[_PendingFault] = []
         for fault in faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Put a fault after the others."""
-        self._armed.append(_Armed(fault, fault.times))
+        """Add a fault after the others."""
+        self._pending.append(_PendingFault(fault, fault.times))
 
     async def on_request(self, event: RecvRequest) -> None:
-        """Take a call over, if there is a fault that may strike it."""
+        """Wrap the handler of a call that a fault may concern."""
         method = cast("Method", event.method_name.rpartition("/")[2])
-        if any(one.left and one.fault.may_strike(method) for one in self._armed):
+        if any(
+            pending.times_left and pending.fault.concerns(method)
+            for pending in self._pending
+        ):
             event.method_func = partial(self._run, event.method_func, method)
 
     async def _run(
-        self, function: IServerMethodFunc, method: Method, stream: Stream[Any, Any]
+        self, handler: Handler, method: Method, stream: Stream[Any, Any]
     ) -> None:
         try:
-            await self.strike(Call(method, stream))
+            await self.apply_due(Call(method, stream))
             if method == "StreamPipeline":
-                # As much of a stream as the generated code uses.
-                stream = cast("Stream[Any, Any]", _StruckStream(stream, self))
-            await function(stream)
+                # It has the part of a stream that the generated code uses.
+                stream = cast("Stream[Any, Any]", _FaultyStream(stream, self))
+            await handler(stream)
         except CallOverError:
             pass
 
-    async def strike(self, call: Call, at_chunk: int | None = None) -> None:
-        """Have every fault strike that is due.
+    async def apply_due(self, call: Call, at_chunk: int | None = None) -> None:
+        """Apply every fault that is due, in order, until one ends the call.
 
         Raises:
             CallOverError: the call is over.
-            GRPCError: it ends with this status.
+            GRPCError: the call ends with this status.
         """
-        for one in self._armed.copy():
-            if one.left and one.fault.is_due(call.method, at_chunk):
-                one.left -= 1
-                await one.fault.effect.strike(call)
+        # A copy, because faults may be added while one of them waits.
+        for pending in self._pending.copy():
+            if pending.times_left and pending.fault.is_due(call.method, at_chunk):
+                pending.times_left -= 1
+                await pending.fault.effect.apply(call)
 
 
-class _StruckStream:
-    """A session's stream on which results may be struck."""
+class _FaultyStream:
+    """The stream of a session, with faults applied to its results."""
 
     def __init__(
         self, stream: Stream[StreamRequest, StreamResponse], script: FaultScript
@@ -87,5 +96,5 @@ class _StruckStream:
     async def send_message(self, message: StreamResponse) -> None:
         if betterproto.which_one_of(message, "response")[0] == "result":
             call = Call("StreamPipeline", self._stream, message.result)
-            await self._script.strike(call, message.result.sequence)
+            await self._script.apply_due(call, message.result.sequence)
         await self._stream.send_message(message)

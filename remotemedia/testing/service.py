@@ -1,4 +1,4 @@
-"""The embedded service itself: its options, its socket, and who may call."""
+"""The embedded service: its options, its lifetime, and the check of the token."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from grpclib.const import Status
 from grpclib.events import RecvRequest, listen
 from grpclib.exceptions import GRPCError
 
+from remotemedia.http2.compat import listening_port
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.execution import ExecutionService
 from remotemedia.testing.nodes import REFERENCE_NODES
@@ -24,18 +25,17 @@ if TYPE_CHECKING:
     import ssl as ssl_module
     from types import TracebackType
 
-    from grpclib._typing import IServable
     from typing_extensions import Self
 
     from remotemedia.testing.faults import Fault
     from remotemedia.testing.node import NodeType
 
 IDLE_TIMEOUT = 300.0
-"""Seconds after which the contract has an idle session dropped."""
+"""Seconds after which the contract ends an idle session."""
 
 
 class LocalService:
-    """A pipeline service in this process, on a real socket, for tests and trials.
+    """A pipeline service in this process, on a real socket.
 
     It behaves as the v1 contract says::
 
@@ -43,14 +43,15 @@ class LocalService:
             async with RemoteMediaClient(s.address) as client:
                 ...
 
-    It knows the node types ``PassThrough``, ``PassThroughNode``, ``Echo``,
-    ``CalculatorNode``, ``AddNode`` and ``MultiplyNode``; ``AudioResample``,
-    ``AudioFormatConverter`` and ``VAD``; and those that it is given.
+    The built-in node types are ``PassThrough``, ``PassThroughNode``, ``Echo``,
+    ``CalculatorNode``, ``AddNode``, ``MultiplyNode``, ``AudioResample``,
+    ``AudioFormatConverter`` and ``VAD``.
 
-    An execution gives back what the sinks gave, the nodes that no connection leaves,
-    and the data that any other node gives beside its audio, such as VAD's. On a
-    stream the audio of the sink is called ``output``, or goes by the node's id where
-    there are several sinks. The time limit holds for an execution, or for each chunk.
+    A result has the audio and the data of the sinks, which are the nodes that no
+    connection leaves, and the data of any other node that returned data together with
+    audio, such as VAD. On a stream, the audio of a single sink is named ``output``;
+    with several sinks, audio is named by node id. The time limit is for a whole
+    execution, or for each chunk.
     """
 
     def __init__(
@@ -66,20 +67,20 @@ class LocalService:
         idle_timeout: float = IDLE_TIMEOUT,
         faults: Iterable[Fault] = (),
     ) -> None:
-        """Configure the service; it starts with :meth:`start` or ``async with``.
+        """Configure the service; :meth:`start` or ``async with`` starts it.
 
         Args:
             host: the interface to listen on.
-            port: the port to listen on; 0 for any that is free.
-            path: the path of a unix socket, to be used instead of host and port.
-            ssl: a server's context, for TLS. HTTP/2 is set as its protocol.
-            token: the bearer token that every call must show; None for no check.
-            nodes: more node types: a function of a ``NodeCall``, or a ``Node`` class.
-                They come before the built-in ones of the same name.
-            limits: the defaults for calls that ask for none; zero in a field for the
-                contract's: 100 MB, 5 s, 10,000,000 samples a buffer. The contract's
-                caps, 1 GB and 30 s, always hold.
-            idle_timeout: seconds without a message after which a session is dropped.
+            port: the port to listen on; 0 for any free port.
+            path: the path of a unix socket to listen on instead of host and port.
+            ssl: a server-side context, for TLS. Its ALPN protocol is set to HTTP/2.
+            token: the bearer token that every call must carry; None for no check.
+            nodes: more node types by name, each a function of a ``NodeCall`` or a
+                subclass of ``Node``. They replace built-in types of the same name.
+            limits: the default limits of a call. A field that is zero means the
+                contract's default: 100 MB, 5 s, 10,000,000 samples in a buffer. The
+                contract's caps, 1 GB and 30 s, always apply.
+            idle_timeout: seconds without a message after which a session ends.
             faults: what is to go wrong; see ``Fault``.
         """
         self._host = host
@@ -91,20 +92,20 @@ class LocalService:
         self._token = token
         node_types = {**REFERENCE_NODES, **AUDIO_NODES, **(nodes or {})}
         limits = limits or ResourceLimits()
-        self._services: list[IServable] = [
+        self._services = (
             ExecutionService(node_types, limits),
             StreamingService(node_types, limits, idle_timeout),
-        ]
+        )
         self._faults = FaultScript(faults)
         self._server: SocketServer | None = None
         self._address = ""
 
     @property
     def address(self) -> str:
-        """Where clients find it: ``host:port``, ``[v6]:port`` or ``unix:/path``.
+        """The address for clients: ``host:port``, ``[v6]:port`` or ``unix:/path``.
 
         Raises:
-            RuntimeError: it never started.
+            RuntimeError: the service was never started.
         """
         if not self._address:
             raise RuntimeError(
@@ -113,15 +114,15 @@ class LocalService:
         return self._address
 
     def add_fault(self, fault: Fault) -> None:
-        """Have one more thing go wrong, in calls that begin from now on."""
+        """Add a fault, for calls that begin from now on."""
         self._faults.add(fault)
 
     async def start(self) -> None:
         """Listen for calls.
 
         Raises:
-            OSError: the address is taken, or there is no such interface.
-            RuntimeError: it runs already.
+            OSError: the address is in use, or there is no such interface.
+            RuntimeError: the service is running.
         """
         if self._server is not None:
             raise RuntimeError("the service runs already")
@@ -134,14 +135,14 @@ class LocalService:
         else:
             await server.start(self._host, self._port, ssl=self._ssl)
             host = f"[{self._host}]" if ":" in self._host else self._host
-            self._address = f"{host}:{server.port}"
+            self._address = f"{host}:{listening_port(server)}"
         self._server = server
 
     async def stop(self) -> None:
-        """Cancel the calls in flight, hang up, and free the address.
+        """Cancel the calls in progress, close the connections and free the address.
 
-        It may be started again; with port 0 it then has another address. Does
-        nothing where it does not run.
+        The service may be started again; with port 0, its address then changes.
+        Nothing happens if the service is not running.
         """
         server, self._server = self._server, None
         if server is None:
@@ -151,7 +152,7 @@ class LocalService:
             self._path.unlink(missing_ok=True)
 
     async def __aenter__(self) -> Self:
-        """Start."""
+        """Start the service."""
         await self.start()
         return self
 
@@ -161,17 +162,17 @@ class LocalService:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop."""
+        """Stop the service."""
         await self.stop()
 
     async def _admit(self, event: RecvRequest) -> None:
-        """Let a call in, if it shows the token."""
+        """Start the measurements of a call, and refuse it without the right token."""
         serialization.set(Stopwatch())
         if self._token is None:
             return
         shown = event.metadata.get("authorization", "")
-        wanted = f"Bearer {self._token}"
-        if not hmac.compare_digest(str(shown).encode(), wanted.encode()):
+        expected = f"Bearer {self._token}"
+        if not hmac.compare_digest(str(shown).encode(), expected.encode()):
             raise GRPCError(
                 Status.UNAUTHENTICATED,
                 "the bearer token in the metadata 'authorization' is "

@@ -1,9 +1,9 @@
-"""The sessions of the embedded service: ``StreamingPipelineService``.
+"""The embedded service's sessions: ``StreamingPipelineService``.
 
-A session takes one request after the other, and answers each before it takes the
-next: chunks that are not processed yet wait in HTTP/2's window, which holds a client
-back that is too fast. ``remotemedia.session.machine`` sees every message in
-and out.
+A session reads one request at a time and answers it before it reads the next. Chunks
+that were not read yet fill the HTTP/2 flow-control window, which slows down a client
+that sends too fast. ``remotemedia.session.machine`` checks every message, in both
+directions.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
-from remotemedia.errors import RemoteMediaError, to_stream_response
+from remotemedia.errors import RemoteMediaError
 from remotemedia.session.machine import Event, Session
 from remotemedia.testing.execution import check_version
+from remotemedia.testing.failures import invalid, to_stream_response
 from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType
 from remotemedia.testing.pipeline import Pipeline
@@ -23,7 +24,6 @@ from remotemedia.testing.transport import serialization
 from remotemedia.v1 import (
     AudioChunk,
     ChunkResult,
-    ErrorType,
     ResourceLimits,
     StreamClosed,
     StreamingPipelineServiceBase,
@@ -38,7 +38,7 @@ _RECOMMENDED_CHUNK_SAMPLES = 4096
 _MAX_BUFFER_LATENCY_MS = 100
 _CHUNKS_BETWEEN_METRICS = 10
 
-# What the audio of a pipeline with one sink is called.
+# The name of the audio output of a pipeline with one sink.
 _OUTPUT = "output"
 
 _REASONS = {
@@ -63,7 +63,7 @@ class StreamingService(StreamingPipelineServiceBase):
     async def stream_pipeline(
         self, requests: AsyncIterator[StreamRequest], /
     ) -> AsyncGenerator[StreamResponse, None]:
-        """Hold one session; failures are messages, and the call ends with OK."""
+        """Serve one session; a failure is a message, and the call ends with OK."""
         rules = Session()
         async with aclosing(self._converse(requests, rules)) as responses:
             try:
@@ -81,7 +81,7 @@ class StreamingService(StreamingPipelineServiceBase):
         try:
             request = await self._next(requests)
         except asyncio.TimeoutError:
-            raise _invalid(f"no init came within {self._idle_timeout:g} s") from None
+            raise invalid(f"no init came within {self._idle_timeout:g} s") from None
         if request is None:
             return
         rules.request(request)
@@ -106,12 +106,12 @@ class StreamingService(StreamingPipelineServiceBase):
     async def _next(
         self, requests: AsyncIterator[StreamRequest]
     ) -> StreamRequest | None:
-        """The next request; None after the last."""
+        """The next request, or None after the last."""
         return await asyncio.wait_for(anext(requests, None), self._idle_timeout)
 
     def _open(self, init: StreamInit) -> _LiveSession:
         if not init.client_version:
-            raise _invalid("init.client_version is empty; a stream must say it")
+            raise invalid("init.client_version is empty; a stream must say it")
         check_version(init.client_version)
         return _LiveSession(
             Pipeline(
@@ -124,7 +124,7 @@ class StreamingService(StreamingPipelineServiceBase):
 
 
 class _LiveSession:
-    """A pipeline in use, and the messages that tell of it."""
+    """An open session: its pipeline, and the messages about it."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._id = uuid.uuid4().hex
@@ -159,7 +159,7 @@ class _LiveSession:
         )
 
     def metrics(self) -> StreamResponse:
-        """How the session is doing: nothing waits inside, and nothing is dropped."""
+        """The state of the session; no chunk is ever queued or dropped."""
         return StreamResponse(
             metrics=StreamMetrics(
                 session_id=self._id,
@@ -178,7 +178,3 @@ class _LiveSession:
                 reason=reason,
             )
         )
-
-
-def _invalid(message: str) -> RemoteMediaError:
-    return RemoteMediaError(message, error_type=ErrorType.VALIDATION)

@@ -1,8 +1,8 @@
 """The socket side of the embedded service: grpclib's server, and what it lacks.
 
-That is a limit on the size of a message, more than 100 calls at once on one
-connection, the port that was chosen, and an end that does not wait for the clients to
-hang up. What is private to grpclib is used here, and in ``effects``.
+That is a limit on the size of a request, more than 100 concurrent calls on one
+connection, the port that the system chose, and a shutdown that does not wait for
+clients to hang up.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from grpclib.config import Configuration
@@ -22,43 +23,60 @@ from grpclib.protocol import H2Protocol
 from grpclib.server import Server
 from h2.settings import SettingCodes
 
+from remotemedia.http2.compat import (
+    SERVER_NAMES,
+    check_names,
+    h2_connection,
+    wrap_connections,
+)
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
-    from grpclib._typing import IServable
+    from remotemedia.v1 import (
+        PipelineExecutionServiceBase,
+        StreamingPipelineServiceBase,
+    )
+
+check_names(SERVER_NAMES)
 
 _MAX_CALLS_A_CONNECTION = 10_000
 
-# A stream that nobody reads may not use up what all streams of the connection share.
+# One session that is not read must not use up the window that all streams of its
+# connection share.
 _WINDOWS = Configuration(
     http2_stream_window_size=1024 * 1024,
     http2_connection_window_size=64 * 1024 * 1024,
 )
 
-# How long a client may take to read what was written before the end.
-_FAREWELL_SECONDS = 1.0
+# How long clients may take to read the rest when the service stops.
+_FAREWELL_S = 1.0
 
 
 class Stopwatch:
-    """Adds up time."""
+    """A sum of times."""
 
     def __init__(self) -> None:
         self.seconds: float = 0.0
 
 
 serialization: ContextVar[Stopwatch] = ContextVar("serialization")
-"""What this call has spent on decoding and encoding messages so far."""
+"""The time that the current call has spent on decoding and encoding messages."""
 
 
 class LimitedCodec(ProtoCodec):
-    """Encodes and decodes messages; refuses a request that is too large.
+    """Encodes and decodes messages, and refuses a request that is too large.
 
-    A request that is too large is read in full before it is refused: the client
-    sees the status for certain, and not a call that was reset while it sent.
+    A request that is too large is read in full before it is refused. So the client
+    is sure to see the status, and not a reset while it still sends.
     """
 
     def decode(self, data: bytes, message_type: Any) -> Any:
-        """Decode a request."""
+        """Decode a request.
+
+        Raises:
+            GRPCError: OUT_OF_RANGE, if the request is too large; INTERNAL, if it is not
+                a message of this type.
+        """
         if len(data) > MAX_REQUEST_BYTES:
             raise GRPCError(
                 Status.OUT_OF_RANGE,
@@ -86,45 +104,39 @@ class LimitedCodec(ProtoCodec):
 
 
 class SocketServer(Server):
-    """A server whose end is the end of its connections too."""
+    """A server that closes its connections when it stops."""
 
-    def __init__(self, services: Collection[IServable]) -> None:
+    def __init__(
+        self,
+        services: Collection[
+            PipelineExecutionServiceBase | StreamingPipelineServiceBase
+        ],
+    ) -> None:
         super().__init__(services, codec=LimitedCodec(), config=_WINDOWS)
+        wrap_connections(self, partial(_Connection, self))
         self.connections: set[_Connection] = set()
         self.is_stopping: bool = False
 
-    def _protocol_factory(self) -> H2Protocol:
-        plain = super()._protocol_factory()
-        return _Connection(self, plain)
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        # A socket of our own would do as well, but asyncio knows less of it, and
-        # would leave Nagle's algorithm on: 40 ms for every small answer.
-        sockets = cast("asyncio.Server", self._server).sockets
-        return int(sockets[0].getsockname()[1])
-
     async def stop(self) -> None:
-        """Cancel every call, hang up on every client, and wait until all is gone."""
+        """Cancel every call, close every connection, and wait until all have ended."""
         self.is_stopping = True
         self.close()
-        connections = list(self.connections)
-        for connection in connections:
+        for connection in self.connections:
             connection.hang_up()
-        if connections:
-            gone = [connection.lost for connection in connections]
-            await asyncio.wait(gone, timeout=_FAREWELL_SECONDS)
-        for connection in connections:
+        if self.connections:
+            lost = [connection.lost for connection in self.connections]
+            await asyncio.wait(lost, timeout=_FAREWELL_S)
+        # Only what is still open: asyncio cannot abort a transport that has closed.
+        for connection in self.connections:
             connection.transport.abort()
-        # A client in the middle of a TLS handshake is known to asyncio only, which from
-        # Python 3.12 on would wait for it.
+        # Only asyncio knows of a client that is in its TLS handshake, and from Python
+        # 3.12 on it waits for that client.
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.wait_closed(), _FAREWELL_SECONDS)
+            await asyncio.wait_for(self.wait_closed(), _FAREWELL_S)
 
 
 class _Connection(H2Protocol):
-    """A connection, known to its server for as long as it lasts."""
+    """A connection, which its server has in `connections` while it is open."""
 
     transport: asyncio.Transport
 
@@ -134,28 +146,28 @@ class _Connection(H2Protocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and tell the client how many calls it may have at once."""
+        """Start, and tell the client how many concurrent calls it may make."""
         super().connection_made(transport)
-        self.connection._connection.update_settings(
+        h2_connection(self).update_settings(
             {SettingCodes.MAX_CONCURRENT_STREAMS: _MAX_CALLS_A_CONNECTION}
         )
         self.connection.flush()
         self.transport = cast("asyncio.Transport", transport)
         self._server.connections.add(self)
         if self._server.is_stopping:
-            # Accepted just before the end.
+            # It was accepted just before the server stopped.
             self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End every call on it."""
+        """Cancel the calls of the connection."""
         super().connection_lost(exc)
         self._server.connections.discard(self)
         if not self.lost.done():
             self.lost.set_result(None)
 
     def hang_up(self) -> None:
-        """Say goodbye as HTTP/2 has it, and close once that is sent."""
+        """Send a GOAWAY frame, and close once it has left."""
         if not self.transport.is_closing():
-            self.connection._connection.close_connection()
+            h2_connection(self).close_connection()
             self.connection.flush()
             self.transport.close()

@@ -1,3 +1,5 @@
+"""The reference nodes for audio, each by itself."""
+
 from __future__ import annotations
 
 import sys
@@ -98,7 +100,7 @@ def test_resampling_keeps_format_and_channels(dtype: type[Any]) -> None:
     assert (resampled.dtype, resampled.shape) == (np.dtype(dtype), (160, 3))
 
 
-def test_audio_of_the_rate_already_is_passed_on() -> None:
+def test_audio_that_has_the_target_rate_is_passed_on() -> None:
     audio = tone()
     assert resample(audio, audio.sample_rate) is audio
 
@@ -154,7 +156,7 @@ def judge(samples: npt.NDArray[Any], rate: int = 16_000, **params: object) -> An
     return output.data
 
 
-def test_silence_is_no_speech() -> None:
+def test_silence_is_not_speech() -> None:
     assert judge(np.zeros(1600)) == {"has_speech": False, "energy_db": -120.0}
 
 
@@ -176,6 +178,14 @@ def test_one_loud_frame_among_silence_is_found() -> None:
     samples = np.zeros(16_000)
     samples[8_000:8_320] = 0.5
     assert judge(samples) == {"has_speech": True, "energy_db": -6.02}
+
+
+def test_audio_shorter_than_a_window_is_one_window() -> None:
+    assert judge(np.array([0.0, 1.0]))["energy_db"] == -3.01
+
+
+def test_an_energy_equal_to_the_threshold_is_speech() -> None:
+    assert judge(np.ones(160), threshold_db=0)["has_speech"] is True
 
 
 @pytest.mark.parametrize(("threshold", "speech"), [(-10, True), (-5, False)])
@@ -205,8 +215,20 @@ def test_a_wrong_threshold_is_named() -> None:
         ("VAD", {}),
     ],
 )
-def test_without_audio_they_say_what_to_do(
+def test_without_audio_the_error_says_what_to_do(
     node_type: str, params: dict[str, object]
 ) -> None:
     with pytest.raises(ValueError, match="audio_inputs"):
         run(make(node_type, **params), None)
+
+
+@pytest.mark.parametrize(
+    ("node_type", "params"),
+    [
+        ("AudioResample", {"target_sample_rate": 8_000}),
+        ("AudioFormatConverter", {"format": "I16"}),
+        ("VAD", {"threshold_db": -30}),
+    ],
+)
+def test_a_node_keeps_its_params(node_type: str, params: dict[str, Any]) -> None:
+    assert make(node_type, **params).params == params

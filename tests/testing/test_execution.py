@@ -48,7 +48,7 @@ async def test_the_version(core_modules: dict[str, ModuleType]) -> None:
 @pytest.mark.parametrize(
     ("client_version", "compatible"), [("v1", True), ("", True), ("v2", False)]
 )
-async def test_other_versions_are_told_so(
+async def test_a_client_of_another_version_is_told(
     core_client: CoreClient, client_version: str, compatible: bool
 ) -> None:
     answer = await core_client.version(client_version)
@@ -131,7 +131,9 @@ async def test_a_node_s_limits_are_the_service_s(
     ]
 
 
-async def test_a_scripted_failure(core_modules: dict[str, ModuleType]) -> None:
+async def test_an_exception_of_a_node_becomes_a_status(
+    core_modules: dict[str, ModuleType],
+) -> None:
     def fail(call: NodeCall) -> None:
         raise OSError("disk full")
 

@@ -1,4 +1,4 @@
-"""Scripted faults, as our client meets them."""
+"""Each kind of fault, as the client sees it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import inspect
 import ssl
 import textwrap
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError
 from typing import Any, cast
 
 import pytest
@@ -17,26 +17,25 @@ from grpclib.const import Status
 from h2.errors import ErrorCodes
 
 from remotemedia import (
-    AudioBuffer,
     ErrorType,
     RemoteMediaClient,
     RemoteMediaConnectionError,
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.testing import Fault, LocalService, NodeCall, NodeOutput
+from remotemedia.testing import Fault, NodeCall, NodeOutput
 from tests.support.pipelines import pipeline, tone
-
-COUNT = pipeline("src", "Count")
+from tests.testing import counting
+from tests.testing.counting import COUNT, Service, audio, execute, serving, stream
 
 REFUSED = ErrorCodes.REFUSED_STREAM
 CALM = ErrorCodes.ENHANCE_YOUR_CALM
 NODE = ErrorType.NODE_EXECUTION
-# Far longer than any test: what is not cancelled hangs.
+# Far longer than any test, so that a wait that is not cancelled hangs.
 FOR_EVER = 1_000.0
 
-# What ends a call, by a name, and what our client makes of it: the class, the status,
-# the type and a part of the message; `retryable` is False for all.
+# The faults that end a call, and the error that the client raises for each: its class,
+# status and type, and a part of its message. None of these errors is retryable.
 Ending = tuple[type[RemoteMediaError], Status | None, ErrorType, str]
 ENDINGS: dict[str, tuple[Callable[..., Fault], Ending]] = {
     "unavailable": (
@@ -85,55 +84,6 @@ every_ending = pytest.mark.parametrize(
 )
 
 
-class Service(LocalService):
-    """A service that counts what its node ``Count`` processes."""
-
-    def __init__(self, *faults: Fault, **options: Any) -> None:
-        nodes = {"Count": self._count, **options.pop("nodes", {})}
-        super().__init__(nodes=nodes, faults=faults, **options)
-        self.processed = 0
-        self.began = asyncio.Event()
-
-    async def _count(self, call: NodeCall) -> NodeOutput:
-        self.began.set()
-        self.processed += 1
-        return NodeOutput(call.audio)
-
-    @property
-    def connections(self) -> set[Any]:
-        assert self._server is not None
-        return set(self._server.connections)
-
-
-@asynccontextmanager
-async def serving(*faults: Fault) -> AsyncIterator[tuple[Service, RemoteMediaClient]]:
-    async with (
-        Service(*faults) as service,
-        RemoteMediaClient(service.address, timeout=5) as client,
-    ):
-        yield service, client
-
-
-def audio(count: int = 5, frames: int = 160) -> Iterator[tuple[str, AudioBuffer]]:
-    for _ in range(count):
-        yield "src", tone(frames)
-
-
-async def stream(
-    client: RemoteMediaClient, received: list[int] | None = None
-) -> list[int]:
-    """Stream five chunks, and note the results."""
-    received = [] if received is None else received
-    async for chunk in client.stream_pipeline(COUNT, audio()):
-        received.append(chunk.sequence)
-    return received
-
-
-async def execute(client: RemoteMediaClient) -> None:
-    result = await client.execute_pipeline(COUNT, {"src": tone()})
-    assert result.audio_outputs["src"] == tone()
-
-
 def check(error: RemoteMediaError, ending: Ending) -> None:
     cls, status, error_type, text = ending
     assert type(error) is cls
@@ -144,11 +94,11 @@ def check(error: RemoteMediaError, ending: Ending) -> None:
     assert not error.retryable
 
 
-# -- what ends a call
+# Faults that end a call
 
 
 @every_ending
-async def test_at_an_execution(make: Callable[..., Fault], ending: Ending) -> None:
+async def test_an_execution_fails(make: Callable[..., Fault], ending: Ending) -> None:
     async with serving(make()) as (service, client):
         with pytest.raises(RemoteMediaError) as caught:
             await execute(client)
@@ -158,7 +108,7 @@ async def test_at_an_execution(make: Callable[..., Fault], ending: Ending) -> No
 
 
 @every_ending
-async def test_at_the_opening_of_a_stream(
+async def test_opening_a_stream_fails(
     make: Callable[..., Fault], ending: Ending
 ) -> None:
     async with serving(make()) as (service, client):
@@ -171,7 +121,7 @@ async def test_at_the_opening_of_a_stream(
 
 @every_ending
 @pytest.mark.parametrize("at_chunk", [0, 3])
-async def test_at_a_chunk(
+async def test_a_stream_fails_at_a_chunk(
     make: Callable[..., Fault], ending: Ending, at_chunk: int
 ) -> None:
     async with serving(make(at_chunk=at_chunk)) as (_, client):
@@ -184,7 +134,7 @@ async def test_at_a_chunk(
 
 
 @pytest.mark.parametrize("at_chunk", [0, 3])
-async def test_a_bad_sequence_is_the_server_s_fault(at_chunk: int) -> None:
+async def test_a_bad_sequence_is_blamed_on_the_server(at_chunk: int) -> None:
     async with serving(Fault.bad_sequence(at_chunk=at_chunk)) as (_, client):
         received: list[int] = []
         with pytest.raises(RemoteMediaError, match="the server broke the session's"):
@@ -220,8 +170,8 @@ async def test_a_lost_connection_takes_every_call_with_it() -> None:
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_what_was_sent_is_not_lost_with_the_connection() -> None:
-    # Frames of a type that HTTP/2 does not know, and more than a system buffers.
+async def test_what_was_sent_before_the_connection_closes_arrives() -> None:
+    # Frames of an unknown type, and more of them than the system buffers.
     padding = (b"\0\x40\0\xff\0" + bytes(4) + bytes(2**14)) * 512
 
     async def pad(call: NodeCall) -> NodeOutput:
@@ -239,7 +189,7 @@ async def test_what_was_sent_is_not_lost_with_the_connection() -> None:
             await anext(results)
 
 
-async def test_over_tls_too() -> None:
+async def test_faults_happen_over_tls_too() -> None:
     authority = trustme.CA()
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
@@ -250,7 +200,7 @@ async def test_over_tls_too() -> None:
         Service(*faults, ssl=server_side) as service,
         RemoteMediaClient(service.address, ssl=client_side) as client,
     ):
-        # The first try is refused, the second breaks, and the third is well.
+        # The first attempt is refused, the second loses its connection.
         received: list[int] = []
         with pytest.raises(RemoteMediaConnectionError):
             await stream(client, received)
@@ -258,7 +208,7 @@ async def test_over_tls_too() -> None:
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-# -- what a call outlasts
+# Faults that a call survives
 
 
 @pytest.mark.parametrize("fault", [Fault.reset(REFUSED), Fault.go_away(refuses=True)])
@@ -270,14 +220,14 @@ async def test_a_refused_call_is_made_again(fault: Fault, call: Any) -> None:
         assert service.processed == (1 if call is execute else 5)
 
 
-async def test_calls_that_came_after_a_refused_one_are_made_again_too() -> None:
+async def test_later_calls_on_a_refused_connection_are_made_again() -> None:
     async with serving(Fault.go_away(refuses=True)) as (service, client):
         await asyncio.gather(*(execute(client) for _ in range(10)))
         assert service.processed == 10
 
 
 @pytest.mark.parametrize("refuses", [False, True])
-async def test_going_away_needs_a_new_connection(refuses: bool) -> None:
+async def test_a_call_after_a_goaway_uses_a_new_connection(refuses: bool) -> None:
     async with serving(Fault.go_away(refuses=refuses)) as (service, client):
         before = service.connections
         assert len(before) == 1
@@ -286,7 +236,7 @@ async def test_going_away_needs_a_new_connection(refuses: bool) -> None:
         assert service.connections.isdisjoint(before)
 
 
-async def test_calls_under_way_outlast_going_away() -> None:
+async def test_calls_in_progress_continue_after_a_goaway() -> None:
     async with (
         serving(Fault.go_away(at_chunk=3)) as (service, client),
         client.open_stream(COUNT) as older,
@@ -301,7 +251,7 @@ async def test_calls_under_way_outlast_going_away() -> None:
         assert await older.close()
 
 
-# -- delays
+# Delays
 
 
 @pytest.mark.parametrize("fault", [Fault.delay(0.05), Fault.delay(0.05, at_chunk=3)])
@@ -312,7 +262,7 @@ async def test_a_delay_is_a_wait(fault: Fault) -> None:
         assert time.monotonic() - started > 0.049
 
 
-async def test_a_delay_runs_into_the_deadline() -> None:
+async def test_a_delay_lasts_until_the_deadline_at_most() -> None:
     async with serving(Fault.delay(FOR_EVER)) as (service, client):
         with pytest.raises(RemoteMediaTimeoutError):
             await client.execute_pipeline(COUNT, {"src": tone()}, timeout=0.1)
@@ -320,7 +270,7 @@ async def test_a_delay_runs_into_the_deadline() -> None:
         await execute(client)
 
 
-async def test_a_delayed_result_keeps_no_other_waiting() -> None:
+async def test_a_delayed_result_does_not_delay_other_sessions() -> None:
     async with serving(Fault.delay(FOR_EVER, at_chunk=3)) as (_, client):
         before = asyncio.all_tasks()
         results = client.stream_pipeline(COUNT, audio())
@@ -331,7 +281,7 @@ async def test_a_delayed_result_keeps_no_other_waiting() -> None:
         delayed.cancel()
         await asyncio.wait({delayed})
         await results.aclose()
-        # The service hears of it, and gives the wait up.
+        # The service learns of it, and ends the wait.
         for _ in range(1_000):
             if asyncio.all_tasks() == before:
                 break
@@ -348,97 +298,6 @@ async def test_stopping_does_not_wait_for_a_delay() -> None:
             await streaming
 
 
-# -- which calls, and how often
-
-
-async def test_a_fault_strikes_so_many_times() -> None:
-    fault = Fault.status(Status.UNAVAILABLE, "busy", times=2)
-    async with serving(fault) as (_, client):
-        for call in (execute, stream):
-            with pytest.raises(RemoteMediaConnectionError, match="busy"):
-                await call(client)
-        await execute(client)
-        await stream(client)
-
-
-async def test_a_chunk_is_struck_in_so_many_streams() -> None:
-    async with serving(Fault.error("boom", at_chunk=3, times=2)) as (_, client):
-        outcomes = await asyncio.gather(
-            *(stream(client) for _ in range(5)), return_exceptions=True
-        )
-        assert sum(isinstance(found, RemoteMediaError) for found in outcomes) == 2
-        assert outcomes.count([0, 1, 2, 3, 4]) == 3
-
-
-async def test_faults_strike_in_their_order_until_one_ends_the_call() -> None:
-    faults = [
-        Fault.go_away(),
-        Fault.error("one"),
-        Fault.error("two"),
-        Fault.error("three", at_chunk=1),
-    ]
-    async with serving(*faults) as (service, client):
-        before = service.connections
-        for text in ("one", "two", "three"):
-            with pytest.raises(RemoteMediaError, match=text):
-                await stream(client)
-            assert service.connections.isdisjoint(before) is (text != "one")
-        await stream(client)
-
-
-async def test_equal_faults_are_two() -> None:
-    async with serving(*[Fault.error("boom")] * 2) as (_, client):
-        for _ in range(2):
-            with pytest.raises(RemoteMediaError, match="boom"):
-                await execute(client)
-        await execute(client)
-
-
-async def test_a_method_that_is_named() -> None:
-    faults = [
-        Fault.error("run", method="ExecutePipeline"),
-        Fault.error("stream", method="StreamPipeline"),
-    ]
-    async with serving(*faults) as (_, client):
-        await client.get_version()
-        with pytest.raises(RemoteMediaError, match="stream"):
-            await stream(client)
-        with pytest.raises(RemoteMediaError, match="run"):
-            await execute(client)
-
-
-async def test_connecting_fails_only_where_it_is_named() -> None:
-    faults = [
-        Fault.reset(),
-        Fault.status(Status.UNAVAILABLE, "busy", method="GetVersion"),
-    ]
-    async with Service(*faults) as service:
-        client = RemoteMediaClient(service.address)
-        with pytest.raises(RemoteMediaConnectionError, match="busy"):
-            await client.connect()
-        async with client:
-            with pytest.raises(RemoteMediaError, match="reset"):
-                await execute(client)
-
-
-async def test_a_fault_for_a_service_that_runs() -> None:
-    async with serving() as (service, client):
-        await execute(client)
-        service.add_fault(Fault.error("boom"))
-        with pytest.raises(RemoteMediaError, match="boom"):
-            await execute(client)
-        await execute(client)
-
-
-async def test_who_shows_no_token_meets_no_fault() -> None:
-    fault = Fault.status(Status.UNAVAILABLE, "busy", method="GetVersion")
-    async with LocalService(token="s3cret", faults=[fault]) as service:
-        with pytest.raises(RemoteMediaError, match="token"):
-            await RemoteMediaClient(service.address).connect()
-        with pytest.raises(RemoteMediaError, match="busy"):
-            await RemoteMediaClient(service.address, token="s3cret").connect()
-
-
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -451,24 +310,24 @@ async def test_who_shows_no_token_meets_no_fault() -> None:
         (lambda: Fault.go_away(refuses=True, at_chunk=1), "before its first chunk"),
     ],
 )
-def test_a_fault_that_makes_no_sense(make: Callable[[], Fault], says: str) -> None:
+def test_a_contradictory_fault_is_refused(make: Callable[[], Fault], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_a_fault_cannot_be_changed() -> None:
+    fault = Fault.reset()
+    with pytest.raises(FrozenInstanceError):
+        fault.times = 2  # type: ignore[misc]  # on purpose
 
 
 async def test_the_example_runs() -> None:
     _, _, example = (inspect.getdoc(Fault) or "").partition("::\n")
     example, _, _ = example.partition("\nA fault without")
-    names = {**globals(), "MANIFEST": COUNT | pipeline("src", "PassThrough")}
+    names = {
+        **globals(),
+        **vars(counting),
+        "MANIFEST": COUNT | pipeline("src", "PassThrough"),
+    }
     exec(textwrap.dedent(example), names)
     await names["test_a_session_that_breaks"]()
-
-
-async def test_without_faults_a_call_is_served_as_ever(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async with serving(Fault.reset()) as (_, client):
-        with pytest.raises(RemoteMediaError, match="reset"):
-            await stream(client)
-        monkeypatch.delattr("remotemedia.testing.script._StruckStream")
-        assert await stream(client) == [0, 1, 2, 3, 4]

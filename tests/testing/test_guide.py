@@ -35,7 +35,7 @@ def test_every_example_passes(tmp_path: Path) -> None:
     assert f"{len(BLOCKS)} passed" in run.stdout
 
 
-def test_every_fault_is_told_of() -> None:
+def test_every_kind_of_fault_is_documented() -> None:
     told = set(re.findall(r"^\| `Fault\.(\w+)", GUIDE, re.MULTILINE))
     kinds = {
         name for name, value in vars(Fault).items() if isinstance(value, staticmethod)

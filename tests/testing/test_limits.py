@@ -1,12 +1,23 @@
+"""The resource limits, and the checks that enforce them."""
+
 from __future__ import annotations
 
 import pytest
 
 from remotemedia.errors import RemoteMediaError
-from remotemedia.testing.limits import MemoryMeter, check_samples, in_force
+from remotemedia.testing.limits import (
+    MAX_REQUEST_BYTES,
+    MemoryMeter,
+    check_samples,
+    in_force,
+)
 from remotemedia.v1 import AudioBuffer, ErrorType, ResourceLimits
 
 NONE = ResourceLimits()
+
+
+def test_a_request_may_have_4_mib() -> None:
+    assert MAX_REQUEST_BYTES == 4_194_304
 
 
 def test_the_contract_s_defaults() -> None:
@@ -15,7 +26,7 @@ def test_the_contract_s_defaults() -> None:
     )
 
 
-def test_the_client_is_asked_first_then_the_service() -> None:
+def test_the_client_s_limits_come_before_the_service_s_defaults() -> None:
     service = ResourceLimits(max_memory_bytes=7, max_timeout_ms=8)
     asked = ResourceLimits(max_timeout_ms=5)
     assert in_force(asked, service) == ResourceLimits(
@@ -43,7 +54,14 @@ def test_samples_over_the_limit_are_refused() -> None:
     assert caught.value.failing_node_id == "n"
 
 
-def test_memory_is_what_is_held_together() -> None:
+def test_memory_may_be_used_up_to_the_limit() -> None:
+    meter = MemoryMeter(ResourceLimits(max_memory_bytes=10))
+    assert meter.peak_bytes == 0
+    meter.add(AudioBuffer(samples=bytes(10)), "a")
+    assert meter.peak_bytes == 10
+
+
+def test_memory_counts_each_held_buffer_once() -> None:
     meter = MemoryMeter(ResourceLimits(max_memory_bytes=10))
     first, second = AudioBuffer(samples=bytes(6)), AudioBuffer(samples=bytes(5))
     meter.add(first, "a")

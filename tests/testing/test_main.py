@@ -38,6 +38,14 @@ async def test_the_token_comes_from_the_environment(
                 await client.version()
 
 
+def test_the_help_says_the_defaults() -> None:
+    with service_process("--help") as process:
+        output, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "default: 127.0.0.1" in output
+    assert "default: 50051" in output
+
+
 def test_a_variable_that_is_not_set() -> None:
     with service_process("--token-env", "NO_SUCH_TOKEN") as process:
         _, errors = process.communicate(timeout=10)

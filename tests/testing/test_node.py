@@ -1,7 +1,10 @@
+"""What counts as a node, and how it is called."""
+
 from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import FrozenInstanceError
 from functools import partial
 from typing import Any
 
@@ -76,6 +79,16 @@ async def test_an_async_function_runs_on_the_loop() -> None:
 
     await answer(note, None)
     assert loops == [asyncio.get_running_loop()]
+
+
+def test_a_function_s_node_has_the_params_too() -> None:
+    assert make_node(double, {"factor": 2}).params == {"factor": 2}
+
+
+@pytest.mark.parametrize("value", [NodeOutput(), call()])
+def test_input_and_output_cannot_be_changed(value: NodeOutput | NodeCall) -> None:
+    with pytest.raises(FrozenInstanceError):
+        value.data = 1  # type: ignore[misc]  # on purpose
 
 
 def test_a_class_is_made_once_per_session_with_the_params() -> None:

@@ -1,3 +1,5 @@
+"""The reference nodes for data, each by itself."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -24,7 +26,7 @@ def calculate(operation: str, left: object, right: object) -> object:
     return run(make("CalculatorNode", operation=operation, operand=right), left)
 
 
-def test_the_contract_s_six_are_there() -> None:
+def test_the_node_types_that_the_contract_names_exist() -> None:
     assert set(REFERENCE_NODES) == {
         "PassThrough",
         "PassThroughNode",
@@ -36,7 +38,7 @@ def test_the_contract_s_six_are_there() -> None:
 
 
 @pytest.mark.parametrize("node_type", ["PassThrough", "PassThroughNode"])
-def test_pass_through_gives_what_comes(node_type: str) -> None:
+def test_pass_through_returns_its_input(node_type: str) -> None:
     audio = tone()
     assert run(make(node_type), {"a": 1}, audio) == NodeOutput(audio, {"a": 1})
 
@@ -86,6 +88,23 @@ def test_whole_results_are_integers_and_others_floats(
     found = calculate("add", left, right)
     assert found == left + right
     assert isinstance(found, int) == (left + right).is_integer()
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"), [(2.0**53, int), (-(2.0**53), int), (2.0**53 + 2, float)]
+)
+def test_whole_results_are_integers_as_far_as_floats_are_exact(
+    result: float, kind: type
+) -> None:
+    found = calculate("add", result, 0.0)
+    assert found == result
+    assert type(found) is kind
+
+
+@pytest.mark.parametrize("node_type", ["Echo", "PassThrough", "CalculatorNode"])
+def test_a_node_keeps_its_params(node_type: str) -> None:
+    params = {"operation": "add", "operand": 1}
+    assert make(node_type, **params).params == params
 
 
 def test_dividing_by_zero_fails() -> None:

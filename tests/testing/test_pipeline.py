@@ -1,3 +1,5 @@
+"""Pipelines without a network: order, outputs, metrics, failures, limits."""
+
 from __future__ import annotations
 
 import asyncio
@@ -79,7 +81,7 @@ async def test_data_beside_audio_comes_back_from_any_node() -> None:
     assert outputs == Outputs(data={"ear": "800", "end": "801"})
 
 
-async def test_the_client_s_input_goes_before_the_connections() -> None:
+async def test_the_client_s_input_comes_before_the_connections() -> None:
     manifest = chain(node("a", "AddNode", operand=0), node("b", "AddNode", operand=0))
     outputs = await build(manifest, {"a": "1", "b": "2"}).run({})
     assert outputs.data == {"b": "2"}
@@ -158,6 +160,41 @@ async def test_metrics_add_up_over_runs() -> None:
         assert (found.samples_processed, found.memory_bytes) == (200, 400)
 
 
+async def test_the_processor_time_of_all_runs_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 100.0
+
+    def work(call: NodeCall) -> None:
+        nonlocal clock
+        clock += 0.25
+
+    monkeypatch.setattr("time.thread_time", lambda: clock)
+    pipeline = build(chain(node("n", "Work")), Work=work)
+    for _ in range(2):
+        await pipeline.run({})
+    assert pipeline.metrics(0).cpu_time_ms == 500
+
+
+async def test_the_times_of_runs_and_nodes_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 100.0
+
+    def work(call: NodeCall) -> None:
+        nonlocal clock
+        clock += 0.25
+
+    monkeypatch.setattr("time.perf_counter", lambda: clock)
+    pipeline = build(chain(node("n", "Work")), Work=work)
+    for _ in range(2):
+        await pipeline.run({})
+    metrics = pipeline.metrics(0)
+    assert pipeline.seconds == 0.5
+    assert metrics.wall_time_ms == 500
+    assert metrics.node_metrics["n"].execution_time_ms == 500
+
+
 def refused(*arguments: object, **node_types: NodeType) -> RemoteMediaError:
     with pytest.raises(RemoteMediaError) as caught:
         build(*arguments, **node_types)  # type: ignore[arg-type]  # passed through
@@ -184,7 +221,7 @@ def test_a_node_s_params_are_checked() -> None:
     assert "operand" in error.message
 
 
-def test_a_node_that_cannot_be_made_has_failed() -> None:
+def test_an_exception_while_a_node_is_made_is_its_failure() -> None:
     class Gain(Node):
         def __init__(self, params: Mapping[str, Any]) -> None:
             self.gain = params["gain"]
@@ -316,9 +353,12 @@ async def test_a_node_that_blocks_is_too_late_when_it_returns(
     class Block(Node):
         def process(self, call: NodeCall) -> None:
             nonlocal clock
-            clock += 6
+            clock += took_s
 
     monkeypatch.setattr("time.perf_counter", lambda: clock)
+    took_s = 5.0
+    await build(chain(node("n", "Block")), Block=Block).run({})
+    took_s = 5.001
     error = await failed(build(chain(node("n", "Block")), Block=Block))
     assert error.error_type is ErrorType.RESOURCE_LIMIT
     assert "time limit of 5000 ms" in error.message

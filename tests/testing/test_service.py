@@ -1,3 +1,5 @@
+"""The service's options, its lifetime, and the check of the token."""
+
 from __future__ import annotations
 
 import asyncio
@@ -9,8 +11,9 @@ from types import ModuleType
 import grpc
 import pytest
 import trustme
+from grpclib.const import Status
 
-from remotemedia.testing import LocalService
+from remotemedia.testing import Fault, LocalService
 from tests.testing.core_client import CoreClient, connect
 from tests.testing.manifests import chain, node
 
@@ -64,6 +67,12 @@ async def test_a_unix_socket(
         async with connect(core_modules, service.address) as client:
             assert (await client.version()).compatible
     assert not path.exists()
+
+
+async def test_a_unix_socket_that_somebody_removed(tmp_path: Path) -> None:
+    path = tmp_path / "service.sock"
+    async with LocalService(path=path):
+        path.unlink()
 
 
 async def test_ipv6(core_modules: dict[str, ModuleType]) -> None:
@@ -127,9 +136,19 @@ def test_before_it_starts_there_is_no_address() -> None:
         _ = LocalService().address
 
 
-async def test_it_starts_once(local: LocalService) -> None:
+async def test_a_running_service_cannot_be_started_again(local: LocalService) -> None:
     with pytest.raises(RuntimeError, match="runs already"):
         await local.start()
+
+
+async def test_a_fault_may_be_added_while_it_runs(
+    local: LocalService, core_client: CoreClient
+) -> None:
+    local.add_fault(Fault.status(Status.ABORTED, method="GetVersion"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await core_client.version()
+    assert caught.value.code() is grpc.StatusCode.ABORTED
+    assert (await core_client.version()).compatible
 
 
 async def test_stopping_twice_is_no_error(local: LocalService) -> None:

@@ -1,3 +1,5 @@
+"""The socket side: sizes, concurrency, and how the service stops."""
+
 from __future__ import annotations
 
 import asyncio
@@ -10,12 +12,13 @@ from unittest.mock import Mock
 import grpc
 import pytest
 import trustme
-from grpclib.protocol import Connection, H2Protocol
-from grpclib.server import Server
-from h2.connection import H2Connection
+from h2.frame_buffer import FrameBuffer
+from h2.settings import SettingCodes
+from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
 from remotemedia.testing import LocalService, NodeCall
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.testing.transport import LimitedCodec, Stopwatch, serialization
 from remotemedia.v1 import ExecuteRequest
 from tests.support.pipelines import tone
 from tests.testing.core_client import CoreClient, connect
@@ -25,7 +28,7 @@ PASS = chain(node("src", "PassThrough"))
 
 
 def padded(size: int) -> ExecuteRequest:
-    """A request of exactly so many bytes."""
+    """A request of exactly this many bytes."""
     request = ExecuteRequest(manifest=chain(node("src", "PassThrough")))
     description = "x" * (size - 100)
     request.manifest.metadata.description = description
@@ -43,7 +46,9 @@ async def test_a_request_may_have_4_mib_and_no_more(core_client: CoreClient) -> 
     assert "4194305 bytes" in (caught.value.details() or "")
 
 
-async def test_a_message_of_a_stream_may_not_either(core_client: CoreClient) -> None:
+async def test_the_size_limit_holds_for_messages_of_a_stream(
+    core_client: CoreClient,
+) -> None:
     stream = core_client.open()
     await stream.init(PASS)
     await stream.read("ready")
@@ -51,7 +56,7 @@ async def test_a_message_of_a_stream_may_not_either(core_client: CoreClient) -> 
     assert await stream.call.code() is grpc.StatusCode.OUT_OF_RANGE
 
 
-async def test_bytes_that_are_no_request(
+async def test_bytes_that_are_not_a_request_are_refused(
     local: LocalService, core_modules: dict[str, ModuleType]
 ) -> None:
     async with grpc.aio.insecure_channel(local.address) as channel:
@@ -91,7 +96,7 @@ async def test_a_slow_session_does_not_stop_the_others(
         audio = tone(250_000)
 
         async def flood() -> None:
-            # More than grpclib's window is by default, for the whole connection.
+            # More than grpclib's default window for a whole connection.
             for sequence in range(8):
                 await slow.chunk("n", audio, sequence)
 
@@ -141,28 +146,57 @@ async def test_stopping_ends_the_calls_in_flight(
     assert asyncio.all_tasks() == before
 
 
-async def test_stopping_says_goodbye(local: LocalService) -> None:
+async def test_stopping_closes_the_connections_at_once(
+    local: LocalService, core_client: CoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_S", 60.0)
+    await core_client.version()
+    await asyncio.wait_for(local.stop(), 10)
+
+
+async def test_a_client_that_hangs_up_ends_its_calls(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(call: NodeCall) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with LocalService(nodes={"Work": work}) as service:
+        async with connect(core_modules, service.address) as client:
+            stream = client.open()
+            await stream.init(chain(node("n", "Work")))
+            await stream.chunk("n", tone(), 0)
+            await began.wait()
+        await asyncio.wait_for(ended.wait(), 10)
+
+
+async def test_stopping_sends_a_goaway_frame(local: LocalService) -> None:
     host, port = local.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     received = await reader.read(1)
     await local.stop()
     received += await reader.read()
     writer.close()
-    # A GOAWAY frame at the end: length, type, and after that what it is about.
+    # The last frame is a GOAWAY: three bytes of length, then the type.
     assert received[-17:-13] == b"\0\0\x08\x07"
 
 
 async def test_stopping_does_not_wait_for_a_client_that_does_not_read(
     local: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_S", 0.05)
     host, port = local.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     await reader.read(1)
     server = local._server
     assert server is not None
     (connection,) = server.connections
-    # More than the kernel's buffers hold: a service that waits waits for ever.
+    # More than the kernel buffers, so that a service that waits never stops.
     connection.transport.write(bytes(64 * 2**20))
     await asyncio.wait_for(local.stop(), 5)
     assert not server.connections
@@ -172,7 +206,7 @@ async def test_stopping_does_not_wait_for_a_client_that_does_not_read(
 async def test_stopping_does_not_wait_for_a_tls_handshake(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_SECONDS", 0.05)
+    monkeypatch.setattr("remotemedia.testing.transport._FAREWELL_S", 0.05)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     async with LocalService(ssl=context) as service:
@@ -187,17 +221,68 @@ async def test_a_connection_that_was_accepted_as_it_stopped_is_dropped(
 ) -> None:
     server = local._server
     assert server is not None
-    connection = server._protocol_factory()
+    connection: Any = server._protocol_factory()
     await local.stop()
     transport = Mock(asyncio.Transport)
     connection.connection_made(transport)
     transport.abort.assert_called_once()
+    assert not connection.lost.done()
     connection.connection_lost(None)
+    assert connection.lost.done()
 
 
-def test_what_is_private_to_grpclib_is_there() -> None:
-    assert callable(Server._protocol_factory)
-    assert "_server" in Server.__init__.__code__.co_names
-    assert "connection" in H2Protocol.__annotations__
-    assert "_connection" in Connection.__init__.__code__.co_names
-    assert callable(H2Connection.update_settings)
+async def test_a_new_connection_announces_its_limits(local: LocalService) -> None:
+    host, port = local.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    buffer = FrameBuffer()
+    buffer.max_frame_size = 2**14
+    settings: dict[int, int] = {}
+    window_bytes = 2**16 - 1
+    # The service speaks first; it has not heard from this client.
+    while SettingCodes.MAX_CONCURRENT_STREAMS not in settings or window_bytes < 2**16:
+        buffer.add_data(await reader.read(65_536))
+        for frame in buffer:
+            if isinstance(frame, SettingsFrame):
+                settings |= frame.settings
+            elif isinstance(frame, WindowUpdateFrame):
+                window_bytes += frame.window_increment
+    assert settings[SettingCodes.MAX_CONCURRENT_STREAMS] == 10_000
+    assert settings[SettingCodes.INITIAL_WINDOW_SIZE] == 2**20
+    assert window_bytes == 64 * 2**20
+    writer.close()
+
+
+async def test_stopping_lets_a_client_read_what_was_sent(local: LocalService) -> None:
+    host, port = local.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    received = await reader.read(1)
+    server = local._server
+    assert server is not None
+    (connection,) = server.connections
+    # More than the kernel buffers.
+    size = 16 * 2**20
+    connection.transport.write(bytes(size))
+    stopping = asyncio.create_task(local.stop())
+    received += await reader.read()
+    await stopping
+    assert len(received) > size
+    assert received[-17:-13] == b"\0\0\x08\x07"
+    writer.close()
+
+
+def test_the_time_of_decoding_and_encoding_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = iter([1.0, 1.5, 3.0, 5.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(ticks))
+    stopwatch = Stopwatch()
+    token = serialization.set(stopwatch)
+    try:
+        codec = LimitedCodec()
+        request = codec.decode(bytes(ExecuteRequest(manifest=PASS)), ExecuteRequest)
+        assert request == ExecuteRequest(manifest=PASS)
+        assert stopwatch.seconds == 0.5
+        assert codec.encode(request, ExecuteRequest) == bytes(request)
+        assert stopwatch.seconds == 2.5
+    finally:
+        serialization.reset(token)

@@ -1,0 +1,156 @@
+"""Everything that is private in grpclib and h2 and that this library uses.
+
+A private name may change in any release of the package that it belongs to. So each is
+used in this module only, behind a public name, with the reason why nothing public does
+the job; and each is in a list that is checked when it is first needed, so that a
+release that lacks one fails with an error that says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+
+from h2.events import RequestReceived
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+    from grpclib.protocol import H2Protocol
+    from grpclib.server import Handler, Server, Stream
+    from h2.connection import H2Connection
+    from h2.errors import ErrorCodes
+
+# ---------------------------------------------------------------------------------
+# The embedded service's use of grpclib's server. grpclib.server is imported only for
+# type checkers: it takes time, and a client does not need it.
+
+TESTED_VERSIONS: Mapping[str, str] = {"grpclib": "0.4.9", "h2": "4.4.1"}
+"""The version of each package whose private names were found to work."""
+
+SERVER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "grpclib.protocol.Connection": ("_connection",),
+    "grpclib.protocol.EventsProcessor": ("processors",),
+    "grpclib.protocol.H2Protocol": (
+        "config",
+        "connection",
+        "h2_config",
+        "handler",
+        "processor",
+    ),
+    "grpclib.protocol.Stream": ("_transport", "connection", "id", "reset"),
+    "grpclib.server.Handler": ("_tasks",),
+    "grpclib.server.Server": ("_protocol_factory", "_server"),
+    "grpclib.server.Stream": ("_cancel_done", "_stream"),
+    "h2.connection.H2Connection": ("highest_inbound_stream_id",),
+}
+"""The private or undocumented names that the embedded service uses, by class."""
+
+
+def check_names(names: Mapping[str, tuple[str, ...]]) -> None:
+    """Check that the classes of grpclib and h2 have the names that are used of them.
+
+    Args:
+        names: attributes by the full name of their class.
+
+    Raises:
+        ImportError: one is missing. The message says which, the version found and the
+            version that the library is tested with.
+    """
+    for path, attributes in names.items():
+        module, _, class_name = path.rpartition(".")
+        found = getattr(importlib.import_module(module), class_name, None)
+        for attribute in attributes:
+            if found is None or not _has(found, attribute):
+                package = path.partition(".")[0]
+                version = importlib.import_module(package).__version__
+                raise ImportError(
+                    f"{package} {version} lacks {path}.{attribute}; "
+                    f"remotemedia is tested with {TESTED_VERSIONS[package]}"
+                )
+
+
+def _has(cls: Any, name: str) -> bool:
+    # Most attributes do not exist before __init__ sets them, but its code names them.
+    is_in_class = hasattr(cls, name) or name in cls.__annotations__
+    return is_in_class or name in cls.__init__.__code__.co_names
+
+
+def wrap_connections(server: Server, wrap: Callable[[H2Protocol], H2Protocol]) -> None:
+    """Have a server use ``wrap(connection)`` for each connection that it accepts.
+
+    grpclib has no public way to learn of the connections of a server.
+    """
+    make_connection = server._protocol_factory
+    server._protocol_factory = lambda: wrap(make_connection())  # type: ignore[method-assign]  # grpclib reads it from the instance
+
+
+def listening_port(server: Server) -> int:
+    """The port that a server that has started listens on.
+
+    grpclib has no public way to ask. Giving it a socket of our own is no way out:
+    asyncio would leave Nagle's algorithm on, which delays each small answer by 40 ms.
+    """
+    sockets = cast("asyncio.Server", server._server).sockets
+    return int(sockets[0].getsockname()[1])
+
+
+def h2_connection(protocol: H2Protocol) -> H2Connection:
+    """h2's state of a connection.
+
+    grpclib has no public way to change the settings of a connection, or to end it with
+    a GOAWAY frame.
+    """
+    return protocol.connection._connection
+
+
+def protocol_of(stream: Stream[Any, Any]) -> H2Protocol:
+    """The connection that a call came in on; grpclib has no public way to it."""
+    return cast("H2Protocol", transport_of(stream).get_protocol())
+
+
+def transport_of(stream: Stream[Any, Any]) -> asyncio.Transport:
+    """The transport of a call's connection.
+
+    grpclib has no public way to write raw frames, or to close the connection of a call.
+    """
+    return stream._stream._transport
+
+
+def stream_id(stream: Stream[Any, Any]) -> int:
+    """The number of a call's HTTP/2 stream, which grpclib does not tell publicly."""
+    return cast("int", stream._stream.id)
+
+
+async def reset_stream(stream: Stream[Any, Any], code: ErrorCodes) -> None:
+    """Reset a call with an error code; grpclib's public ``cancel`` takes none."""
+    await stream._stream.reset(code)
+
+
+def end_without_trailers(stream: Stream[Any, Any]) -> None:
+    """Have grpclib send nothing more when the handler of a call returns.
+
+    It sends a status then, unless the call was cancelled; and its public ``cancel``
+    also sends a RST_STREAM frame.
+    """
+    stream._cancel_done = True
+
+
+def ignore_new_calls(protocol: H2Protocol) -> None:
+    """Ignore every call that begins on a connection from now on.
+
+    The public events of grpclib come too late: by then the call has a task, and will
+    be answered.
+    """
+    protocol.processor.processors[RequestReceived] = lambda event: None
+
+
+def cancel_calls_after(protocol: H2Protocol, stream_id: int) -> None:
+    """Cancel the calls that began after this one on the same connection.
+
+    Only grpclib knows the tasks that calls run in.
+    """
+    for stream, task in cast("Handler", protocol.handler)._tasks.items():
+        if cast("int", stream.id) > stream_id:
+            task.cancel()
