@@ -18,6 +18,7 @@ import pstats
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import grpclib.client
@@ -27,8 +28,8 @@ from grpclib.const import Cardinality, Handler
 from grpclib.encoding.base import CodecBase
 
 from benchmarks.processes import serving
-from remotemedia.grpc.stub import ServiceStub
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.grpc import ServiceStub
+from remotemedia.http2 import Address, Channel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -142,13 +143,11 @@ async def grpclib_turns(channel: grpclib.client.Channel, chunks: int) -> None:
         await sending
 
 
-def _stream(
-    channel: grpclib.client.Channel, requests: AsyncIterator[Raw]
-) -> AsyncIterator[Raw]:
-    return ServiceStub(channel)._stream_stream(ROUTE, requests, Raw, Raw)
+def _stream(channel: Channel, requests: AsyncIterator[Raw]) -> AsyncIterator[Raw]:
+    return ServiceStub(channel)._stream_stream(ROUTE, requests, Raw)
 
 
-async def engine_flood(channel: grpclib.client.Channel, chunks: int) -> None:
+async def engine_flood(channel: Channel, chunks: int) -> None:
     """Do the same as `grpclib_flood`, through the engine."""
     message = Raw(CHUNK)
 
@@ -162,7 +161,7 @@ async def engine_flood(channel: grpclib.client.Channel, chunks: int) -> None:
     assert received == chunks
 
 
-async def engine_turns(channel: grpclib.client.Channel, chunks: int) -> None:
+async def engine_turns(channel: Channel, chunks: int) -> None:
     """Do the same as `grpclib_turns`, through the engine."""
     message = Raw(CHUNK)
     asked = asyncio.Event()
@@ -178,18 +177,18 @@ async def engine_turns(channel: grpclib.client.Channel, chunks: int) -> None:
         asked.set()
 
 
-Run = Callable[[grpclib.client.Channel, int], Awaitable[None]]
+Run = Callable[[int], Awaitable[None]]
 
-PATTERNS: dict[str, tuple[Run, Run]] = {
+PATTERNS = {
     "as fast as it goes": (grpclib_flood, engine_flood),
     "one at a time": (grpclib_turns, engine_turns),
 }
 
 
-async def cost_us(run: Run, channel: grpclib.client.Channel, chunks: int) -> float:
+async def cost_us(run: Run, chunks: int) -> float:
     """Return the processor time of this process for each chunk, in microseconds."""
     started = time.process_time()
-    await run(channel, chunks)
+    await run(chunks)
     return (time.process_time() - started) / chunks * 1e6
 
 
@@ -202,18 +201,20 @@ async def measure(port: int, rounds: int, chunks: int) -> None:
         print()
         print("| pattern | grpclib | engine | added (median of rounds) | target |")
         print("| --- | ---: | ---: | ---: | ---: |")
-        for name, (baseline, engine) in PATTERNS.items():
-            for run, channel in ((baseline, plain), (engine, ours)):
-                await run(channel, 50)
+        for name, (with_grpclib, with_engine) in PATTERNS.items():
+            baseline = partial(with_grpclib, plain)
+            engine = partial(with_engine, ours)
+            await baseline(50)
+            await engine(50)
             costs: list[tuple[float, float]] = []
             for number in range(rounds):
                 # Each goes first in every second round.
                 if number % 2:
-                    second = await cost_us(engine, ours, chunks)
-                    first = await cost_us(baseline, plain, chunks)
+                    second = await cost_us(engine, chunks)
+                    first = await cost_us(baseline, chunks)
                 else:
-                    first = await cost_us(baseline, plain, chunks)
-                    second = await cost_us(engine, ours, chunks)
+                    first = await cost_us(baseline, chunks)
+                    second = await cost_us(engine, chunks)
                 costs.append((first, second))
             added = statistics.median(second - first for first, second in costs)
             medians = [statistics.median(column) for column in zip(*costs, strict=True)]

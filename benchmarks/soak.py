@@ -35,7 +35,7 @@ from remotemedia import AudioBuffer, PipelineStream, RemoteMediaClient, RemoteMe
 from remotemedia.grpc.call import Call
 from remotemedia.grpc.inbox import Inbox
 from remotemedia.grpc.responses import ResponseStream
-from remotemedia.http2.channel import Channel
+from remotemedia.http2 import Channel
 
 MANIFEST = {
     "version": "v1",

@@ -36,7 +36,7 @@ _MEMBERS = (
 )
 _CALL_OPTIONS = {"self", "timeout", "deadline", "metadata"}
 # The modules that the body of a stub or a server base refers to.
-_IN_SERVICES = {"abc", "grpclib", "stub"}
+_IN_SERVICES = {"abc", "grpc", "grpclib"}
 _METHODS = (
     frozenset(dir(betterproto.ServiceStub)) | _CALL_OPTIONS | _IN_SERVICES | {"channel"}
 )

@@ -10,7 +10,7 @@ from remotemedia.errors import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.session.stream import PipelineStream
+from remotemedia.session import ChunkResults, PipelineStream
 from remotemedia.v1 import (
     AudioBuffer,
     AudioFormat,
@@ -38,6 +38,7 @@ __all__ = [
     "AudioBuffer",
     "AudioFormat",
     "ChunkResult",
+    "ChunkResults",
     "Connection",
     "ErrorType",
     "ExecutionMetrics",

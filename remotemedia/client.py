@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from ssl import SSLContext
 from types import EllipsisType
 from typing import TYPE_CHECKING, TypeVar
-
-import betterproto
 
 from remotemedia.errors import (
     RemoteMediaConnectionError,
     RemoteMediaError,
     from_response,
 )
-from remotemedia.grpc.stub import ServiceStub, metadata_pairs
-from remotemedia.http2.channel import Address, Channel, authorization, tls_context
+from remotemedia.grpc import (
+    DEFAULT_CONNECT_TIMEOUT_S,
+    DEFAULT_IDLE_TIMEOUT_S,
+    DEFAULT_MAX_RECEIVE_BYTES,
+    DEFAULT_MAX_SEND_BYTES,
+    DEFAULT_TIMEOUT_S,
+    Address,
+    Channel,
+    Metadata,
+    MetadataLike,
+    ServiceStub,
+    authorization,
+    deadline_after,
+    tls_context,
+)
 from remotemedia.manifest import ManifestSource, to_json_text, to_manifest
 from remotemedia.operation import Operation
-from remotemedia.session.stream import AudioChunkSource, PipelineStream
+from remotemedia.session import (
+    AudioChunkSource,
+    ChunkResults,
+    PipelineStream,
+    Source,
+    check_audio,
+    check_node_id,
+)
 from remotemedia.v1 import (
     AudioBuffer,
-    ChunkResult,
     ErrorType,
     ExecuteRequest,
     ExecutionResult,
@@ -42,11 +59,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from remotemedia.grpc.stub import MetadataLike
-
 PROTOCOL_VERSION = "v1"
 REQUEST_ID = "x-request-id"
-"""The metadata that a call's name travels as."""
+"""The metadata key that carries the id of a call."""
 
 StubT = TypeVar("StubT", bound=ServiceStub)
 
@@ -92,11 +107,11 @@ class RemoteMediaClient:
         ssl: bool | SSLContext = False,
         token: str | None = None,
         metadata: MetadataLike | None = None,
-        timeout: float | None = 30.0,
-        connect_timeout: float | None = 10.0,
-        idle_timeout: float | None = 300.0,
-        max_send_bytes: int | None = 4 * 1024 * 1024,
-        max_receive_bytes: int = 256 * 1024 * 1024,
+        timeout: float | None = DEFAULT_TIMEOUT_S,
+        connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_S,
+        idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S,
+        max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
+        max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
         allow_insecure_token: bool = False,
     ) -> None:
         self._address = Address.parse(address)
@@ -108,14 +123,14 @@ class RemoteMediaClient:
         ):
             if seconds is not None and not seconds > 0:
                 raise ValueError(f"{name} must be positive or None, got {seconds!r}")
-        self._metadata = metadata_pairs(metadata)
+        self._metadata = Metadata.of(metadata)
         if token is not None:
             if not (self._ssl or self._address.is_local or allow_insecure_token):
                 raise ValueError(
                     f"the token would travel to {self._address} in plaintext: pass "
                     "ssl=True, or allow_insecure_token=True where the network is safe"
                 )
-            self._metadata.append(authorization(token))
+            self._metadata = Metadata((*self._metadata, authorization(token)))
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._idle_timeout = idle_timeout
@@ -157,7 +172,9 @@ class RemoteMediaClient:
                     return
                 self._channel.abandon()
             self._channel = Channel(
-                self._address, ssl=self._ssl, connect_timeout=self._connect_timeout
+                self._address,
+                ssl=self._ssl or False,
+                connect_timeout=self._connect_timeout,
             )
             try:
                 answer = await self._version("connect", self._timeout)
@@ -248,9 +265,9 @@ class RemoteMediaClient:
             response = await stub.execute_pipeline(
                 request,
                 timeout=self._seconds(timeout),
-                metadata=self._named(operation, metadata),
+                metadata=self._call_metadata(operation, metadata),
             )
-            outcome, _ = betterproto.which_one_of(response, "outcome")
+            outcome = response.which_oneof("outcome")
             if outcome == "error":
                 raise from_response(response.error)
             if outcome != "result":
@@ -259,7 +276,7 @@ class RemoteMediaClient:
                 )
             return response.result
 
-    async def stream_pipeline(
+    def stream_pipeline(
         self,
         manifest: ManifestSource,
         audio_chunks: AudioChunkSource,
@@ -269,7 +286,8 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None = None,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
-    ) -> AsyncGenerator[ChunkResult, None]:
+        max_in_flight_chunks: int | None = None,
+    ) -> ChunkResults:
         """Send audio chunk by chunk, and iterate over the results in order.
 
         ::
@@ -278,13 +296,16 @@ class RemoteMediaClient:
                 ...
 
         Leaving the loop ends the session, and closes ``audio_chunks`` if it is a
-        generator. What ``audio_chunks`` raises comes out unchanged.
+        generator. (Where the results have a name, use them as a context manager: the
+        language keeps an iteration alive for as long as something refers to it.) What
+        ``audio_chunks`` raises is raised here at once and unchanged.
 
         Args:
             manifest: the pipeline, as a dict, JSON text or ``PipelineManifest``.
             audio_chunks: an asynchronous or plain iterable of ``(node_id, buffer)``
                 or ``(node_id, buffer, sequence)``. It is first asked for audio
-                when the service is ready.
+                when the service is ready. A plain iterable may block: it is iterated
+                in a thread of its own.
             data_inputs: data, by the id of the node it goes to. A ``str`` is sent
                 as it is, as JSON text; anything else is encoded as JSON.
             expected_chunk_size: samples over all channels that a chunk will have,
@@ -293,29 +314,33 @@ class RemoteMediaClient:
             timeout: seconds that the whole session may take; None for no bound.
                 Opening is bounded by the client's timeout all the same.
             metadata: sent with this call, beside the client's.
+            max_in_flight_chunks: how many chunks may be sent and not answered yet;
+                None for as many as HTTP/2's windows hold, which is seconds of audio.
+                A service that answers every chunk is never further behind than that.
 
         Raises:
             RemoteMediaError: the manifest is wrong, or the session failed. Every
                 result that came before is delivered first.
-            ValueError: an audio buffer is not valid, or a value is not JSON.
+            TypeError, ValueError: ``audio_chunks`` is not iterable, an audio buffer is
+                not valid, or a value is not JSON.
         """
         stream = self._open_stream(
             "stream_pipeline",
             manifest,
+            Source(audio_chunks),
             data_inputs,
             expected_chunk_size=expected_chunk_size,
             resource_limits=resource_limits,
             timeout=timeout,
             metadata=metadata,
-            source=audio_chunks,
+            max_in_flight_chunks=max_in_flight_chunks,
         )
-        async with stream:
-            async for result in stream:
-                yield result
+        return ChunkResults(stream)
 
     def open_stream(
         self,
         manifest: ManifestSource,
+        audio_chunks: AudioChunkSource | None = None,
         data_inputs: Mapping[str, object] | None = None,
         *,
         expected_chunk_size: int = 0,
@@ -323,51 +348,65 @@ class RemoteMediaClient:
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
         max_buffered_chunks: int = 16,
+        max_in_flight_chunks: int | None = None,
     ) -> PipelineStream:
-        """A session for a live source: send and receive independently.
+        """A session at hand: for a live source that sends, or for its metrics.
 
         ::
+
+            async with client.open_stream(manifest, microphone()) as stream:
+                async for chunk in stream:
+                    ...
 
             async with client.open_stream(manifest) as stream:
                 await stream.send("src", buffer)
 
         Args:
-            manifest: as in ``stream_pipeline``, and so are the others but the last.
+            manifest: the pipeline, as a dict, JSON text or ``PipelineManifest``.
+            audio_chunks: where the audio comes from; None to ``send`` it.
             data_inputs: data, by node id.
             expected_chunk_size: samples over all channels that a chunk will have.
             resource_limits: the most that the session may use.
             timeout: seconds that the whole session may take; None for no bound.
             metadata: sent with this call, beside the client's.
-            max_buffered_chunks: how many chunks may wait to be sent.
+            max_buffered_chunks: how many chunks that were handed to ``send`` may wait
+                to be sent; it waits when there are more. They wait for HTTP/2's
+                windows, or for answers where ``max_in_flight_chunks`` is reached.
+            max_in_flight_chunks: how many chunks may be sent and not answered yet; see
+                ``stream_pipeline``. An answer counts when it is read, so read while
+                you send.
 
         Raises:
-            RemoteMediaError: the manifest is wrong. What the service says comes
-                as the context is entered.
+            RemoteMediaError: the manifest is wrong. What the service says is raised
+                when the context is entered.
             ValueError: a value is not JSON.
         """
         return self._open_stream(
             "open_stream",
             manifest,
+            None if audio_chunks is None else Source(audio_chunks),
             data_inputs,
             expected_chunk_size=expected_chunk_size,
             resource_limits=resource_limits,
             timeout=timeout,
             metadata=metadata,
             max_buffered_chunks=max_buffered_chunks,
+            max_in_flight_chunks=max_in_flight_chunks,
         )
 
     def _open_stream(
         self,
         name: str,
         manifest: ManifestSource,
+        source: Source | None,
         data_inputs: Mapping[str, object] | None,
         *,
         expected_chunk_size: int,
         resource_limits: ResourceLimits | None,
         timeout: float | None,
         metadata: MetadataLike | None,
-        source: AudioChunkSource | None = None,
         max_buffered_chunks: int = 1,
+        max_in_flight_chunks: int | None,
     ) -> PipelineStream:
         operation = Operation(name, str(self._address))
         with operation:
@@ -385,10 +424,11 @@ class RemoteMediaClient:
                 init,
                 operation=operation,
                 open_timeout=self._timeout,
-                timeout=timeout,
-                metadata=self._named(operation, metadata),
+                deadline=deadline_after(timeout),
+                metadata=self._call_metadata(operation, metadata),
                 source=source,
                 max_buffered_chunks=max_buffered_chunks,
+                max_in_flight_chunks=max_in_flight_chunks,
             )
 
     async def _version(
@@ -402,7 +442,7 @@ class RemoteMediaClient:
             return await self._stub(PipelineExecutionServiceStub).get_version(
                 VersionRequest(client_version=PROTOCOL_VERSION),
                 timeout=self._seconds(timeout),
-                metadata=self._named(operation, metadata),
+                metadata=self._call_metadata(operation, metadata),
             )
 
     def _seconds(self, timeout: float | EllipsisType | None) -> float:
@@ -424,60 +464,51 @@ class RemoteMediaClient:
             )
         return cls(
             self._channel,
-            metadata=self._metadata,
             idle_timeout=self._idle_timeout,
             max_send_bytes=self._max_send_bytes,
             max_receive_bytes=self._max_receive_bytes,
         )
 
-    def _named(
+    def _call_metadata(
         self, operation: Operation, metadata: MetadataLike | None
-    ) -> list[tuple[str, str | bytes]]:
-        """A call's own metadata, with the call's name in it."""
-        pairs = metadata_pairs(metadata)
-        # A caller may have a name of their own for the call.
-        given = dict(self._metadata + pairs).get(REQUEST_ID)
-        if given is None:
-            pairs.append((REQUEST_ID, operation.request_id))
-        else:
-            operation.request_id = str(given)
-        return pairs
+    ) -> Metadata:
+        """The client's metadata and a call's own, with the id of the call."""
+        merged = self._metadata.merged(metadata)
+        for key, value in merged:
+            if key == REQUEST_ID:
+                # The caller has an id of their own for the call.
+                operation.request_id = str(value)
+                return merged
+        return Metadata((*merged, (REQUEST_ID, operation.request_id)))
 
 
 def _audio_inputs(
     manifest: PipelineManifest, inputs: Mapping[str, AudioBuffer]
 ) -> dict[str, AudioBuffer]:
+    node_ids = _node_ids(manifest, "audio_inputs", inputs)
     for node_id, buffer in inputs.items():
-        _check_node_id(manifest, node_id, "audio_inputs")
-        if not isinstance(buffer, AudioBuffer):
-            raise TypeError(
-                f"audio_inputs[{node_id!r}] is {type(buffer).__name__}, not an "
-                "AudioBuffer: AudioBuffer.from_numpy makes one of an array"
-            )
-        try:
-            buffer.validate()
-        except ValueError as error:
-            raise ValueError(f"audio_inputs[{node_id!r}]: {error}") from None
+        check_node_id(node_id, node_ids, "audio_inputs")
+        check_audio(buffer, f"audio_inputs[{node_id!r}]")
     return dict(inputs)
 
 
 def _data_inputs(
     manifest: PipelineManifest, inputs: Mapping[str, object]
 ) -> dict[str, str]:
+    node_ids = _node_ids(manifest, "data_inputs", inputs)
     for node_id in inputs:
-        _check_node_id(manifest, node_id, "data_inputs")
+        check_node_id(node_id, node_ids, "data_inputs")
     return {
         node_id: to_json_text(value, f"data_inputs[{node_id!r}]")
         for node_id, value in inputs.items()
     }
 
 
-def _check_node_id(manifest: PipelineManifest, node_id: str, where: str) -> None:
-    known = [node.id for node in manifest.nodes]
-    if node_id not in known:
-        raise RemoteMediaError(
-            f"{where}: no node {node_id!r} in the manifest; its nodes are "
-            + ", ".join(map(repr, known)),
-            error_type=ErrorType.VALIDATION,
-            failing_node_id=str(node_id),
+def _node_ids(manifest: PipelineManifest, name: str, inputs: object) -> list[str]:
+    """The nodes that inputs may go to, where the inputs are a mapping."""
+    if not isinstance(inputs, Mapping):
+        raise TypeError(
+            f"{name} must be a dict from node ids to inputs, such as "
+            f"{{{manifest.nodes[0].id!r}: …}}, not {type(inputs).__name__}"
         )
+    return [node.id for node in manifest.nodes]

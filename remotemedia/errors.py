@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from grpclib.const import Status
 
-from remotemedia.grpc.status import CallError
+from remotemedia.grpc import CallError
 from remotemedia.v1 import ErrorResponse, ErrorType
 
 

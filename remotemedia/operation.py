@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from remotemedia.errors import RemoteMediaError, from_call_error
-from remotemedia.grpc.status import CallError
+from remotemedia.grpc import CallError
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -50,7 +50,7 @@ SLOW = (
     "tests/project/test_typing.py",
     "tests/protobuf/test_json_format.py::test_a_struct_is_an_object",
     "tests/protobuf/test_json_format.py::test_a_value_is_anything",
-    "tests/test_manifest.py::test_params_arrive_as_they_were",
+    "tests/test_manifest.py::test_params_keep_their_value",
     "tests/testing/test_guide.py",
     "tests/testing/test_main.py",
 )

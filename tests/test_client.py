@@ -452,3 +452,35 @@ async def test_a_source_that_is_always_ready_does_not_block_the_loop(
         pass
     ticking.cancel()
     assert turns > 20
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:1", "127.0.0.1:1", "127.8.9.1:1", "[::1]:1", "unix:/s"]
+)
+def test_a_token_stays_on_this_machine(address: str) -> None:
+    RemoteMediaClient(address, token="t")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["example.com:1", "10.0.0.1:1", "[2001:db8::1]:1", "localhost.evil.com:1"],
+)
+def test_a_token_does_not_travel_in_plaintext(address: str) -> None:
+    with pytest.raises(ValueError, match="in plaintext: pass ssl=True") as caught:
+        RemoteMediaClient(address, token="s3cret")
+    assert "s3cret" not in str(caught.value)
+    RemoteMediaClient(address)
+    RemoteMediaClient(address, token="t", ssl=True)
+    RemoteMediaClient(address, token="t", allow_insecure_token=True)
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\nb", "a\r\nx: y", "tökén", "\x7f"])
+def test_a_token_that_no_header_can_carry(token: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII") as caught:
+        RemoteMediaClient("localhost:1", token=token)
+    assert not token or token not in str(caught.value)
+
+
+def test_a_token_is_text() -> None:
+    with pytest.raises(TypeError, match="token must be a str, got bytes"):
+        RemoteMediaClient("localhost:1", token=b"t")  # type: ignore[arg-type]  # the mistake

@@ -19,7 +19,7 @@ from remotemedia.errors import (
     from_call_error,
     from_response,
 )
-from remotemedia.grpc.status import CallError
+from remotemedia.grpc import CallError
 from remotemedia.v1 import ErrorResponse
 
 STATUSES = {

@@ -1,1 +1,62 @@
-"""One call."""
+"""One gRPC call: its messages, its deadline, its status, and making it again.
+
+This wing knows gRPC over HTTP/2: how messages are framed, what the headers and trailers
+of a call say, and what becomes of a call whose stream ended in another way. It uses
+``http2`` for connections, and of ``protobuf`` only that messages can be encoded. It
+knows nothing of pipelines, sessions or ``RemoteMediaError``.
+
+For a service of your own, generate its stubs with ``python -m codegen`` and call them
+over a channel. Calls fail with ``CallError``::
+
+    async with Channel("localhost:50051") as channel:
+        reply = await GreeterStub(channel).say_hello(HelloRequest(name="you"))
+"""
+
+from grpclib.const import Status
+from grpclib.metadata import Deadline
+
+from remotemedia.grpc.call import Call
+from remotemedia.grpc.limits import (
+    DEFAULT_IDLE_TIMEOUT_S,
+    DEFAULT_MAX_RECEIVE_BYTES,
+    DEFAULT_MAX_SEND_BYTES,
+    DEFAULT_TIMEOUT_S,
+    deadline_after,
+    earliest,
+)
+from remotemedia.grpc.metadata import Metadata, MetadataLike, authorization
+from remotemedia.grpc.responses import ResponseStream
+from remotemedia.grpc.retry import retry_refused
+from remotemedia.grpc.status import CallError
+from remotemedia.grpc.stub import ServiceStub
+from remotemedia.http2 import (
+    DEFAULT_CONNECT_TIMEOUT_S,
+    Address,
+    Channel,
+    tls_context,
+    wait_at_most,
+)
+
+__all__ = [
+    "DEFAULT_CONNECT_TIMEOUT_S",
+    "DEFAULT_IDLE_TIMEOUT_S",
+    "DEFAULT_MAX_RECEIVE_BYTES",
+    "DEFAULT_MAX_SEND_BYTES",
+    "DEFAULT_TIMEOUT_S",
+    "Address",
+    "Call",
+    "CallError",
+    "Channel",
+    "Deadline",
+    "Metadata",
+    "MetadataLike",
+    "ResponseStream",
+    "ServiceStub",
+    "Status",
+    "authorization",
+    "deadline_after",
+    "earliest",
+    "retry_refused",
+    "tls_context",
+    "wait_at_most",
+]

@@ -1,74 +1,61 @@
-"""One call, driven over grpclib.
+"""One call over HTTP/2, from its first byte to its status.
 
-A call is two halves. The *writer* is a task of the call's own: it connects,
-sends the request headers, and sends what the caller's iterable yields. (A single
-request that can be sent without waiting for anything needs no task.) The
-*reader* is whoever awaits the response: it takes whole messages out of an
-inbox that the connection fills. HTTP/2 flow control is the only read-ahead:
-what was not read is not acknowledged, so a slow reader slows the peer.
+A call has two halves. The *writer* connects, opens the stream and sends what the
+caller's iterable yields; it is a task of the call's own. (A single request that can be
+sent without waiting needs no task.) The *reader* is whoever awaits a response: it takes
+whole messages out of an inbox that the connection fills.
 
-grpclib reports a broken stream by cancelling the tasks that wait on it, and
-drops what was received and not read yet. Here it only ever finds the writer;
-the reader is told through the inbox, after the last message that came. That
-keeps the cancellation count of the caller's task right, and loses nothing.
+The call is the one owner of the answer to "is it over, and why?". Whatever ends it,
+the peer, the connection, a deadline, the caller's iterable or the reader, goes through
+``_finish``, which stops the timers, the writer and the stream, and wakes the reader.
+The reader still gets every message that arrived before the end.
 
-Whatever makes a call fail comes out as ``CallError``, a ``GRPCError``. Only
-the caller's own exceptions, from their iterable or from encoding their
-message, come out unchanged.
-
-Attributes of grpclib with a leading underscore are used as ``Call`` opens and
-ends, and nowhere else; grpclib is pinned, and a test holds it to them.
+Whatever makes a call fail is raised as ``CallError``, a ``GRPCError``. Only the
+caller's own exceptions, from their iterable or from encoding their message, are raised
+unchanged.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    Callable,
     Generator,
     Iterable,
+    Iterator,
+    Sequence,
 )
-from typing import (
-    TYPE_CHECKING,
-    Generic,
-    Protocol,
-    TypeVar,
-    cast,
-    runtime_checkable,
-)
+from functools import cache
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from grpclib.const import Cardinality, Status
-from grpclib.exceptions import ProtocolError, StreamTerminatedError
-from grpclib.utils import Wrapper
-from h2.errors import ErrorCodes
-from h2.exceptions import H2Error, NoAvailableStreamIDError
+from grpclib.const import Status
+from grpclib.metadata import USER_AGENT, Deadline, encode_timeout
 
 from remotemedia.grpc.inbox import PREFIX, Inbox
-from remotemedia.grpc.status import (
-    CallError,
-    last_headers,
-    not_connected,
-    not_grpc,
-    status_error,
-    terminated,
+from remotemedia.grpc.metadata import Metadata
+from remotemedia.grpc.status import CallError, from_headers, from_http2, from_trailers
+from remotemedia.http2 import (
+    Channel,
+    Headers,
+    HTTP2Error,
+    Stream,
+    StreamClosedError,
 )
-from remotemedia.protobuf.wire import joined
+from remotemedia.protobuf import joined
 
 if TYPE_CHECKING:
-    from grpclib.client import Stream as ClientStream
     from typing_extensions import Self
 
-    from remotemedia.protobuf.wire import Parts
+    from remotemedia.protobuf import Parts
 
 # An iterable that never waits would keep the loop from everything else.
 _MESSAGES_BETWEEN_YIELDS = 8
-# What writing to a closed stream raises; uvloop has a RuntimeError of its own.
-_WRITE_ERRORS = (H2Error, OSError, RuntimeError)
-# A call that is given up after this long without a word makes its peer suspect.
+# If a call is abandoned after this long without response headers, check the connection.
 _LONG_WAIT_S = 1.0
-# How long the caller's iterable may take to end after it was told to.
+# How long the caller's iterable may take to end after it was closed.
 _CLOSE_GRACE_S = 5.0
 
 
@@ -85,142 +72,132 @@ class Message(Protocol):
         ...
 
 
-@runtime_checkable
-class Replacing(Protocol):
-    """A channel that replaces its connection where that is of no more use."""
-
-    def retire(self) -> None:
-        """Make no new call over the present connection."""
-        ...
-
-    def suspect(self, since: float) -> None:
-        """Retire the connection if the peer was silent since then, on the loop's clock.
-
-        Told when a call has timed out.
-        """
-        ...
-
-
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
 
 
-class _Termination(Wrapper):
-    """grpclib's way to say that a stream broke, passed on to the call."""
-
-    def __init__(self, on_terminated: Callable[[Exception], None]) -> None:
-        super().__init__()
-        self._on_terminated = on_terminated
-
-    def cancel(self, error: Exception) -> None:
-        super().cancel(error)
-        self._on_terminated(error)
+class _State(enum.Enum):
+    NEW = enum.auto()
+    RUNNING = enum.auto()
+    OVER = enum.auto()
+    """Nothing more arrives; what arrived can still be read, then the error."""
+    LEFT = enum.auto()
+    """The reader wants nothing more."""
 
 
 class Call(Generic[RequestT, ResponseT]):
-    """One call, from the connection to the status."""
+    """One call. It starts with the first read, or with ``start``.
+
+    Args:
+        channel: where the call goes.
+        path: the method, as ``/package.Service/Method``.
+        response_type: the class of the responses.
+        request: the only request, of a call that has one.
+        requests: otherwise, an iterable of the requests.
+        deadline: when the call must be done.
+        metadata: the caller's own headers.
+        idle_timeout: seconds that a stream may go without a frame from the peer or a
+            message to it. It is detected after one to two times this value.
+        max_send_bytes: the largest request; None for no limit.
+        max_receive_bytes: the largest response.
+    """
 
     def __init__(
         self,
-        stream: ClientStream[RequestT, ResponseT],
-        requests: AsyncIterable[RequestT] | Iterable[RequestT],
+        channel: Channel,
+        path: str,
         response_type: type[ResponseT],
-        cardinality: Cardinality,
         *,
-        timeout: float | None,
+        request: RequestT | None = None,
+        requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
+        deadline: Deadline | None,
+        metadata: Metadata,
         idle_timeout: float | None,
         max_send_bytes: int | None,
         max_receive_bytes: int,
     ) -> None:
-        self._stream = stream
-        self._requests = requests
+        self._channel = channel
+        self._path = path
         self._response_type = response_type
-        self._cardinality = cardinality
-        self._timeout = timeout
-        self._idle_timeout = idle_timeout
+        self._request = request
+        self._requests = requests
+        self._deadline = deadline
+        self._timeout_s = None if deadline is None else deadline.time_remaining()
+        self._metadata = metadata
+        self._idle_timeout_s = idle_timeout
         self._max_send_bytes = max_send_bytes
-        self._inbox = Inbox(max_receive_bytes, self._on_bad_data, self._on_end)
-        self._is_open = False
-        self._is_stopped = False
-        self._headers_checked = False
+        self._inbox = Inbox(max_receive_bytes, self._on_bad_data)
+        self._state = _State.NEW
         self._error: BaseException | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._sent = 0
+        self._stream: Stream | None = None
+        self._opened_s = 0.0
+        self._are_headers_checked = False
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._sent_messages = 0
         self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended; what arrived may still be read."""
+        return self._state is _State.OVER or self._state is _State.LEFT
 
     def start(self) -> None:
         """Start the clock, and the writer unless there is nothing to wait for."""
-        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self._stream._wrapper = _Termination(self._on_terminated)
-        if self._timeout is not None:
-            self._timers["deadline"] = self.loop.call_later(
-                self._timeout, self._on_deadline
-            )
-        if self._idle_timeout is not None:
-            self._watch_idle(self._idle_timeout, 0)
-        if self._cardinality.client_streaming:
-            self._writer = self.loop.create_task(self._write(self._requests))
+        self._state = _State.RUNNING
+        self._loop = asyncio.get_running_loop()
+        if self._deadline is not None:
+            left_s = self._deadline.time_remaining()
+            if not left_s:
+                # The peer need not be asked.
+                self._on_deadline()
+                return
+            self._deadline_timer = self._loop.call_later(left_s, self._on_deadline)
+        if self._idle_timeout_s is not None:
+            self._watch_progress(self._idle_timeout_s, 0)
+        if self._request is None:
+            self._writer = self._loop.create_task(self._write())
             return
         try:
-            (request,) = cast("Iterable[RequestT]", self._requests)
-            parts = self._encoded(request)
-            is_sent = self._sent_at_once(parts)
+            parts = self._encoded(self._request)
+            if not self._send_now(parts):
+                self._writer = self._loop.create_task(self._write(parts))
         except Exception as error:  # noqa: BLE001 - raised by the reader
-            self._fail(error)
-        else:
-            if not is_sent:
-                self._writer = self.loop.create_task(self._write(parts=parts))
-
-    def stop(self) -> None:
-        """End everything: the peer sees a reset, unless the call was over."""
-        if not self._is_stopped:
-            if not self._has_status():
-                if self._has_waited_in_vain():
-                    self._suspect()
-                self._fail(CallError(Status.CANCELLED, "the call was left"))
-            self._is_stopped = True
-            self._halt()
-            self._inbox.eof()
-            # What was sent may be large.
-            self._requests = ()
-            # With no way back to the call, one that went well leaves nothing to the
-            # collector of cycles, which may come late.
-            del self._stream._wrapper
-            if self._is_open:
-                self._stream._release_stream()
-                self._transport.wrapper = None
-
-    async def close(self) -> None:
-        """End everything, and wait until the caller's iterable is closed."""
-        self.stop()
-        if self._writer is not None and not self._writer.done():
-            await asyncio.wait({self._writer}, timeout=_CLOSE_GRACE_S)
+            self._finish(error)
 
     async def read(self) -> ResponseT | None:
-        """The next response, or None after the last one of a call that went well.
+        """The next response, or None after the last; it can be cancelled and repeated.
 
         Raises:
-            CallError: the call failed. Every response that came before is
-                delivered first.
+            CallError: the call failed. Every response that came before is delivered
+                first.
             BaseException: what the caller's iterable raised.
         """
-        data = await self._inbox.read()
-        if self._is_open and not self._headers_checked:
-            self._check_headers()
-        if data is None:
-            if self._error is not None:
-                raise self._error
-            self._check_status()
+        if self._state is _State.NEW:
+            self.start()
+        elif self._state is _State.LEFT:
             return None
+        inbox = self._inbox
+        while not inbox.messages:
+            if self._state is not _State.RUNNING:
+                self._check_end()
+                return None
+            await inbox.waiter()
+        if not self._are_headers_checked:
+            self._check_headers()
         try:
-            return self._response_type.FromString(data)
+            return self._response_type.FromString(inbox.take())
         except ValueError as error:
             raise CallError(
                 Status.INTERNAL, f"the response could not be decoded: {error}"
             ) from error
 
     async def read_only(self) -> ResponseT:
-        """The one response of a call that has one."""
+        """The only response of a call that has one.
+
+        Raises:
+            CallError: the call failed, or has no response or more than one.
+        """
         response = await self.read()
         if response is None:
             raise CallError(
@@ -232,107 +209,126 @@ class Call(Generic[RequestT, ResponseT]):
             )
         return response
 
+    def stop(self) -> None:
+        """End everything: the peer sees a reset, unless the call was over."""
+        if self._state is _State.RUNNING:
+            if self._has_waited_long():
+                self._check_connection()
+            self._finish(CallError(Status.CANCELLED, "the call was left"))
+        self._state = _State.LEFT
+        # What was sent may be large.
+        self._request, self._requests = None, ()
+
+    def stop_from_any_thread(self) -> None:
+        """End everything, from wherever the last reference to the call is dropped."""
+        if self._state is _State.RUNNING and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.stop)
+
+    async def close(self) -> None:
+        """End everything, and wait until the caller's iterable is closed."""
+        self.stop()
+        if self._writer is not None and not self._writer.done():
+            await asyncio.wait({self._writer}, timeout=_CLOSE_GRACE_S)
+
     # -- the writer
 
-    def _sent_at_once(self, parts: list[bytes]) -> bool:
-        """Whether the one request could be sent without waiting for anything."""
-        # Of a channel of ours.
-        send_now: Callable[[bytes], bool] | None
-        send_now = getattr(self._stream, "send_now", None)
-        if send_now is None or len(parts) > 1 or not send_now(parts[0]):
+    def _send_now(self, parts: list[bytes]) -> bool:
+        """Whether the only request could be sent without waiting for anything."""
+        connection = self._channel.connection
+        if connection is None or len(parts) > 1:
             return False
-        self._take_over()
-        self._sent = 1
+        stream = connection.open_now(
+            *self._headers(), parts[0], self._inbox.add, self._on_end
+        )
+        if stream is None:
+            return False
+        self._use(stream)
+        self._sent_messages = 1
         return True
 
-    async def _write(
-        self,
-        requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
-        *,
-        parts: list[bytes] | None = None,
-    ) -> None:
-        """Open the call, and send what an iterable yields, or one request."""
+    async def _write(self, only: list[bytes] | None = None) -> None:
+        """Send the requests, or the only one; what goes wrong ends the call."""
         try:
-            try:
-                await self._open()
-            except BaseException:
-                await _close(requests)
-                raise
-            if parts is not None:
-                await self._send(parts, end=True)
-            elif isinstance(requests, AsyncIterable):
-                await self._send_async(requests)
+            if only is None:
+                await self._send_all()
             else:
-                await self._send_plain(requests)
+                await self._send_only(only)
+        except StreamClosedError:
+            # The peer closed the stream, and the reader was told why.
+            pass
         except asyncio.CancelledError as error:
-            if self._is_stopped or self._error is not None or self._has_ended():
+            if self._state is not _State.RUNNING:
                 raise
-            self._fail(error)
+            # The caller's iterable raised it.
+            self._finish(error)
         except BaseException as error:  # noqa: BLE001 - raised by the reader
-            self._fail(error)
+            self._finish(error)
 
-    async def _open(self) -> None:
-        stream = self._stream
+    async def _send_only(self, parts: list[bytes]) -> None:
+        stream = await self._open()
+        for part in parts[:-1]:
+            await stream.send(part)
+        await stream.send(parts[-1], end=True)
+        self._sent_messages += 1
+
+    async def _send_all(self) -> None:
+        requests = self._requests
         try:
-            await stream.send_request()
-        except NoAvailableStreamIDError as error:
-            if isinstance(stream._channel, Replacing):
-                stream._channel.retire()
-            raise CallError(
-                Status.UNAVAILABLE,
-                "the connection has carried as many calls as it can",
-                is_refused=True,
-            ) from error
-        except (OSError, H2Error, ProtocolError) as error:
-            raise not_connected(error) from error
-        except StreamTerminatedError as error:
-            raise terminated(error) from error
-        self._take_over()
-        connection = self._transport.connection
-        if self._cardinality.client_streaming:
-            # There may be nothing else to send for long.
-            connection.flush()
-        if not stream._channel._connected or connection.is_closing():
-            # The connection ended before grpclib knew of the stream.
-            raise CallError(
-                Status.UNAVAILABLE,
-                "the peer closed the connection before the call",
-                is_refused=True,
+            stream = await self._open()
+        except BaseException:
+            await _close(requests)
+            raise
+        # There may be nothing else to send for long.
+        stream.connection.flush()
+        if isinstance(requests, AsyncIterable):
+            iterator = requests.__aiter__()
+            try:
+                async for request in iterator:
+                    for part in self._encoded(request):
+                        await stream.send(part)
+                    self._sent_messages += 1
+                    if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
+                        await asyncio.sleep(0)
+            finally:
+                await _close(iterator)
+        else:
+            await self._send_plain(stream, iter(requests))
+        stream.half_close()
+
+    async def _send_plain(self, stream: Stream, iterator: Iterator[RequestT]) -> None:
+        try:
+            for request in iterator:
+                for part in self._encoded(request):
+                    await stream.send(part)
+                self._sent_messages += 1
+                if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
+                    await asyncio.sleep(0)
+        finally:
+            await _close(iterator)
+
+    async def _open(self) -> Stream:
+        try:
+            connection = await self._channel.connect()
+            stream = await connection.open(
+                *self._headers(), self._inbox.add, self._on_end
             )
+        except HTTP2Error as error:
+            raise from_http2(error) from error
+        self._use(stream)
+        return stream
 
-    def _take_over(self) -> None:
-        # grpclib does not wait after it registered the stream, so no frame has come
-        # in yet, and the buffer can still be replaced.
-        transport = self._stream._stream
-        self._inbox.acknowledge = transport.buffer._ack_callback
-        transport.buffer = self._inbox  # type: ignore[assignment]  # takes its place
-        self._transport = transport
-        self._opened = self.loop.time()
-        self._is_open = True
+    def _use(self, stream: Stream) -> None:
+        self._stream = stream
+        self._inbox.acknowledge = stream.acknowledge
+        self._opened_s = time.monotonic()
 
-    async def _send_async(self, requests: AsyncIterable[RequestT]) -> None:
-        iterator = requests.__aiter__()
-        sent = 0
-        try:
-            async for request in iterator:
-                await self._send(self._encoded(request))
-                sent += 1
-                if sent % _MESSAGES_BETWEEN_YIELDS == 0:
-                    await asyncio.sleep(0)
-        finally:
-            await _close(iterator)
-        await self._half_close()
-
-    async def _send_plain(self, requests: Iterable[RequestT]) -> None:
-        iterator = iter(requests)
-        try:
-            for sent, request in enumerate(iterator, 1):
-                await self._send(self._encoded(request))
-                if sent % _MESSAGES_BETWEEN_YIELDS == 0:
-                    await asyncio.sleep(0)
-        finally:
-            await _close(iterator)
-        await self._half_close()
+    def _headers(self) -> tuple[Headers, Sequence[tuple[str, str]]]:
+        own = self._metadata.headers()
+        if self._deadline is not None:
+            left = encode_timeout(self._deadline.time_remaining())
+            own.insert(0, ("grpc-timeout", left))
+        channel = self._channel
+        return _method_headers(channel.scheme, channel.authority, self._path), own
 
     def _encoded(self, request: RequestT) -> list[bytes]:
         """The request with its prefix, in parts to be sent one after the other."""
@@ -344,133 +340,139 @@ class Call(Generic[RequestT, ResponseT]):
                 f"the request is {size} bytes, over the limit of "
                 f"{self._max_send_bytes} (max_send_bytes): stream it in chunks, or "
                 "raise the limit here and at the service",
-                unprocessed=not self._cardinality.client_streaming,
+                # Of a stream of requests, others may have been sent.
+                unprocessed=self._writer is None,
             )
         parts[0] = PREFIX.pack(0, size)
         return joined(parts, size)
 
-    async def _send(self, parts: list[bytes], *, end: bool = False) -> None:
-        *first, last = parts
-        try:
-            for part in first:
-                await self._transport.send_data(part)
-            await self._transport.send_data(last, end_stream=end)
-        except _WRITE_ERRORS:
-            self._check_open()
-            raise
-        self._sent += 1
-
-    async def _half_close(self) -> None:
-        try:
-            await self._transport.end()
-        except _WRITE_ERRORS:
-            self._check_open()
-            raise
-
-    def _check_open(self) -> None:
-        """End the writer where the stream is closed; the reader knows why."""
-        if self._has_ended():
-            raise asyncio.CancelledError
-
     # -- how a call ends
 
-    def _has_status(self) -> bool:
-        return self._is_open and "grpc-status" in last_headers(self._transport)
+    def _finish(self, error: BaseException | None) -> None:
+        """The call is over; with an error, unless the trailers are to decide."""
+        if self._state is not _State.RUNNING:
+            return
+        self._state = _State.OVER
+        self._error = error
+        for timer in (self._deadline_timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._stream is not None:
+            self._stream.close()
+        writer = self._writer
+        if writer is not None and writer is not asyncio.current_task(self._loop):
+            writer.cancel()
+        self._inbox.close()
 
-    def _has_ended(self) -> bool:
-        return self._is_open and not self._transport.closable
+    def _on_end(self, error: HTTP2Error | None) -> None:
+        if error is None or self._has_status():
+            self._finish(None)
+            return
+        if self._deadline is not None and not self._deadline.time_remaining():
+            # The peer has the same deadline, and may be a moment earlier.
+            self._on_deadline()
+            return
+        failure = from_http2(error)
+        if self._stream is not None and self._stream.headers is not None:
+            # The peer processed at least some of the call, whatever it says.
+            failure.unprocessed = failure.is_refused = False
+        self._finish(failure)
 
-    def _has_waited_in_vain(self) -> bool:
-        # The caller's own time-out, most likely.
-        return (
-            self._is_open
-            and self._transport.headers is None
-            and self.loop.time() - self._opened > _LONG_WAIT_S
-        )
-
-    def _suspect(self) -> None:
-        """Have the channel look at a connection on which an answer did not come."""
-        if self._is_open and isinstance(self._stream._channel, Replacing):
-            # What a peer sends as the connection opens may come a little later, and
-            # says nothing of whether it lives.
-            waited = self.loop.time() - self._opened
-            self._stream._channel.suspect(self._opened + min(waited / 10, 1.0))
+    def _on_bad_data(self, error: CallError) -> None:
+        # Data that is not gRPC's looks like a bad message; the headers say what it is.
+        self._finish(from_headers(self._response_headers()) or error)
 
     def _on_deadline(self) -> None:
-        self._suspect()
-        self._fail(
-            CallError(
-                Status.DEADLINE_EXCEEDED,
-                f"the call was not done within {round(self._timeout or 0, 2):g} s",
-                unprocessed=not self._is_open,
-            )
+        self._check_connection()
+        # What is left of a time-out as the call is made is a little less than it.
+        seconds = round(self._timeout_s or 0, 2) or float(f"{self._timeout_s or 0:.1g}")
+        text = (
+            f"the call was not done within {seconds:g} s"
+            if seconds
+            else "the deadline passed before the call began"
+        )
+        is_unprocessed = self._stream is None
+        self._finish(
+            CallError(Status.DEADLINE_EXCEEDED, text, unprocessed=is_unprocessed)
         )
 
-    def _on_idle(self, idle_timeout: float, seen: int) -> None:
-        moves = self._sent + self._inbox.received
-        # A peer need not move while it waits for the reader.
-        if moves == seen and not self._inbox.has_unread:
-            self._fail(
+    def _watch_progress(self, idle_timeout_s: float, seen: int) -> None:
+        self._idle_timer = self._loop.call_later(
+            idle_timeout_s, self._on_idle, idle_timeout_s, seen
+        )
+
+    def _on_idle(self, idle_timeout_s: float, seen: int) -> None:
+        progress = self._sent_messages + self._inbox.received_frames
+        # The peer waits for the reader, and need not send anything.
+        if progress == seen and not self._inbox.messages:
+            self._finish(
                 CallError(
                     Status.DEADLINE_EXCEEDED,
-                    f"the stream made no progress for {idle_timeout:g} s",
+                    f"the stream made no progress for {idle_timeout_s:g} s",
                 )
             )
         else:
-            self._watch_idle(idle_timeout, moves)
+            self._watch_progress(idle_timeout_s, progress)
 
-    def _watch_idle(self, idle_timeout: float, moves: int) -> None:
-        self._timers["idle"] = self.loop.call_later(
-            idle_timeout, self._on_idle, idle_timeout, moves
+    def _has_waited_long(self) -> bool:
+        """Whether an answer is overdue, most likely by the caller's own time-out."""
+        return (
+            self._stream is not None
+            and self._stream.headers is None
+            and time.monotonic() - self._opened_s > _LONG_WAIT_S
         )
 
-    def _on_end(self) -> None:
-        # Also where nobody reads: what the peer has ended must not hold a stream.
-        self._halt()
+    def _check_connection(self) -> None:
+        """Have new calls connect anew, if the peer has been silent since this one."""
+        if self._stream is not None:
+            # What a peer sends right after the connection opened says nothing of
+            # whether it still lives.
+            waited_s = time.monotonic() - self._opened_s
+            since_s = self._opened_s + min(waited_s / 10, 1.0)
+            self._stream.connection.retire_if_silent(since_s)
 
-    def _on_bad_data(self, error: CallError) -> None:
-        # What is no gRPC answer at all says so in its headers.
-        self._fail(not_grpc(self._transport) or error)
+    def _response_headers(self) -> dict[str, str]:
+        return dict(self._stream.headers or ()) if self._stream is not None else {}
 
-    def _on_terminated(self, error: Exception) -> None:
-        if self._has_status():
-            self._inbox.eof()
-        else:
-            failure = terminated(error)
-            if self._is_open and self._transport.headers is not None:
-                # It took the call, whatever it says.
-                failure.unprocessed = failure.is_refused = False
-            self._fail(failure)
+    def _trailers(self) -> dict[str, str]:
+        """The trailers; or the headers, of a response that has only those."""
+        trailers = self._stream.trailers if self._stream is not None else None
+        return self._response_headers() if trailers is None else dict(trailers)
 
-    def _fail(self, error: BaseException) -> None:
-        if self._error is None and not self._is_stopped:
-            self._error = error
-            self._halt()
-            self._inbox.eof()
-
-    def _halt(self) -> None:
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        if self._is_open and self._transport.closable:
-            self._transport.reset_nowait(ErrorCodes.CANCEL)
-            self._transport.connection.stream_close_waiter.set()
-        writer = self._writer
-        if writer is not None and writer is not asyncio.current_task(self.loop):
-            writer.cancel()
+    def _has_status(self) -> bool:
+        return "grpc-status" in self._trailers()
 
     def _check_headers(self) -> None:
-        self._headers_checked = True
-        if error := not_grpc(self._transport):
+        self._are_headers_checked = True
+        if error := from_headers(self._response_headers()):
             raise error
 
-    def _check_status(self) -> None:
+    def _check_end(self) -> None:
+        """Raise what the call failed with, if it failed."""
+        if self._stream is not None and self._stream.headers is not None:
+            self._check_headers()
+        if self._error is not None:
+            raise self._error
         if self._inbox.is_partial:
             raise CallError(
                 Status.INTERNAL, "the peer ended in the middle of a message"
             )
-        if error := status_error(last_headers(self._transport)):
+        if error := from_trailers(self._trailers()):
             raise error
+
+
+@cache
+def _method_headers(scheme: str, authority: str, path: str) -> Headers:
+    """The headers that all calls of a method have in common."""
+    return (
+        (":method", "POST"),
+        (":scheme", scheme),
+        (":path", path),
+        (":authority", authority),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+        ("user-agent", USER_AGENT),
+    )
 
 
 async def _close(iterable: object) -> None:

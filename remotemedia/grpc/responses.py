@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Generic
 
 from remotemedia.grpc.call import Call, RequestT, ResponseT
@@ -14,46 +14,20 @@ if TYPE_CHECKING:
 class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
     """The responses of a streaming call: an asynchronous generator of them.
 
-    The call begins with the first response that is asked for. It ends, and the peer
-    sees it reset, as the iteration ends, fails or is cancelled, with ``aclose()``,
-    and as nothing refers to this object any more.
+    The call begins when the first response is asked for. It ends, and the peer sees it
+    reset, when the iteration ends, fails or is cancelled, with ``aclose()``, and when
+    the last reference to this object is dropped.
     """
 
     def __init__(self, call: Call[RequestT, ResponseT]) -> None:
         self._call = call
-        self._is_started = False
-        self._is_closed = False
-
-    async def read(self) -> ResponseT | None:
-        """The next response, or None after the last; it can be cancelled and repeated.
-
-        Raises:
-            CallError: the call failed. Every response that came before is
-                delivered first.
-            BaseException: what the caller's iterable raised.
-        """
-        if self._is_closed:
-            return None
-        if not self._is_started:
-            self._is_started = True
-            self._call.start()
-        return await self._call.read()
-
-    def stop(self) -> None:
-        """End the call at once; ``aclose`` also waits for the caller's iterable."""
-        if self._is_started:
-            self._call.stop()
-
-    async def aclose(self) -> None:
-        """End the call, and close the caller's iterable."""
-        if not self._is_closed:
-            self._is_closed = True
-            if self._is_started:
-                await self._call.close()
+        self.read: Callable[[], Coroutine[None, None, ResponseT | None]] = call.read
+        """Read the next response, or None after the last; see ``Call.read``. Unlike the
+        iteration, it can be cancelled and repeated, and an error does not end it."""
 
     async def __anext__(self) -> ResponseT:
         try:
-            response = await self.read()
+            response = await self._call.read()
         except BaseException:
             await self.aclose()
             raise
@@ -61,6 +35,23 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
             await self.aclose()
             raise StopAsyncIteration
         return response
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call is over; what arrived may still be read."""
+        return self._call.is_over
+
+    def stop(self) -> None:
+        """End the call at once; ``aclose`` also waits for the caller's iterable."""
+        self._call.stop()
+
+    def stop_from_any_thread(self) -> None:
+        """As ``stop``, from wherever the last user of the call forgot it."""
+        self._call.stop_from_any_thread()
+
+    async def aclose(self) -> None:
+        """End the call, and close the caller's iterable."""
+        await self._call.close()
 
     async def asend(self, value: None) -> ResponseT:
         """As ``__anext__``: a call takes nothing from its reader."""
@@ -77,8 +68,4 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
         raise typ
 
     def __del__(self) -> None:
-        # Garbage may be collected anywhere; a call is stopped in its own loop.
-        if self._is_started and not self._is_closed:
-            loop = self._call.loop
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._call.stop)
+        self._call.stop_from_any_thread()

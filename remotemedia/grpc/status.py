@@ -1,7 +1,7 @@
-"""What the end of a call means: ``CallError``, and all that leads to it.
+"""How a call ends: ``CallError``, and everything that leads to it.
 
-A call can end by a gRPC status, by an answer that is no gRPC, by a reset, with its
-connection, or before there is one. Each becomes a ``CallError`` with the gRPC
+A call can end by a gRPC status, by an answer that is not gRPC, by a reset, together
+with its connection, or before there is one. Each becomes a ``CallError`` with the gRPC
 status that the gRPC project maps it to, and a text that says what to check.
 """
 
@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-import ssl
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from grpclib.const import Status
-from grpclib.exceptions import GRPCError, StreamTerminatedError
+from grpclib.exceptions import GRPCError
 from grpclib.metadata import decode_grpc_message
-from h2.errors import ErrorCodes
 
-if TYPE_CHECKING:
-    from grpclib.protocol import Stream
-
-
-NOT_HTTP2 = (
-    "what the peer sent is not HTTP/2: is it a gRPC service, and is TLS on at both "
-    "ends or at neither?"
+from remotemedia.http2 import (
+    ConnectFailedError,
+    ErrorCodes,
+    HTTP2Error,
+    NotHTTP2Error,
+    StreamRefusedError,
+    StreamResetError,
 )
+
 # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors
 _STATUS_OF_RESET: dict[int, Status] = {
-    ErrorCodes.REFUSED_STREAM: Status.UNAVAILABLE,
     ErrorCodes.CANCEL: Status.CANCELLED,
     ErrorCodes.ENHANCE_YOUR_CALM: Status.RESOURCE_EXHAUSTED,
     ErrorCodes.INADEQUATE_SECURITY: Status.PERMISSION_DENIED,
 }
-_RESET_CODE = re.compile(r"Stream reset .*error_code: (\d+)")
-
-
 # https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 _STATUS_OF_HTTP = {
     "400": Status.INTERNAL,
@@ -58,8 +52,8 @@ class CallError(GRPCError):
         message: what went wrong.
         details: raw bytes of ``grpc-status-details-bin``, or None.
         unprocessed: whether the peer surely did not process the call.
-        is_refused: whether a peer that works would not have this call now, so that
-            the same call can be made again at once. It is then unprocessed too.
+        is_refused: whether a healthy peer refused the call unprocessed, so that it can
+            be made again at once. ``unprocessed`` is True then as well.
     """
 
     def __init__(
@@ -76,53 +70,22 @@ class CallError(GRPCError):
         self.is_refused = is_refused
 
 
-class RefusedError(StreamTerminatedError):
-    """What a channel ends a stream with that the peer surely did not process."""
-
-
-def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__
-
-
-def not_connected(error: Exception) -> CallError:
-    """What it means that no connection could be made."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        hint = "the certificate is not for this name, or of an authority not trusted"
-    elif isinstance(error, ssl.SSLError):
-        hint = "is TLS on at the service?"
-    elif isinstance(error, OSError) and error.errno is not None:
-        hint = "is the service running, and is this its address?"
-    else:
-        hint = ""
-    return CallError(
-        Status.UNAVAILABLE,
-        f"no connection: {_text(error)}" + (hint and f": {hint}"),
-        unprocessed=True,
-    )
-
-
-def terminated(error: Exception) -> CallError:
-    """What it means that grpclib gave a stream up."""
-    text = _text(error)
-    if found := _RESET_CODE.match(text):
-        code = int(found[1])
-        return CallError(
-            _STATUS_OF_RESET.get(code, Status.INTERNAL),
-            f"the peer reset the call (HTTP/2 error code {code})",
-            is_refused=code == ErrorCodes.REFUSED_STREAM,
-        )
-    if isinstance(error, RefusedError):
+def from_http2(error: HTTP2Error) -> CallError:
+    """The error of a call whose stream ended, or was never opened."""
+    text = str(error)
+    if isinstance(error, NotHTTP2Error) or isinstance(error.__cause__, NotHTTP2Error):
+        text += " And is it a gRPC service?"
+    if isinstance(error, ConnectFailedError):
+        return CallError(Status.UNAVAILABLE, f"no connection: {text}", unprocessed=True)
+    if isinstance(error, StreamRefusedError):
         return CallError(Status.UNAVAILABLE, text, is_refused=True)
-    if text in ("Protocol error", NOT_HTTP2):
-        return CallError(Status.UNAVAILABLE, NOT_HTTP2)
-    return CallError(Status.UNAVAILABLE, f"the connection was lost: {text}")
+    if isinstance(error, StreamResetError):
+        return CallError(_STATUS_OF_RESET.get(error.code, Status.INTERNAL), text)
+    return CallError(Status.UNAVAILABLE, text)
 
 
-def not_grpc(stream: Stream) -> CallError | None:
-    """The error that a response's headers are, if they are not gRPC's."""
-    if stream.headers is None:
-        return None
-    headers = dict(stream.headers)
+def from_headers(headers: Mapping[str, str]) -> CallError | None:
+    """The error that response headers stand for which are not gRPC's, if any."""
     http_status = headers.get(":status")
     if http_status != "200":
         return CallError(
@@ -140,13 +103,8 @@ def not_grpc(stream: Stream) -> CallError | None:
     return None
 
 
-def last_headers(stream: Stream) -> dict[str, str]:
-    """The trailers; or the headers, of a response that has only those."""
-    return dict(stream.trailers or stream.headers or ())
-
-
-def status_error(trailers: dict[str, str]) -> CallError | None:
-    """The error that a call's trailers say, or None where they say OK."""
+def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
+    """The error that a call's trailers state, or None where they say OK."""
     status = trailers.get("grpc-status")
     if status is None:
         return CallError(

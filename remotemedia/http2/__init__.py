@@ -1,1 +1,54 @@
-"""One connection."""
+"""One HTTP/2 connection to a service: it opens connections, and moves bytes of streams.
+
+This wing knows addresses, TLS, sockets, HTTP/2's frames and windows, and when to
+connect again. It knows nothing of gRPC, of protobuf, or of pipelines: what the bytes of
+a stream mean is its user's business. It says in types why a stream or a connection
+ended: the subclasses of ``HTTP2Error``.
+
+- ``address`` and ``tls``: where to connect, and how it is secured.
+- ``channel``: one connection at a time, made when it is needed, replaced when it broke.
+- ``connection``: one connection over an asyncio transport, and its streams.
+- ``frames``: the connection without I/O, on top of h2.
+- ``compat``: everything that is private in h2 and grpclib, in one place.
+- ``errors``: why a connection or a stream ended.
+- ``timeouts``: waiting with a bound.
+
+It is private: applications use ``remotemedia.grpc``, which exports ``Channel``.
+"""
+
+from h2.errors import ErrorCodes
+
+from remotemedia.http2.address import Address
+from remotemedia.http2.channel import DEFAULT_CONNECT_TIMEOUT_S, Channel
+from remotemedia.http2.connection import Connection, Stream
+from remotemedia.http2.errors import (
+    ConnectFailedError,
+    ConnectionLostError,
+    HTTP2Error,
+    NotHTTP2Error,
+    StreamClosedError,
+    StreamRefusedError,
+    StreamResetError,
+)
+from remotemedia.http2.frames import Headers
+from remotemedia.http2.timeouts import wait_at_most
+from remotemedia.http2.tls import tls_context
+
+__all__ = [
+    "DEFAULT_CONNECT_TIMEOUT_S",
+    "Address",
+    "Channel",
+    "ConnectFailedError",
+    "Connection",
+    "ConnectionLostError",
+    "ErrorCodes",
+    "HTTP2Error",
+    "Headers",
+    "NotHTTP2Error",
+    "Stream",
+    "StreamClosedError",
+    "StreamRefusedError",
+    "StreamResetError",
+    "tls_context",
+    "wait_at_most",
+]

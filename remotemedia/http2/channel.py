@@ -1,375 +1,247 @@
-"""Where a client connects, and how: address, TLS, token, HTTP/2 windows."""
+"""A channel: where a client connects, and when it connects again.
+
+A channel makes its connection when the first stream needs one. It keeps it for as long
+as it trusts the peer: until the connection is lost, the peer announces its end
+(GOAWAY), or a caller reports that an answer did not come and the peer has been silent
+meanwhile. Streams that are open go on; new ones get a new connection. After a failed
+attempt to connect, calls fail at once for a while instead of trying again.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
-import re
+import warnings
 import weakref
-from dataclasses import dataclass
-from ssl import SSLContext, create_default_context
-from typing import TYPE_CHECKING, TypeVar, cast
+from ssl import SSLContext
+from typing import TYPE_CHECKING
 
-from grpclib.client import Channel as GrpclibChannel
-from grpclib.client import Handler
-from grpclib.client import Stream as GrpclibRequest
-from grpclib.config import Configuration
-from grpclib.encoding.base import GRPC_CONTENT_TYPE
-from grpclib.metadata import USER_AGENT, Deadline, encode_metadata, encode_timeout
-from grpclib.protocol import H2Protocol
-from multidict import MultiDict
-
-from remotemedia.http2.connection import Protocol
-from remotemedia.http2.timeouts import bounded
+from remotemedia.http2.address import Address
+from remotemedia.http2.connection import Connection
+from remotemedia.http2.errors import (
+    ConnectFailedError,
+    ConnectionLostError,
+    HTTP2Error,
+    connect_failed,
+)
+from remotemedia.http2.timeouts import wait_at_most
+from remotemedia.http2.tls import tls_context
 
 if TYPE_CHECKING:
-    from grpclib.const import Cardinality
-    from grpclib.metadata import _Metadata
+    from types import TracebackType
 
-    from remotemedia.grpc.stub import MetadataLike
-    from remotemedia.http2.frames import Headers
+    from typing_extensions import Self
 
-SendT = TypeVar("SendT")
-ReceiveT = TypeVar("ReceiveT")
+DEFAULT_CONNECT_TIMEOUT_S = 10.0
+"""How long connecting may take, TLS and the peer's greeting included."""
 
-# The connection's window is that of many streams, and is opened again as bytes
-# arrive; a stream's, as they are read.
-_CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024
-_STREAM_WINDOW_BYTES = 1024 * 1024
-# After a failed attempt to connect, calls fail at once for this long; doubled with
-# every further failure, so often at the most.
+# How long no attempt is made after a failed one; doubled with every further failure.
 _FIRST_BACKOFF_S = 0.1
 _MAX_DOUBLINGS = 6
 _DISCONNECTED = "the client was disconnected"
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a service listens: a host and port, or the path of a unix socket."""
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Address:
-        """Read ``host:port``, ``[v6]:port`` or ``unix:/path``.
-
-        Raises:
-            ValueError: the text is none of these.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"address must be a str, got {type(text).__name__}")
-        if text.startswith("unix:"):
-            path = text.removeprefix("unix:")
-            if not path.startswith("/") or "\0" in path:
-                raise ValueError(
-                    f"address {text!r}: a unix socket is written unix:/path, with an "
-                    "absolute path"
-                )
-            return cls(path=path)
-        if "://" in text:
-            raise ValueError(
-                f"address {text!r} is a URL: leave out the scheme, and pass ssl=True "
-                "for TLS"
-            )
-        found = _HOST_PORT.fullmatch(text)
-        if found is None:
-            raise ValueError(
-                f"address {text!r} is not one of host:port, [v6]:port, unix:/path"
-            )
-        host = found["v6"] or found["host"]
-        if found["v6"]:
-            try:
-                ipaddress.IPv6Address(host)
-            except ValueError as error:
-                raise ValueError(f"address {text!r}: {error}") from None
-        port = int(found["port"])
-        if not 0 < port < 65536:
-            raise ValueError(f"address {text!r}: a port is a number from 1 to 65535")
-        return cls(host=host, port=port)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether what is sent there stays on this machine."""
-        if self.path or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    def __str__(self) -> str:
-        if self.path:
-            return f"unix:{self.path}"
-        return (
-            f"[{self.host}]:{self.port}"
-            if ":" in self.host
-            else (f"{self.host}:{self.port}")
-        )
-
-
-_HOST_PORT = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.]+)?)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})"
-)
-_TOKEN = re.compile(r"[\x21-\x7e]+")
-
-
 def _here() -> tuple[int, asyncio.AbstractEventLoop]:
-    # A fork shares the socket, so the process counts as well.
+    # After a fork both processes have the socket, so the process counts as well.
     return os.getpid(), asyncio.get_running_loop()
 
 
-class Channel(GrpclibChannel):
-    """A connection to a service; made when it is first needed, and made again.
+class Channel:
+    """The way to a service, over one connection at a time.
 
-    It trusts a connection from when the peer has greeted it as HTTP/2 prescribes,
-    until the connection is lost, the peer announces its end (GOAWAY), or a call
-    times out on it without a byte from the peer. Calls that are under way on a
-    connection that is trusted no more go on; new calls get a new one.
+    ::
+
+        async with Channel("localhost:50051") as channel:
+            stub = GreeterStub(channel)
+
+    Args:
+        address: ``host:port``, ``[v6]:port`` or ``unix:/path``.
+        ssl: True for TLS with the system's authorities, or an ``SSLContext``; its ALPN
+            protocols are set to HTTP/2.
+        connect_timeout: seconds that connecting may take, up to the peer's greeting.
+
+    It belongs to the event loop and the process that it is made in.
     """
 
     def __init__(
         self,
-        address: Address,
+        address: Address | str,
         *,
-        ssl: SSLContext | None = None,
-        connect_timeout: float | None = 10.0,
+        ssl: bool | SSLContext = False,
+        connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_S,
     ) -> None:
-        """Prepare a connection.
-
-        Args:
-            address: where to.
-            ssl: the TLS context, or None for plaintext.
-            connect_timeout: seconds that connecting may take, up to the peer's
-                greeting.
-        """
-        super().__init__(
-            host=address.host or None,
-            port=address.port or None,
-            path=address.path or None,
-            ssl=ssl,
-            config=Configuration(
-                http2_connection_window_size=_CONNECTION_WINDOW_BYTES,
-                http2_stream_window_size=_STREAM_WINDOW_BYTES,
-                # A unix socket has no host name that a certificate could be for.
-                ssl_target_name_override="localhost" if address.path else None,
-            ),
+        self.address = (
+            address if isinstance(address, Address) else Address.parse(address)
         )
-        self._connect_timeout = connect_timeout
-        self._protocols: weakref.WeakSet[Protocol] = weakref.WeakSet()
-        self._is_closed = False
+        self._ssl = tls_context(ssl)
+        self._connect_timeout_s = connect_timeout
         self._home = _here()
-        self._connecting: asyncio.Future[H2Protocol] | None = None
-        self._headers: dict[str, Headers] = {}
+        self._loop = asyncio.get_running_loop()
+        self._is_closed = False
+        self._connection: Connection | None = None
+        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._lock = asyncio.Lock()
+        self._attempt: asyncio.Future[Connection] | None = None
         self._failures = 0
-        self._last_failure: Exception | None = None
-        self._next_attempt = 0.0
-
-    def request(
-        self,
-        name: str,
-        cardinality: Cardinality,
-        request_type: type[SendT],
-        reply_type: type[ReceiveT],
-        *,
-        timeout: float | None = None,
-        deadline: Deadline | None = None,
-        metadata: MetadataLike | None = None,
-    ) -> Request[SendT, ReceiveT]:
-        """Prepare a call; as grpclib's."""
-        if timeout is not None:
-            end = Deadline.from_timeout(timeout)
-            deadline = end if deadline is None else min(end, deadline)
-        return Request(
-            self,
-            name,
-            cast("_Metadata", MultiDict(metadata or ())),
-            cardinality,
-            request_type,
-            reply_type,
-            codec=self._codec,
-            status_details_codec=self._status_details_codec,
-            dispatch=self.__dispatch__,
-            deadline=deadline,
-        )
-
-    def headers(self, path: str) -> Headers:
-        """What all calls of a method say alike."""
-        headers = self._headers.get(path)
-        if headers is None:
-            headers = self._headers[path] = (
-                (":method", "POST"),
-                (":scheme", self._scheme),
-                (":path", path),
-                (":authority", self._authority),
-                ("te", "trailers"),
-                ("content-type", GRPC_CONTENT_TYPE),
-                ("user-agent", USER_AGENT),
-            )
-        return headers
+        self._last_failure: HTTP2Error | None = None
+        self._next_attempt_s = 0.0
 
     @property
-    def protocol(self) -> Protocol | None:
-        """The connection, if a call can be made over it at once."""
-        protocol = self._protocol
-        if isinstance(protocol, Protocol) and self._connected and self.is_at_home:
-            return protocol
-        return None
+    def scheme(self) -> str:
+        """``https`` or ``http``, as requests state it."""
+        return "https" if self._ssl else "http"
 
-    async def __connect__(self) -> H2Protocol:
-        """The connection that a new call goes over."""
-        if not self.is_at_home:
-            raise ConnectionError(
-                "the connection belongs to another event loop or process: make one "
-                "for each"
-            )
-        return await super().__connect__()
-
-    def close(self) -> None:
-        """Close for good. Calls under way fail, and no new one can be made."""
-        self._is_closed = True
-        if self._connecting is not None:
-            self._connecting.cancel()
-        for protocol in list(self._protocols):
-            protocol.processor.close(_DISCONNECTED)
-        self._protocol = None
+    @property
+    def authority(self) -> str:
+        """The host and port, as requests state them."""
+        return "localhost" if self.address.path else str(self.address)
 
     @property
     def is_at_home(self) -> bool:
-        """Whether this is the process and the event loop that it was made in."""
+        """Whether this is the event loop and the process that it was made in."""
         return self._home == _here()
 
-    def abandon(self) -> None:
-        """Forget the connection, and leave its socket to whom it belongs."""
-        self._is_closed = True
-        self._protocol = None
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, if a stream can be opened on it at once."""
+        connection = self._connection
+        if connection is None or not connection.accepts_streams or not self.is_at_home:
+            return None
+        return connection
 
-    def retire(self) -> None:
-        """Make no new call over the present connection."""
-        if isinstance(self._protocol, Protocol):
-            self._protocol.retirable.retire()
+    async def connect(self) -> Connection:
+        """The connection that a new stream goes over; it is made if there is none.
 
-    def suspect(self, since: float) -> None:
-        """Retire the connection if the peer was silent since then, on the loop's clock.
-
-        Told when a call has timed out.
+        Raises:
+            ConnectFailedError: no connection could be made; or the channel is closed,
+                or belongs to another event loop or process.
         """
-        protocol = self._protocol
-        if isinstance(protocol, Protocol) and protocol.last_received < since:
-            self.retire()
+        if not self.is_at_home:
+            raise ConnectFailedError(
+                "the connection belongs to another event loop or process: make one "
+                "for each"
+            )
+        if (connection := self.connection) is not None:
+            return connection
+        async with self._lock:
+            # Another task may have connected meanwhile.
+            if (connection := self.connection) is None:
+                connection = self._connection = await self._connect()
+        return connection
 
-    def _protocol_factory(self) -> H2Protocol:
-        return Protocol(Handler(), self._config, self._h2_config)
+    def close(self) -> None:
+        """Close for good: streams that are open fail, and none can be opened."""
+        self._is_closed = True
+        if self._attempt is not None:
+            self._attempt.cancel()
+        for connection in list(self._connections):
+            connection.close(
+                ConnectionLostError(f"the connection was lost: {_DISCONNECTED}")
+            )
+        self._connection = None
 
-    async def _create_connection(self) -> H2Protocol:
+    def abandon(self) -> None:
+        """Forget the connection, and leave its socket to the loop that it is in."""
+        self._is_closed = True
+        self._connection = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        # The transport closes its socket in the loop's next turn.
+        await asyncio.sleep(0)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.address}>"
+
+    def __del__(self) -> None:
+        # Not set where __init__ failed.
+        connection = getattr(self, "_connection", None)
+        if connection is not None and connection.end is None:
+            warnings.warn(
+                f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self
+            )
+            if not self._loop.is_closed():
+                # Garbage may be collected in any thread.
+                self._loop.call_soon_threadsafe(
+                    connection.close, ConnectionLostError("the channel was not closed")
+                )
+
+    async def _connect(self) -> Connection:
+        """Connect, unless the last attempt failed a moment ago."""
         if self._is_closed:
-            raise ConnectionError(_DISCONNECTED)
-        if self._last_failure is not None and self._loop.time() < self._next_attempt:
-            raise ConnectionError(
+            raise ConnectFailedError(_DISCONNECTED)
+        if self._last_failure is not None and self._loop.time() < self._next_attempt_s:
+            raise ConnectFailedError(
                 f"the last attempt failed, and it is too early for another: "
                 f"{self._last_failure}"
             ) from self._last_failure
         try:
-            protocol = await self._connect_in_time()
-        except OSError as error:
+            connection = await self._connect_in_time()
+        except HTTP2Error as error:
             if not self._is_closed:
                 self._back_off(error)
             raise
         self._failures, self._last_failure = 0, None
-        return protocol
+        return connection
 
-    def _back_off(self, error: OSError) -> None:
-        backoff = _FIRST_BACKOFF_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
+    def _back_off(self, error: HTTP2Error) -> None:
+        backoff_s = _FIRST_BACKOFF_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
         self._failures += 1
         self._last_failure = error
-        self._next_attempt = self._loop.time() + backoff
+        self._next_attempt_s = self._loop.time() + backoff_s
 
-    async def _connect_in_time(self) -> H2Protocol:
-        self._connecting = asyncio.ensure_future(self._connect())
+    async def _connect_in_time(self) -> Connection:
+        self._attempt = asyncio.ensure_future(self._connect_once())
         try:
-            return await bounded(self._connecting, self._connect_timeout)
+            return await wait_at_most(self._connect_timeout_s, self._attempt)
         except asyncio.TimeoutError:
-            raise ConnectionError(
-                f"the peer did not greet within {self._connect_timeout:g} s: is it a "
-                "gRPC service, and is TLS on at both ends or at neither?"
+            raise ConnectFailedError(
+                f"the peer did not greet within {self._connect_timeout_s:g} s: is it "
+                "an HTTP/2 service, and is TLS on at both ends or at neither?"
             ) from None
         except asyncio.CancelledError:
             if self._is_closed:
-                raise ConnectionError(_DISCONNECTED) from None
+                raise ConnectFailedError(_DISCONNECTED) from None
             raise
         finally:
-            self._connecting = None
+            self._attempt = None
 
-    async def _connect(self) -> H2Protocol:
-        protocol: Protocol | None = None
+    async def _connect_once(self) -> Connection:
         try:
-            protocol = cast("Protocol", await super()._create_connection())
-            self._protocols.add(protocol)
-            problem = protocol.alpn_problem() or await protocol.greeted
-            # The peer may have greeted, and broken off in the same breath.
-            if problem := problem or protocol.retirable.closed:
-                raise ConnectionError(_DISCONNECTED if self._is_closed else problem)
-        except BaseException:
-            if protocol is not None:
-                protocol.processor.close()
+            connection = await self._open_transport()
+        except (OSError, UnicodeError) as error:
+            # A host name with an empty label is a UnicodeError.
+            raise connect_failed(error) from error
+        self._connections.add(connection)
+        try:
+            problem = await connection.greeted
+            # The peer may have greeted and hung up at once.
+            if problem := problem or connection.end:
+                text = _DISCONNECTED if self._is_closed else str(problem)
+                raise ConnectFailedError(text) from problem
+        except BaseException as error:
+            connection.close(ConnectionLostError(str(error)))
             raise
-        return protocol
+        return connection
 
-
-class Request(GrpclibRequest[SendT, ReceiveT]):
-    """grpclib's call, with a short way for a request that need not wait."""
-
-    _channel: Channel
-
-    def send_now(self, message: bytes) -> bool:
-        """Send headers and the one message; False, and nothing, if it has to wait."""
-        protocol = self._channel.protocol
-        # Listeners to grpclib's events are coroutines.
-        if protocol is None or self._dispatch._listeners:
-            return False
-        own_headers = list(encode_metadata(self._metadata))
-        if self._deadline is not None:
-            timeout = encode_timeout(self._deadline.time_remaining())
-            own_headers.insert(0, ("grpc-timeout", timeout))
-        stream = protocol.retirable.own_connection.create_stream(wrapper=self._wrapper)
-        release = stream.send_now(
-            self._channel.headers(self._method_name),
-            own_headers,
-            message,
-            protocol.retirable,
-        )
-        if release is None:
-            return False
-        self._stream = stream
-        self._release_stream = release
-        return True
-
-
-def tls_context(ssl: bool | SSLContext) -> SSLContext | None:
-    """The TLS context for what a user passed as ``ssl``, ready for HTTP/2."""
-    if ssl is False:
-        return None
-    if ssl is True:
-        context = create_default_context()
-    elif isinstance(ssl, SSLContext):
-        context = ssl
-    else:
-        raise TypeError(f"ssl must be a bool or an SSLContext, got {ssl!r}")
-    context.set_alpn_protocols(["h2"])
-    return context
-
-
-def authorization(token: str) -> tuple[str, str]:
-    """The metadata that a bearer token travels as.
-
-    Raises:
-        ValueError: the token has characters that a header cannot carry.
-    """
-    if not isinstance(token, str):
-        raise TypeError(f"token must be a str, got {type(token).__name__}")
-    if not _TOKEN.fullmatch(token):
-        # The token itself stays out of the message.
-        raise ValueError("token must be printable ASCII without spaces, and not empty")
-    return ("authorization", f"Bearer {token}")
+    async def _open_transport(self) -> Connection:
+        host, port, path = self.address.host, self.address.port, self.address.path
+        if path:
+            # A unix socket has no host name that a certificate could be for.
+            name = "localhost" if self._ssl else None
+            _, connection = await self._loop.create_unix_connection(
+                Connection, path, ssl=self._ssl, server_hostname=name
+            )
+        else:
+            _, connection = await self._loop.create_connection(
+                Connection, host, port, ssl=self._ssl
+            )
+        return connection

@@ -1,33 +1,47 @@
-"""Everything that is private in grpclib and h2 and that this library uses.
+"""Everything that is private in h2 and grpclib and that this library uses.
 
 A private name may change in any release of the package that it belongs to. So each is
 used in this module only, behind a public name, with the reason why nothing public does
 the job; and each is in a list that is checked when it is first needed, so that a
-release that lacks one fails with an error that says so.
+release that lacks one fails with an error that says so. The client stands on h2 alone;
+what is private in grpclib is used by the embedded service.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from h2.events import RequestReceived
+from h2.config import H2Configuration
+from h2.connection import AllowedStreamIDs, H2Connection
+from h2.errors import ErrorCodes
+from h2.events import Event, RequestReceived
+from h2.stream import H2Stream
+from h2.windows import WindowManager
+from hyperframe.frame import Frame, GoAwayFrame
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
 
     from grpclib.protocol import H2Protocol
     from grpclib.server import Handler, Server, Stream
-    from h2.connection import H2Connection
-    from h2.errors import ErrorCodes
-
-# ---------------------------------------------------------------------------------
-# The embedded service's use of grpclib's server. grpclib.server is imported only for
-# type checkers: it takes time, and a client does not need it.
 
 TESTED_VERSIONS: Mapping[str, str] = {"grpclib": "0.4.9", "h2": "4.4.1"}
 """The version of each package whose private names were found to work."""
+
+CLIENT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "h2.connection.H2Connection": (
+        "_begin_new_stream",
+        "_data_to_send",
+        "_frame_dispatch_table",
+        "_inbound_flow_control_window_manager",
+        "_terminate_connection",
+    ),
+    "h2.stream.H2Stream": ("_expected_content_length", "_inbound_window_manager"),
+}
+"""The private names that the client uses, by class. They are checked by the import."""
 
 SERVER_NAMES: Mapping[str, tuple[str, ...]] = {
     "grpclib.protocol.Connection": ("_connection",),
@@ -75,6 +89,79 @@ def _has(cls: Any, name: str) -> bool:
     # Most attributes do not exist before __init__ sets them, but its code names them.
     is_in_class = hasattr(cls, name) or name in cls.__annotations__
     return is_in_class or name in cls.__init__.__code__.co_names
+
+
+check_names(CLIENT_NAMES)
+
+# ---------------------------------------------------------------------------------
+# The client's use of h2.
+
+
+class OpenH2Connection(H2Connection):
+    """h2's connection, with public names for the private state that we share.
+
+    Our own frames must go out in order with h2's, and data that our own parser reads
+    must count in h2's windows; h2 has no public way to either.
+
+    Attributes:
+        outgoing: the bytes that wait to be written.
+        inbound_window: the connection's window for what is received.
+    """
+
+    def __init__(self, config: H2Configuration) -> None:
+        super().__init__(config)
+        # h2 appends to this object in place, so both names mean the same bytes.
+        self.outgoing = self._data_to_send = bytearray()
+        self.inbound_window: WindowManager = self._inbound_flow_control_window_manager
+
+    def take_outgoing(self) -> bytearray:
+        """Take the bytes that wait, without the copy that ``data_to_send`` makes."""
+        taken = self.outgoing
+        self.outgoing = self._data_to_send = bytearray()
+        return taken
+
+    def on_go_away(self, handle: Callable[[int, int], None]) -> None:
+        """Call a function for each GOAWAY, with its last stream and error code.
+
+        h2 itself drops the streams at once that the peer still means to finish.
+        """
+
+        def handler(frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+            handle(frame.last_stream_id, frame.error_code)
+            return [], []
+
+        self._frame_dispatch_table[GoAwayFrame] = handler
+
+    def forget_handlers(self) -> None:
+        """Drop h2's table of bound methods, a reference cycle, at the end."""
+        self._frame_dispatch_table = {}
+
+    def begin_stream(self, stream_id: int) -> H2Stream:
+        """Begin a client's stream whose headers h2 does not encode."""
+        return self._begin_new_stream(stream_id, AllowedStreamIDs.ODD)
+
+    def terminate(self, code: ErrorCodes) -> None:
+        """Announce the end of the connection because the peer broke the protocol.
+
+        h2 does so by itself only for frames that it reads.
+        """
+        self._terminate_connection(code)
+
+
+inbound_window: Callable[[H2Stream], WindowManager] = attrgetter(
+    "_inbound_window_manager"
+)
+"""A stream's window for what is received."""
+
+announced_length: Callable[[H2Stream], int | None] = attrgetter(
+    "_expected_content_length"
+)
+"""The length of the body that the peer's headers announced, if they did."""
+
+
+# ---------------------------------------------------------------------------------
+# The embedded service's use of grpclib's server. grpclib.server is imported only for
+# type checkers: it takes time, and a client does not need it.
 
 
 def wrap_connections(server: Server, wrap: Callable[[H2Protocol], H2Protocol]) -> None:

@@ -1,4 +1,4 @@
-"""Waiting that ends in time, and that a cancellation always ends."""
+"""Waiting with a bound that never loses a cancellation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def bounded(work: Awaitable[T], timeout: float | None) -> T:
-    """Wait for work, but not longer than so many seconds; None for no bound.
+async def wait_at_most(timeout_s: float | None, work: Awaitable[T]) -> T:
+    """Wait for work, cancel it after so many seconds; None waits without a bound.
 
-    Up to Python 3.11 ``asyncio.wait_for`` loses a cancellation that comes in the turn
-    of the loop in which the work ends. Here it comes out, whatever became of the work.
+    Up to Python 3.11 ``asyncio.wait_for`` loses a cancellation that arrives in the
+    turn of the event loop in which the work ends. Here it is always raised.
 
     Raises:
-        asyncio.TimeoutError: the time is over. The work has been cancelled, and has
-            ended.
+        asyncio.TimeoutError: the time is over. The work was cancelled, and has ended.
     """
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.wait({task}, timeout=timeout)
+        await asyncio.wait({task}, timeout=timeout_s)
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
@@ -31,7 +30,7 @@ async def bounded(work: Awaitable[T], timeout: float | None) -> T:
         task.cancel()
         await asyncio.wait({task})
         if not task.cancelled():
-            # Looked at, so that the loop does not complain of what nobody needs.
+            # Retrieve the exception, or the event loop would log that nobody did.
             task.exception()
         raise
     return task.result()

@@ -1,1 +1,34 @@
-"""One session."""
+"""One bidirectional session with a pipeline service.
+
+This wing knows the contract's rules of a session, and how the client keeps to them:
+opening, sending chunks from an iterable or one by one, reading results, ending. It uses
+the generated stub for the call, and knows nothing of connections or manifests.
+
+- ``machine``: the rules as a table, without I/O, for both ends.
+- ``stream``: the client's end over a call.
+- ``source``: the caller's iterable of audio.
+- ``outbox``: the chunks that wait to be sent.
+- ``chunks``: checks of what is sent.
+- ``iteration``: the results of a stream as one iteration.
+
+It is private; ``PipelineStream`` and ``ChunkResults`` are exported by ``remotemedia``.
+"""
+
+from remotemedia.session.chunks import check_audio, check_node_id
+from remotemedia.session.iteration import ChunkResults
+from remotemedia.session.machine import Event, Session, State
+from remotemedia.session.source import AudioChunkLike, AudioChunkSource, Source
+from remotemedia.session.stream import PipelineStream
+
+__all__ = [
+    "AudioChunkLike",
+    "AudioChunkSource",
+    "ChunkResults",
+    "Event",
+    "PipelineStream",
+    "Session",
+    "Source",
+    "State",
+    "check_audio",
+    "check_node_id",
+]

@@ -5,22 +5,25 @@
     client:  init          chunk chunk …        close or cancel
     server:         ready        result result …                 closed
 
-``TRANSITIONS`` holds every step that is legal. What is not in it is refused
-with one uniform error that says which side broke the rule. Both ends feed the
-same machine with every message they send or receive: the client's stream and
-the embedded service run the same rules, and neither sends what the other would
-refuse.
+``TRANSITIONS`` holds every step that is legal. A step that is not in it is refused with
+one uniform error that says which side broke the rule. Both ends feed the same machine
+with every message they send or receive: the client's stream and the embedded service
+run the same rules, and neither sends what the other would refuse.
 
-Two rules are about numbers and stand outside the table: chunks are numbered
-0, 1, 2, …, and results come in the order of their chunks, each at most once.
+Two rules are about numbers and stand outside the table. Chunks are numbered 0, 1, 2, ….
+Results come in the order of their chunks, none, one or several for each: services skip
+chunks, cut them up, and send what a node held back with the number of the last chunk.
+Results before the service is ready belong to no chunk.
+
+The machine is also the one owner of the answer to "is the session over, and why?". A
+client's wish to end the session is known to it (``ending``) before the message that
+says so is sent, since chunks that were accepted go first.
 """
 
 from __future__ import annotations
 
 import enum
 import json
-
-import betterproto
 
 from remotemedia.errors import RemoteMediaError
 from remotemedia.v1 import (
@@ -30,12 +33,12 @@ from remotemedia.v1 import (
     StreamResponse,
 )
 
-# Members are strings too, since hashing those costs no Python code: every message of
-# every session is looked up by its state and its event.
+# Members are strings as well, because hashing those runs no Python code: every message
+# of every session is looked up by its state and its event.
 
 
 class State(str, enum.Enum):
-    """Where a session stands."""
+    """The state of a session."""
 
     NEW = "new"
     OPENING = "opening"
@@ -66,6 +69,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.NEW, Event.INIT): State.OPENING,
     (State.NEW, Event.ERROR): State.FAILED,
     (State.OPENING, Event.READY): State.OPEN,
+    (State.OPENING, Event.RESULT): State.OPENING,
     (State.OPENING, Event.ERROR): State.FAILED,
     (State.OPEN, Event.CHUNK): State.OPEN,
     (State.OPEN, Event.RESULT): State.OPEN,
@@ -86,6 +90,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.CANCELLING, Event.ERROR): State.FAILED,
 }
 
+_ENDINGS = {Event.CLOSE: State.CLOSING, Event.CANCEL: State.CANCELLING}
 _EVENT_OF_FIELD = {event.value: event for event in Event}
 _EVENT_OF_COMMAND = {
     StreamControlCommand.COMMAND_CLOSE: Event.CLOSE,
@@ -97,16 +102,32 @@ class Session:
     """One session, as far as it has come.
 
     Attributes:
-        state: where the session stands.
+        state: the state, by the messages that were sent and received.
+        ending: CLOSE or CANCEL, once the client wants to end the session so.
+        failure: why the session failed, where that is known as an exception.
         chunks: number of chunks so far, which is the next chunk's sequence.
-        results: number that the next result must have at least; every chunk
-            below it has been answered or passed over.
+        results: number that the next result must have at least. Every chunk below it
+            was answered or skipped; the chunk itself may have been answered already.
     """
 
     def __init__(self) -> None:
         self.state: State = State.NEW
+        self.ending: Event | None = None
+        self.failure: BaseException | None = None
         self.chunks: int = 0
         self.results: int = 0
+
+    @property
+    def phase(self) -> State:
+        """The state as the client's user sees it: what they decided counts at once."""
+        if self.ending is not None and self.state is State.OPEN:
+            return _ENDINGS[self.ending]
+        return self.state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be sent or received."""
+        return self.state is State.CLOSED or self.state is State.FAILED
 
     def request(self, message: StreamRequest) -> Event:
         """Take a message that the client sends.
@@ -115,7 +136,7 @@ class Session:
             RemoteMediaError: VALIDATION, if the client may not send it now. The
                 session stays as it was.
         """
-        field, _ = betterproto.which_one_of(message, "request")
+        field = message.which_oneof("request")
         if field == "control":
             event = _EVENT_OF_COMMAND.get(message.control.command, Event.NOTHING)
         else:
@@ -125,7 +146,7 @@ class Session:
         )
 
     def client_sends(self, event: Event, sequence: int = 0) -> Event:
-        """Take a message of the client's whose kind is known; as ``request``.
+        """Take a message of the client whose kind is known; as ``request``.
 
         Args:
             event: what the message is.
@@ -149,26 +170,40 @@ class Session:
         """Take a message that the server sends.
 
         Raises:
-            RemoteMediaError: INTERNAL, if the server may not send it now. The
-                session stays as it was.
+            RemoteMediaError: INTERNAL, if the server may not send it now. The session
+                stays as it was.
         """
-        field, _ = betterproto.which_one_of(message, "response")
+        field = message.which_oneof("response")
         event = _EVENT_OF_FIELD.get(field, Event.NOTHING)
         after = TRANSITIONS.get((self.state, event))
         if after is None:
             raise self._refusal("server", event)
         if event is Event.RESULT:
             sequence = message.result.sequence
-            if not self.results <= sequence < self.chunks:
+            if self.state is State.OPENING:
+                pass
+            elif not self.results <= sequence < self.chunks:
                 raise self._refusal(
                     "server",
                     event,
                     f"a result for chunk {sequence}, where {self.chunks} chunks "
                     f"were sent and the results below {self.results} are in",
                 )
-            self.results = sequence + 1
+            else:
+                self.results = sequence
         self.state = after
         return event
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """The call that carries the session is over; nothing changes if it was known.
+
+        Args:
+            failure: why, unless the call went well.
+        """
+        if not self.is_over:
+            self.state = State.CLOSED if failure is None else State.FAILED
+        if self.state is State.FAILED and self.failure is None:
+            self.failure = failure
 
     def _refusal(self, side: str, event: Event, what: str = "") -> RemoteMediaError:
         what = what or f"'{event.value}'"

@@ -1,93 +1,114 @@
-"""The chunks of a live source that wait to be sent."""
+"""The chunks that a live source has handed over and the call has not sent yet.
+
+Chunks may be put in from any thread: a microphone's callback runs in one of its own.
+Everything else happens in the event loop.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from remotemedia.v1 import AudioBuffer
 
 _MAX_BYTES = 8 * 1024 * 1024
 
 
 class Outbox:
-    """A bounded queue from ``send`` to the call, which iterates over it.
+    """A bounded queue of chunks. It is full with so many chunks, or 8 MiB of audio.
 
-    It is full with so many chunks, or with 8 MiB of audio.
+    It knows nothing of whether the session goes on: whoever waits is woken by ``wake``
+    when that changes, and looks again.
+
+    Args:
+        max_chunks: how many chunks fit in.
 
     Attributes:
         dropped: how many chunks were taken in and never handed on.
-        is_finished: whether the sender has said that nothing more comes.
-        is_over: whether the call takes nothing more.
+
+    Raises:
+        ValueError: no chunk would fit in.
     """
 
     def __init__(self, max_chunks: int) -> None:
         if max_chunks < 1:
             raise ValueError(f"max_buffered_chunks must be positive, got {max_chunks}")
         self.dropped: int = 0
-        self.is_finished: bool = False
-        self.is_over: bool = False
         self._max_chunks = max_chunks
         self._chunks: deque[tuple[str, AudioBuffer]] = deque()
         self._size_bytes = 0
-        self._has_room = asyncio.Event()
-        self._has_news = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._lock = threading.Lock()
+
+    def bind(self) -> None:
+        """Belong to the running event loop, before anything else is done."""
+        self._loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
+
+    def __len__(self) -> int:
+        return len(self._chunks)
 
     @property
     def is_full(self) -> bool:
         """Whether a chunk has to wait."""
         return len(self._chunks) >= self._max_chunks or self._size_bytes >= _MAX_BYTES
 
-    async def wait_for_room(self) -> None:
-        """Wait until there is room, or no more use for it."""
-        while self.is_full and not (self.is_finished or self.is_over):
-            self._has_room.clear()
-            await self._has_room.wait()
+    def put(
+        self, node_id: str, buffer: AudioBuffer, *, drop_oldest: bool = False
+    ) -> bool:
+        """Take a chunk in, from any thread; whether there was room for it.
 
-    def put(self, node_id: str, buffer: AudioBuffer) -> None:
-        """Take a chunk in."""
-        self._chunks.append((node_id, buffer))
-        self._size_bytes += len(buffer.samples)
-        self._has_news.set()
+        Args:
+            node_id: id of the chunk's node.
+            buffer: its audio.
+            drop_oldest: make room by dropping the chunk that has waited longest.
+        """
+        with self._lock:
+            if self.is_full:
+                if not drop_oldest:
+                    return False
+                self._remove_oldest()
+                self.dropped += 1
+            self._chunks.append((node_id, buffer))
+            self._size_bytes += len(buffer.samples)
+        self.wake()
+        return True
 
-    def drop_oldest(self) -> None:
-        """Drop the chunk that has waited longest."""
-        self._take()
-        self.dropped += 1
+    def take(self) -> tuple[str, AudioBuffer]:
+        """Hand on the chunk that has waited longest. There must be one."""
+        with self._lock:
+            chunk = self._remove_oldest()
+        self._changed.set()
+        return chunk
 
-    def finish(self, *, is_flushed: bool) -> None:
-        """Take no more chunks; hand on those that wait, or drop them."""
-        self.is_finished = True
-        while self._chunks and not is_flushed:
-            self.drop_oldest()
-        self._has_news.set()
-        self._has_room.set()
+    def clear(self) -> None:
+        """Drop every chunk."""
+        with self._lock:
+            while self._chunks:
+                self._remove_oldest()
+                self.dropped += 1
+        self._changed.set()
 
-    def end(self) -> None:
-        """The call takes nothing more: let the senders know."""
-        self.is_over = True
-        self.dropped += len(self._chunks)
-        self._chunks.clear()
-        self._has_news.set()
-        self._has_room.set()
+    def wake(self) -> None:
+        """Have whoever waits look again; from any thread.
 
-    def __aiter__(self) -> Self:
-        return self
+        Raises:
+            RuntimeError: the event loop is closed, so that nobody can.
+        """
+        if threading.get_ident() == self._thread_id:
+            self._changed.set()
+        else:
+            self._loop.call_soon_threadsafe(self._changed.set)
 
-    async def __anext__(self) -> tuple[str, AudioBuffer]:
-        while not self._chunks:
-            if self.is_finished or self.is_over:
-                raise StopAsyncIteration
-            self._has_news.clear()
-            await self._has_news.wait()
-        self._has_room.set()
-        return self._take()
+    async def wait(self) -> None:
+        """Wait until a chunk goes in or out, or ``wake`` is called."""
+        self._changed.clear()
+        await self._changed.wait()
 
-    def _take(self) -> tuple[str, AudioBuffer]:
+    def _remove_oldest(self) -> tuple[str, AudioBuffer]:
         chunk = self._chunks.popleft()
         self._size_bytes -= len(chunk[1].samples)
         return chunk

@@ -1,37 +1,44 @@
 """One bidirectional session over a call, from the client's end.
 
-``PipelineStream`` pumps the session machine: every request is fed to it as it is
-sent, and every response as it is read. What is sent comes from one of two sources:
-an iterable of the caller's (``stream_pipeline``), or an outbox that ``send`` fills
-(``open_stream``). Responses are read when somebody asks for one, so HTTP/2 flow
-control reaches through to the caller.
+``PipelineStream`` pumps the session machine: it feeds every request to the machine when
+it is sent, and every response when it is read. Requests come from one of two places:
+the caller's iterable, or an outbox that ``send`` fills. A response is read when
+somebody asks for one, so HTTP/2's flow control reaches through to the caller.
+
+The machine knows whether the session is over, and why; everything here asks it. What
+each method does in each state is in ``ACTIONS``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
+import enum
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from types import EllipsisType
+from typing import TYPE_CHECKING, Literal
 
 from remotemedia.errors import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
     from_response,
 )
-from remotemedia.grpc.stub import (
+from remotemedia.grpc import (
     CallError,
+    Deadline,
+    Metadata,
     ResponseStream,
-    deadline_after,
-    retry_delays,
+    Status,
+    retry_refused,
+    wait_at_most,
 )
-from remotemedia.http2.timeouts import bounded
 from remotemedia.operation import Operation
+from remotemedia.session.chunks import check_audio, check_node_id
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.outbox import Outbox
+from remotemedia.session.source import AudioChunkLike, Source
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
@@ -52,41 +59,82 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from remotemedia.grpc.stub import MetadataLike
     from remotemedia.v1 import StreamingPipelineServiceStub
 
-AudioChunkLike: TypeAlias = "tuple[str, AudioBuffer] | tuple[str, AudioBuffer, int]"
-"""A node's id and audio for it, and optionally the chunk's sequence number."""
+MAX_UNREAD_BYTES = 64 * 1024 * 1024
+"""How much is kept of results that nobody reads while ``close`` waits."""
 
-AudioChunkSource: TypeAlias = "AsyncIterable[AudioChunkLike] | Iterable[AudioChunkLike]"
-
+# What a chunk has beside its samples: its node's id, its numbers and their tags.
+_MAX_ENVELOPE_BYTES = 1024
 # How long a service may take to end a call after it said that it would.
 _GOODBYE_S = 1.0
+_COMMANDS = {
+    Event.CLOSE: StreamControlCommand.COMMAND_CLOSE,
+    Event.CANCEL: StreamControlCommand.COMMAND_CANCEL,
+}
+
+
+class Action(enum.Enum):
+    """What a method does in a state."""
+
+    DO = "does its work"
+    WAIT = "waits for the end that was begun"
+    NOTHING = "returns at once"
+    RAISE = "raises the failure"
+    REFUSE = "is refused"
+
+
+_DO, _WAIT, _NOTHING = Action.DO, Action.WAIT, Action.NOTHING
+_RAISE, _REFUSE = Action.RAISE, Action.REFUSE
+
+_STATES = (
+    *(State.NEW, State.OPENING, State.OPEN),
+    *(State.CLOSING, State.CANCELLING, State.CLOSED, State.FAILED),
+)
+ACTIONS: Mapping[str, Mapping[State, Action]] = {
+    method: dict(zip(_STATES, actions, strict=True))
+    for method, actions in {
+        # new, opening, open, closing, cancelling, closed, failed
+        "enter": (_DO, *(_REFUSE,) * 6),
+        "send": (_REFUSE, _REFUSE, _DO, _REFUSE, _REFUSE, _REFUSE, _RAISE),
+        "iterate": (_REFUSE, _REFUSE, _DO, _DO, _DO, _DO, _DO),
+        "half_close": (_REFUSE, _REFUSE, _DO, *(_NOTHING,) * 4),
+        "close": (_REFUSE, _REFUSE, _DO, _WAIT, _WAIT, _NOTHING, _RAISE),
+        "cancel": (_REFUSE, _REFUSE, _DO, _DO, _WAIT, _NOTHING, _NOTHING),
+        "leave": (_NOTHING, _NOTHING, _DO, _WAIT, _WAIT, _NOTHING, _NOTHING),
+    }.items()
+}
+"""What each method of a stream does in each state of its session."""
 
 
 class PipelineStream:
-    """A live session: send audio in, iterate over what comes back.
+    """A live session: send audio, iterate over what comes back.
 
     From ``RemoteMediaClient.open_stream``, as a context manager and an asynchronous
     iterator of ``ChunkResult``, in the order of the chunks::
 
         async with client.open_stream(manifest) as stream:
             await stream.send("src", buffer)
+            await stream.half_close()
             async for chunk in stream:
                 ...
 
-    Iterate while sending, in another task where the source is live: what is not
-    read holds the service up, and in time ``send`` too. Waiting for a result may be
-    cancelled and repeated; none is lost. Leaving the context ends the session at
-    once: the service sees the call reset, unless it was over.
+    Iterate while sending, in another task where the source is live: what is not read
+    holds the service up, and in time ``send`` too. Waiting for a result may be
+    cancelled and repeated; none is lost.
+
+    Leaving the context normally finishes the session: what was accepted is sent, the
+    service is told, and its last word is awaited, for no longer than the client's
+    timeout. Results that were not read are discarded. Leaving it by an exception resets
+    the call at once.
 
     Attributes:
-        ready: what the service said as the session opened.
+        ready: what the service said when the session opened.
         metrics: the latest metrics; None before the tenth chunk.
         closed: the service's last word; None before it came.
         chunks_acknowledged: how many chunks have had their result read.
-        round_trip_ms: from handing the latest acknowledged chunk to the connection
-            to reading its result; None before the first.
+        round_trip_ms: from handing the latest acknowledged chunk to the connection to
+            reading its result; None before the first.
     """
 
     def __init__(
@@ -96,11 +144,17 @@ class PipelineStream:
         *,
         operation: Operation,
         open_timeout: float | None,
-        timeout: float | None = None,
-        metadata: MetadataLike | None = None,
-        source: AudioChunkSource | None = None,
-        max_buffered_chunks: int = 16,
+        deadline: Deadline | None,
+        metadata: Metadata,
+        source: Source | None,
+        max_buffered_chunks: int,
+        max_in_flight_chunks: int | None,
     ) -> None:
+        if max_in_flight_chunks is not None and max_in_flight_chunks < 1:
+            raise ValueError(
+                f"max_in_flight_chunks must be positive or None, got "
+                f"{max_in_flight_chunks}"
+            )
         self.ready: StreamReady | None = None
         self.metrics: StreamMetrics | None = None
         self.closed: StreamClosed | None = None
@@ -109,27 +163,25 @@ class PipelineStream:
         self._stub = stub
         self._init = init
         self._operation = operation
-        self._open_timeout = open_timeout
-        self._deadline = deadline_after(timeout)
+        self._timeout_s = open_timeout
+        self._deadline = deadline
         self._metadata = metadata
-        self._callers_source = source
-        self._max_buffered_chunks = max_buffered_chunks
-        self._command = StreamControlCommand.COMMAND_CLOSE
-        self._sent_ms: dict[str, float] = {}
-        self._sent_at: deque[float] = deque()
-        self._unread: deque[ChunkResult] = deque()
-        self._reading = asyncio.Lock()
-        self._failure: BaseException | None = None
-        self._begin()
-
-    def _begin(self) -> None:
+        self._outbox = Outbox(max_buffered_chunks)
+        self._source = source
         self._session = Session()
-        self._outbox = Outbox(self._max_buffered_chunks)
-        self._is_open = asyncio.Event()
-        self._is_over = False
-        self._responses: ResponseStream[StreamResponse] = self._stub.stream_pipeline(
-            self._requests(), deadline=self._deadline, metadata=self._metadata
-        )
+        self._node_ids = {node.id: None for node in init.manifest.nodes}
+        self._max_in_flight = max_in_flight_chunks
+        self._may_send = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._responses: ResponseStream[StreamResponse] | None = None
+        # Per node, the end of the audio that was sent to it; per unanswered chunk, when
+        # it was sent.
+        self._sent_ms: dict[str, float] = {}
+        self._sent_at_s: deque[float] = deque()
+        self._unread: deque[ChunkResult] = deque()
+        self._is_reading = False
+        self._read_waiters: list[asyncio.Future[None]] = []
 
     @property
     def chunks_sent(self) -> int:
@@ -138,7 +190,7 @@ class PipelineStream:
 
     @property
     def chunks_dropped(self) -> int:
-        """How many chunks never left, for want of room or because of ``cancel``."""
+        """How many chunks never left, for want of room or because of the end."""
         return self._outbox.dropped
 
     async def __aenter__(self) -> Self:
@@ -148,19 +200,25 @@ class PipelineStream:
             RemoteMediaError: the service refused, or could not be reached.
             RemoteMediaTimeoutError: it did not answer in time.
         """
-        try:
-            with self._operation:
-                try:
-                    await bounded(self._open(), self._open_timeout)
-                except asyncio.TimeoutError:
-                    raise RemoteMediaTimeoutError(
-                        f"the session was not open within {self._open_timeout:g} s",
-                        retryable=True,
-                    ) from None
-        except BaseException:
-            await self._responses.aclose()
-            raise
-        self._is_open.set()
+        with self._operation:
+            self._action("enter")
+            self._loop = asyncio.get_running_loop()
+            self._outbox.bind()
+            try:
+                await wait_at_most(
+                    self._timeout_s, retry_refused(self._open, self._deadline)
+                )
+            except asyncio.TimeoutError:
+                error = RemoteMediaTimeoutError(
+                    f"the session was not open within {self._timeout_s:g} s",
+                    retryable=True,
+                )
+                await self._reset(error)
+                raise error from None
+            except BaseException as error:
+                await self._reset(error)
+                raise
+        self._opened.set()
         return self
 
     async def __aexit__(
@@ -169,11 +227,25 @@ class PipelineStream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.closed is not None and exc is None:
-            # The service said goodbye, and is about to end the call by itself.
-            with suppress(CallError, asyncio.TimeoutError):
-                await bounded(self._responses.read(), _GOODBYE_S)
-        await self._responses.aclose()
+        """Finish the session, or reset it where an exception is on its way.
+
+        Raises:
+            RemoteMediaError: the session failed while it was finished.
+            RemoteMediaTimeoutError: the service took longer than the client's timeout.
+        """
+        try:
+            if exc is None:
+                with self._operation:
+                    if self._action("leave") is _DO:
+                        self._begin_to_end(Event.CLOSE)
+                    if not self._session.is_over:
+                        await self._wait_for_end(self._timeout_s, keep_results=False)
+                if self.closed is not None and self._responses is not None:
+                    # The service is about to end the call by itself.
+                    with suppress(CallError, asyncio.TimeoutError):
+                        await wait_at_most(_GOODBYE_S, self._responses.read())
+        finally:
+            await self._reset(None)
 
     async def send(self, node_id: str, buffer: AudioBuffer) -> None:
         """Send a chunk of audio to a node; wait while the service is behind.
@@ -183,18 +255,23 @@ class PipelineStream:
             buffer: the audio.
 
         Raises:
-            ValueError: the buffer is not valid; nothing was sent.
-            RemoteMediaError: the session takes no more chunks, or it failed.
+            TypeError, ValueError: the buffer is not valid; nothing was sent.
+            RemoteMediaError: VALIDATION, if the manifest has no such node;
+                RESOURCE_LIMIT, if the chunk is over ``max_send_bytes``; or the session
+                takes no more chunks, or it failed.
         """
         with self._operation:
-            _check(node_id, buffer)
-            await self._outbox.wait_for_room()
-            self._check_is_open()
-            if self._outbox.is_over:
-                # Why is what the service said last.
-                await self._read_to_the_end()
-            self._check_takes_chunks()
-            self._outbox.put(node_id, buffer)
+            self._check_loop()
+            self._check_chunk(node_id, buffer, "the chunk")
+            while True:
+                self._action("send")
+                if self._is_call_over:
+                    # Why it is over is what the service said last.
+                    await self._read_to_end()
+                elif self._outbox.put(node_id, buffer):
+                    return
+                else:
+                    await self._outbox.wait()
 
     def try_send(
         self,
@@ -203,57 +280,122 @@ class PipelineStream:
         *,
         when_full: Literal["raise", "drop_oldest"] = "raise",
     ) -> None:
-        """Send a chunk without waiting, as a live source must.
+        """Send a chunk without waiting, as a live source must; from any thread.
+
+        The callback of an audio device, which runs in a thread of its own, may call it.
 
         Args:
             node_id: id of the node in the manifest.
             buffer: the audio.
             when_full: what to do where the service is so far behind that
-                ``max_buffered_chunks`` wait already. ``"drop_oldest"`` drops the
-                chunk that has waited longest, and counts it in ``chunks_dropped``.
+                ``max_buffered_chunks`` wait already. ``"drop_oldest"`` drops the chunk
+                that has waited longest, and counts it in ``chunks_dropped``.
 
         Raises:
-            ValueError: the buffer is not valid; nothing was sent.
-            RemoteMediaError: RESOURCE_LIMIT, if there is no room; or the session
-                takes no more chunks, or is over: iterating tells why.
+            TypeError, ValueError: the buffer is not valid, or ``when_full`` is neither
+                of the two; nothing was sent.
+            RemoteMediaError: RESOURCE_LIMIT, if there is no room; as ``send``; or the
+                session is over: iterating tells why.
+        """
+        if when_full not in ("raise", "drop_oldest"):
+            raise ValueError(
+                f"when_full is {when_full!r}; it must be 'raise' or 'drop_oldest'"
+            )
+        with self._operation:
+            self._check_chunk(node_id, buffer, "the chunk")
+            self._action("send")
+            if self._is_call_over:
+                raise RemoteMediaError("the session is over: iterate to learn why")
+            drop_oldest = when_full == "drop_oldest"
+            try:
+                if self._outbox.put(node_id, buffer, drop_oldest=drop_oldest):
+                    return
+            except RuntimeError as error:
+                raise RemoteMediaError(
+                    "the session is over: its event loop is closed"
+                ) from error
+            raise RemoteMediaError(
+                "the service is behind: as many chunks wait to be sent as may "
+                "(max_buffered_chunks)",
+                error_type=ErrorType.RESOURCE_LIMIT,
+                retryable=True,
+            )
+
+    async def half_close(self) -> None:
+        """Say that no more audio comes, without waiting for what is still processed.
+
+        Iterate on for the results; the iteration ends after the last one.
+
+        Raises:
+            RemoteMediaError: the session is not open yet.
         """
         with self._operation:
-            _check(node_id, buffer)
-            self._check_takes_chunks()
-            if self._outbox.is_full:
-                if when_full == "raise":
-                    raise RemoteMediaError(
-                        "the service is behind: as many chunks wait to be sent as may "
-                        "(max_buffered_chunks)",
-                        error_type=ErrorType.RESOURCE_LIMIT,
-                        retryable=True,
-                    )
-                self._outbox.drop_oldest()
-            self._outbox.put(node_id, buffer)
+            self._check_loop()
+            if self._action("half_close") is _DO:
+                self._begin_to_end(Event.CLOSE)
 
-    async def close(self) -> StreamClosed | None:
+    async def close(
+        self, *, timeout: float | EllipsisType | None = ...
+    ) -> StreamClosed | None:
         """Say that no more audio comes, and wait until all of it is processed.
 
-        Results that nobody reads meanwhile are kept: iterate on for them.
+        Results that nobody reads meanwhile are kept, up to 64 MiB: iterate on for them.
+
+        Args:
+            timeout: seconds; None for no bound; left out, the client's.
 
         Returns:
-            The final metrics, and why the session ended; None where the service
-            ended the call without saying.
+            The final metrics, and why the session ended; None where the service ended
+            the call without saying.
 
         Raises:
-            RemoteMediaError: the session was closed or cancelled before, or failed.
-            RemoteMediaTimeoutError: the service took longer than the client's
-                timeout.
+            RemoteMediaError: the session is not open yet, or failed; RESOURCE_LIMIT, if
+                more results came than are kept.
+            RemoteMediaTimeoutError: the service took too long. The session goes on
+                closing: wait again, or ``cancel``.
         """
-        return await self._finish(StreamControlCommand.COMMAND_CLOSE)
+        with self._operation:
+            self._check_loop()
+            action = self._action("close")
+            if action is _DO:
+                self._begin_to_end(Event.CLOSE)
+            if action is not _NOTHING:
+                await self._wait_for_end(self._seconds(timeout))
+            return self.closed
 
-    async def cancel(self) -> StreamClosed | None:
+    async def cancel(
+        self, *, timeout: float | EllipsisType | None = ...
+    ) -> StreamClosed | None:
         """Tell the service to stop now, and to drop what it did not process.
 
-        What was not sent yet is dropped, and counted in ``chunks_dropped``. Returns
-        and raises as ``close`` does.
+        What was not sent yet is dropped, and counted in ``chunks_dropped``. Where the
+        service was told already that no more audio comes, the call is reset.
+
+        Args:
+            timeout: seconds; None for no bound; left out, the client's.
+
+        Returns:
+            As ``close``.
+
+        Raises:
+            RemoteMediaError: the session is not open yet, or failed while waiting.
+            RemoteMediaTimeoutError: the service took too long; the call was reset.
         """
-        return await self._finish(StreamControlCommand.COMMAND_CANCEL)
+        with self._operation:
+            self._check_loop()
+            action = self._action("cancel")
+            if action is _DO:
+                if self._session.state is not State.OPEN:
+                    await self._reset(None)
+                    return self.closed
+                self._begin_to_end(Event.CANCEL)
+            if action is not _NOTHING:
+                try:
+                    await self._wait_for_end(self._seconds(timeout))
+                except RemoteMediaTimeoutError as error:
+                    await self._reset(error)
+                    raise
+            return self.closed
 
     def __aiter__(self) -> Self:
         return self
@@ -263,183 +405,302 @@ class PipelineStream:
 
         Raises:
             StopAsyncIteration: the session is over.
-            RemoteMediaError: the session failed. What came before was delivered.
+            RemoteMediaError: the session failed, after what came before was delivered;
+                or it is not open yet.
         """
         with self._operation:
-            async with self._reading:
-                while not self._unread:
-                    if self._is_over:
-                        if self._failure is not None:
-                            raise self._failure
+            if self._loop is not asyncio.get_running_loop():
+                self._check_loop()
+            while not self._unread:
+                if self._session.state is not State.OPEN:
+                    self._action("iterate")
+                    if self._session.failure is not None:
+                        raise self._session.failure
+                    if self._session.is_over:
                         raise StopAsyncIteration
-                    await self._receive()
-                return self._unread.popleft()
+                await self._receive()
+            return self._unread.popleft()
+
+    # -- the states
+
+    def _check_loop(self) -> None:
+        """Check that a method is called in the event loop that the stream is in.
+
+        Raises:
+            RemoteMediaError: it is not.
+        """
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise RemoteMediaError(
+                "the stream belongs to another event loop: call its methods there; "
+                "only try_send may be called from other threads",
+                error_type=ErrorType.VALIDATION,
+            )
+
+    def _action(self, method: str) -> Action:
+        """What a method does now.
+
+        Raises:
+            RemoteMediaError: it is refused, or the session failed.
+        """
+        state = self._session.phase
+        action = ACTIONS[method][state]
+        if action is _RAISE and self._session.failure is not None:
+            raise self._session.failure
+        if action in (_REFUSE, _RAISE):
+            raise RemoteMediaError(
+                self._why_refused(method, state), error_type=ErrorType.VALIDATION
+            )
+        return action
+
+    def _why_refused(self, method: str, state: State) -> str:
+        if self._session.is_over:
+            reason = self.closed.reason if self.closed else ""
+            return "the session is over" + (reason and f": {reason}")
+        if state is State.NEW or state is State.OPENING:
+            return (
+                "the stream is not open: use it as `async with client.open_stream(…) "
+                "as stream`"
+            )
+        if method == "enter":
+            return "the stream was entered already: open another one"
+        ended = "cancelled" if state is State.CANCELLING else "closed"
+        return f"the stream was {ended} by you, and takes nothing more"
+
+    @property
+    def _is_call_over(self) -> bool:
+        return self._responses is None or self._responses.is_over
+
+    def _seconds(self, timeout: float | EllipsisType | None) -> float | None:
+        return self._timeout_s if timeout is ... else timeout
+
+    # -- how a session begins and ends
 
     async def _open(self) -> None:
-        delays = retry_delays()
-        while True:
-            try:
+        """Open the call, and read until the service is ready: one attempt."""
+        self._session = Session()
+        self._responses = self._stub.stream_pipeline(
+            self._requests(), deadline=self._deadline, metadata=self._metadata
+        )
+        try:
+            while self.ready is None:
                 await self._receive()
-                break
-            except CallError as error:
-                # Only the init was sent, and the service did not take the call.
-                delay = next(delays, math.inf)
-                left = math.inf
-                if self._deadline is not None:
-                    left = self._deadline.time_remaining()
-                if not error.is_refused or not 2 * delay < left:
-                    raise
+                if self._session.is_over:
+                    raise RemoteMediaError(
+                        "the service ended the call before the session was open"
+                    )
+        except BaseException:
             await self._responses.aclose()
-            await asyncio.sleep(delay)
-            self._failure = None
-            self._begin()
-        if self.ready is None:
-            raise RemoteMediaError(
-                "the service ended the call before the session was open"
-            )
+            raise
 
-    async def _finish(self, command: StreamControlCommand) -> StreamClosed | None:
-        with self._operation:
-            self._check_is_open()
-            self._command = command
-            self._outbox.finish(
-                is_flushed=command is StreamControlCommand.COMMAND_CLOSE
-            )
-            try:
-                await bounded(self._read_to_the_end(), self._open_timeout)
-            except asyncio.TimeoutError:
-                raise RemoteMediaTimeoutError(
-                    f"the session was not closed within {self._open_timeout:g} s"
-                ) from None
-            return self.closed
+    def _begin_to_end(self, ending: Event) -> None:
+        """Have the service told of the end, after the chunks that were accepted."""
+        self._session.ending = ending
+        if ending is Event.CANCEL:
+            self._outbox.clear()
+        if self._source is not None:
+            self._source.stop()
+        self._may_send.set()
+        self._outbox.wake()
 
-    def _check_is_open(self) -> None:
-        if self._outbox.is_finished:
-            raise RemoteMediaError(
-                "the stream was closed or cancelled, and takes nothing more",
-                error_type=ErrorType.VALIDATION,
-            )
-        if self.ready is None:
-            raise RemoteMediaError(
-                "the stream is not open: use it as `async with client.open_stream(…)`",
-                error_type=ErrorType.VALIDATION,
-            )
+    async def _wait_for_end(
+        self, timeout_s: float | None, *, keep_results: bool = True
+    ) -> None:
+        try:
+            await wait_at_most(timeout_s, self._read_to_end(keep_results=keep_results))
+        except asyncio.TimeoutError:
+            raise RemoteMediaTimeoutError(
+                f"the session was not closed within {timeout_s:g} s"
+            ) from None
 
-    def _check_takes_chunks(self) -> None:
-        self._check_is_open()
-        if self._failure is not None:
-            raise self._failure
-        if self._outbox.is_over:
-            reason = self.closed.reason if self.closed else ""
-            raise RemoteMediaError("the session is over" + (reason and f": {reason}"))
+    async def _read_to_end(self, *, keep_results: bool = True) -> None:
+        """Read until the session is over.
 
-    async def _read_to_the_end(self) -> None:
-        """Read what comes until the session is over; results are kept."""
-        while not self._is_over:
-            async with self._reading:
-                if not self._is_over:
-                    await self._receive()
-        if self._failure is not None:
-            raise self._failure
+        Raises:
+            BaseException: the session failed.
+        """
+        kept_bytes = 0
+        while not self._session.is_over:
+            count = len(self._unread)
+            await self._receive()
+            if not keep_results:
+                self._unread.clear()
+            elif len(self._unread) > count:
+                kept_bytes += _size_bytes(self._unread[-1])
+                if kept_bytes > MAX_UNREAD_BYTES:
+                    # Others may have read some meanwhile.
+                    kept_bytes = sum(map(_size_bytes, self._unread))
+                if kept_bytes > MAX_UNREAD_BYTES:
+                    await self._reset(
+                        RemoteMediaError(
+                            f"more than {MAX_UNREAD_BYTES} bytes of results came that "
+                            "nobody reads: iterate while the stream closes",
+                            error_type=ErrorType.RESOURCE_LIMIT,
+                        )
+                    )
+        if self._session.failure is not None:
+            raise self._session.failure
+
+    async def _reset(self, failure: BaseException | None) -> None:
+        """End the session at once; the service sees a reset, unless it was over."""
+        self._end(failure)
+        if self._responses is not None:
+            await self._responses.aclose()
+
+    def reset_from_any_thread(self) -> None:
+        """End the session at once, from wherever its last user forgot it."""
+        if self._responses is not None:
+            self._responses.stop_from_any_thread()
+
+    def _end(self, failure: BaseException | None) -> None:
+        self._session.end(failure)
+        self._may_send.set()
+        self._outbox.clear()
+
+    # -- receiving
 
     async def _receive(self) -> None:
-        """Read the next response, and note what it says."""
+        """Read the next response and note it; or wait for the task that is reading."""
+        if self._is_reading:
+            waiter = asyncio.get_running_loop().create_future()
+            self._read_waiters.append(waiter)
+            await waiter
+            return
+        assert self._responses is not None  # noqa: S101 - set when it was opened
+        self._is_reading = True
         try:
             response = await self._responses.read()
             if response is None:
-                self._is_over = True
+                self._end(None)
                 return
             event = self._session.response(response)
-            if event is Event.ERROR:
+            if event is Event.RESULT:
+                self._note(response.result)
+            elif event is Event.READY:
+                self.ready = response.ready
+            elif event is Event.METRICS:
+                self.metrics = response.metrics
+            elif event is Event.CLOSED:
+                self.closed = response.closed
+                self._end(None)
+            else:
                 raise from_response(response.error)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            self._failure = error
-            self._is_over = True
+            self._end(error)
             self._responses.stop()
-            self._outbox.end()
             raise
-        if event is Event.RESULT:
-            self._note(response.result)
-        elif event is Event.READY:
-            self.ready = response.ready
-        elif event is Event.METRICS:
-            self.metrics = response.metrics
-        elif event is Event.CLOSED:
-            self.closed = response.closed
-            self._is_over = True
-            self._outbox.end()
+        finally:
+            self._is_reading = False
+            if self._read_waiters:
+                self._wake_readers()
+
+    def _wake_readers(self) -> None:
+        for waiter in self._read_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._read_waiters.clear()
 
     def _note(self, result: ChunkResult) -> None:
-        # A service may pass chunks over.
-        oldest = self._session.chunks - len(self._sent_at)
-        for _ in range(result.sequence - oldest):
-            self._sent_at.popleft()
-        self.round_trip_ms = (time.monotonic() - self._sent_at.popleft()) * 1000
-        self.chunks_acknowledged += 1
+        oldest = self._session.chunks - len(self._sent_at_s)
+        # Otherwise it is one more for a chunk, or belongs to none.
+        if self._sent_at_s and result.sequence >= oldest:
+            # A service may skip chunks.
+            for _ in range(result.sequence - oldest):
+                self._sent_at_s.popleft()
+            sent_at_s = self._sent_at_s.popleft()
+            self.round_trip_ms = (time.monotonic() - sent_at_s) * 1000
+            self.chunks_acknowledged += 1
+            self._may_send.set()
         self._unread.append(result)
+
+    # -- sending
 
     async def _requests(self) -> AsyncGenerator[StreamRequest, None]:
         """What the call sends, in order."""
+        session = self._session
+        session.client_sends(Event.INIT)
+        yield StreamRequest(init=self._init)
+        # The caller's audio stays untouched until the service is ready.
+        await self._opened.wait()
+        next_chunk = (
+            self._next_from_outbox if self._source is None else self._source.next
+        )
         try:
-            self._session.client_sends(Event.INIT)
-            yield StreamRequest(init=self._init)
-            # The caller's audio stays untouched until the service is ready.
-            await self._is_open.wait()
-            async with aclosing(self._source_chunks()) as chunks:
-                async for chunk in chunks:
-                    # The service may have ended the session meanwhile.
-                    if self._session.state is not State.OPEN:
-                        return
-                    yield self._chunk(chunk)
-            if self._session.state is State.OPEN:
-                end = StreamRequest(control=StreamControl(command=self._command))
-                self._session.request(end)
-                yield end
+            while True:
+                try:
+                    if self._max_in_flight is not None:
+                        await self._wait_for_answers(self._max_in_flight)
+                    chunk = await next_chunk()
+                except StopAsyncIteration:
+                    break
+                except BaseException as error:
+                    self._operation.callers_error = error
+                    raise
+                # The service may have ended the session meanwhile.
+                if session.state is not State.OPEN:
+                    break
+                yield self._chunk_request(chunk)
+            if session.state is State.OPEN:
+                ending = session.ending or Event.CLOSE
+                session.client_sends(ending)
+                command = _COMMANDS[ending]
+                yield StreamRequest(control=StreamControl(command=command))
         finally:
-            self._outbox.end()
+            if self._source is not None:
+                await self._source.close()
+            self._outbox.wake()
 
-    async def _source_chunks(self) -> AsyncGenerator[AudioChunkLike, None]:
-        """Iterate over a source of either kind, and close it at the end."""
-        source = self._outbox if self._callers_source is None else self._callers_source
-        try:
-            if isinstance(source, AsyncIterable):
-                chunks = source.__aiter__()
-                try:
-                    async for chunk in chunks:
-                        yield chunk
-                finally:
-                    if isinstance(chunks, AsyncGenerator):
-                        await chunks.aclose()
-            else:
-                plain = iter(source)
-                try:
-                    for chunk in plain:
-                        yield chunk
-                finally:
-                    if isinstance(plain, Generator):
-                        plain.close()
-        except BaseException as error:
-            self._operation.callers_error = error
-            raise
+    async def _wait_for_answers(self, max_in_flight: int) -> None:
+        """Wait until fewer chunks than that are unanswered, or none will be sent."""
+        while (
+            len(self._sent_at_s) >= max_in_flight
+            and self._session.state is State.OPEN
+            and self._session.ending is not Event.CANCEL
+        ):
+            self._may_send.clear()
+            await self._may_send.wait()
 
-    def _chunk(self, chunk: AudioChunkLike) -> StreamRequest:
+    async def _next_from_outbox(self) -> AudioChunkLike:
+        while not self._outbox:
+            if self._session.ending is not None or self._session.is_over:
+                raise StopAsyncIteration
+            await self._outbox.wait()
+        return self._outbox.take()
+
+    def _check_chunk(self, node_id: str, buffer: AudioBuffer, what: str) -> None:
+        check_node_id(node_id, self._node_ids, what)
+        check_audio(buffer, f"{what} for node {node_id!r}")
+        limit = self._stub.max_send_bytes
+        if limit is not None and len(buffer.samples) > limit - _MAX_ENVELOPE_BYTES:
+            chunk = AudioChunk(node_id=node_id, buffer=buffer, sequence=2**63)
+            size = len(StreamRequest(audio_chunk=chunk))
+            if size > limit:
+                raise RemoteMediaError(
+                    f"{what} for node {node_id!r} is {size} bytes, over the limit of "
+                    f"{limit} (max_send_bytes): send smaller chunks, or raise the "
+                    "limit here and at the service",
+                    error_type=ErrorType.RESOURCE_LIMIT,
+                    failing_node_id=node_id,
+                    status=Status.RESOURCE_EXHAUSTED,
+                )
+
+    def _chunk_request(self, chunk: AudioChunkLike) -> StreamRequest:
         number = self._session.chunks
-        if self._callers_source is not None:
+        if self._source is not None:
             if not isinstance(chunk, tuple) or len(chunk) not in (2, 3):
                 raise TypeError(
                     "audio_chunks must yield (node_id, buffer) or (node_id, buffer, "
                     f"sequence), got {chunk!r:.80}"
                 )
-            _check(chunk[0], chunk[1], f"chunk {number} ")
+            self._check_chunk(chunk[0], chunk[1], f"chunk {number}")
         node_id, buffer = chunk[:2]
         if len(chunk) == 3:
             number = chunk[2]
         self._session.client_sends(Event.CHUNK, number)
         start_ms = self._sent_ms.get(node_id, 0.0)
         self._sent_ms[node_id] = start_ms + buffer.duration * 1000
-        self._sent_at.append(time.monotonic())
+        self._sent_at_s.append(time.monotonic())
         return StreamRequest(
             audio_chunk=AudioChunk(
                 node_id=node_id,
@@ -450,13 +711,8 @@ class PipelineStream:
         )
 
 
-def _check(node_id: str, buffer: AudioBuffer, number: str = "the chunk ") -> None:
-    if not isinstance(buffer, AudioBuffer):
-        raise TypeError(
-            f"{number}for node {node_id!r} is {type(buffer).__name__}, not an "
-            "AudioBuffer: AudioBuffer.from_numpy makes one of an array"
-        )
-    try:
-        buffer.validate()
-    except ValueError as error:
-        raise ValueError(f"{number}for node {node_id!r}: {error}") from None
+def _size_bytes(result: ChunkResult) -> int:
+    """About how much memory a result takes."""
+    return sum(len(buffer.samples) for buffer in result.audio_outputs.values()) + sum(
+        map(len, result.data_outputs.values())
+    )

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from remotemedia.errors import RemoteMediaError
-from remotemedia.session.machine import Event, Session
+from remotemedia.session import Event, Session
 from remotemedia.testing.execution import check_version
 from remotemedia.testing.failures import invalid, to_stream_response
 from remotemedia.testing.limits import in_force

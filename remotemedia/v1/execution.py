@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import grpclib
 import grpclib.const
 
-from remotemedia import protobuf
-from remotemedia.grpc import stub
+from remotemedia import grpc, protobuf
 from remotemedia.results import DataOutputsMixin
 from remotemedia.v1.common import (
     AudioBuffer,
@@ -426,7 +425,7 @@ class VersionResponse(protobuf.Message):
         _values["compatibility_message"] = compatibility_message
 
 
-class PipelineExecutionServiceStub(stub.ServiceStub):
+class PipelineExecutionServiceStub(grpc.ServiceStub):
     """Runs pipelines once, from whole inputs to whole outputs."""
 
     async def execute_pipeline(
@@ -435,7 +434,7 @@ class PipelineExecutionServiceStub(stub.ServiceStub):
         *,
         timeout: float | None = None,
         deadline: Deadline | None = None,
-        metadata: stub.MetadataLike | None = None,
+        metadata: grpc.MetadataLike | None = None,
     ) -> ExecuteResponse:
         """Runs a pipeline and answers with its outputs, or with an error."""
         return await self._unary_unary(
@@ -453,7 +452,7 @@ class PipelineExecutionServiceStub(stub.ServiceStub):
         *,
         timeout: float | None = None,
         deadline: Deadline | None = None,
-        metadata: stub.MetadataLike | None = None,
+        metadata: grpc.MetadataLike | None = None,
     ) -> VersionResponse:
         """Answers which versions and node types the service has."""
         return await self._unary_unary(

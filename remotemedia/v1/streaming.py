@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import grpclib
 import grpclib.const
 
-from remotemedia import protobuf
-from remotemedia.grpc import stub
+from remotemedia import grpc, protobuf
 from remotemedia.results import DataOutputsMixin
 from remotemedia.v1.common import (
     AudioBuffer,
@@ -429,7 +428,7 @@ class StreamErrorResponse(protobuf.Message):
         _values["session_id"] = session_id
 
 
-class StreamingPipelineServiceStub(stub.ServiceStub):
+class StreamingPipelineServiceStub(grpc.ServiceStub):
     """Runs pipelines on live audio."""
 
     def stream_pipeline(
@@ -439,13 +438,12 @@ class StreamingPipelineServiceStub(stub.ServiceStub):
         *,
         timeout: float | None = None,
         deadline: Deadline | None = None,
-        metadata: stub.MetadataLike | None = None,
-    ) -> stub.ResponseStream[StreamResponse]:
+        metadata: grpc.MetadataLike | None = None,
+    ) -> grpc.ResponseStream[StreamResponse]:
         """Opens a session, takes chunks of audio and answers each with its result."""
         return self._stream_stream(
             "/remotemedia.v1.StreamingPipelineService/StreamPipeline",
             stream_request_iterator,
-            StreamRequest,
             StreamResponse,
             timeout=timeout,
             deadline=deadline,

@@ -20,7 +20,7 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.grpc.stub import CallError
+from remotemedia.grpc import CallError
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     StreamingPipelineServiceStub,

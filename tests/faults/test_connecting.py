@@ -16,8 +16,8 @@ from remotemedia import (
     RemoteMediaConnectionError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.grpc.stub import CallError
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.grpc import CallError
+from remotemedia.http2 import Address, Channel
 from remotemedia.testing import LocalService
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
@@ -92,10 +92,10 @@ async def test_failed_attempts_to_connect_back_off() -> None:
     attempts = 0
 
     class Counting(Channel):
-        async def _connect(self):  # type: ignore[no-untyped-def]  # private
+        async def _connect_once(self):  # type: ignore[no-untyped-def]  # private
             nonlocal attempts
             attempts += 1
-            return await super()._connect()
+            return await super()._connect_once()
 
     channel = Counting(Address("127.0.0.1", free_port()))
     service = PipelineExecutionServiceStub(channel)
@@ -113,10 +113,10 @@ async def test_a_service_that_returns_after_many_attempts() -> None:
     channel = Channel(Address("127.0.0.1", port))
     service = PipelineExecutionServiceStub(channel)
     for failures in (1, 100, 1_000, 2_000, 100_000):
-        channel._failures, channel._next_attempt = failures, 0.0
+        channel._failures, channel._next_attempt_s = failures, 0.0
         with pytest.raises(CallError, match="is the service running"):
             await service.get_version(VersionRequest())
-    channel._next_attempt = 0.0
+    channel._next_attempt_s = 0.0
     async with LocalService(port=port):
         assert (await service.get_version(VersionRequest())).compatible
         channel.close()
@@ -404,7 +404,7 @@ def test_a_fork_leaves_the_parents_connection_alone(local_process: str) -> None:
 
 FORGOTTEN = """
     import asyncio, sys
-    from remotemedia.http2.channel import Address, Channel
+    from remotemedia.http2 import Address, Channel
     from remotemedia.v1 import *
 
     async def requests():

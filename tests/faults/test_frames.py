@@ -29,7 +29,7 @@ from remotemedia import (
     RemoteMediaClient,
     RemoteMediaError,
 )
-from remotemedia.grpc.stub import CallError
+from remotemedia.grpc import CallError
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     VersionRequest,

@@ -13,7 +13,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
-from remotemedia.grpc.stub import CallError
+from remotemedia.grpc import CallError
 from remotemedia.testing import LocalService
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
@@ -26,6 +26,7 @@ from tests.support.calls import READY, no_input, stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
+from tests.support.sessions import reset
 from tests.support.waiting import GUARD_S, turns, until
 
 
@@ -214,7 +215,7 @@ async def test_leaving_wakes_a_reader_in_another_task(facade: bool) -> None:
     async with h2_peer(script) as port:
         if facade:
             async with RemoteMediaClient(f"127.0.0.1:{port}") as client:
-                async with client.open_stream(PASS) as stream:
+                async with reset(client.open_stream(PASS)) as stream:
                     reader = asyncio.create_task(read_on(stream))
                     await turns(5)
                 await _ends(reader)
@@ -304,7 +305,7 @@ async def test_timeouts_around_calls_keep_the_cancellation_count() -> None:
         h2_peer(script) as port,
         RemoteMediaClient(f"127.0.0.1:{port}") as client,
     ):
-        async with client.open_stream(PASS) as stream:
+        async with reset(client.open_stream(PASS)) as stream:
             for _ in range(3):
                 with pytest.raises(asyncio.TimeoutError):
                     await _timed(0.01, anext(stream))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -16,7 +18,7 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.http2 import Address, Channel
 from remotemedia.testing import LocalService, NodeCall
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
@@ -31,6 +33,7 @@ from tests.support.calls import READY, no_input, stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, pipeline, tone
+from tests.support.sessions import reset
 from tests.support.waiting import GUARD_S, turns, until
 
 CHUNK = tone(16_000)
@@ -42,6 +45,14 @@ def deaf(exchange: Exchange) -> None:
     if not is_version(exchange):
         exchange.headers()
         exchange.message(READY)
+
+
+@asynccontextmanager
+async def too_slow(stream: PipelineStream) -> AsyncIterator[PipelineStream]:
+    """Leave a session normally, which takes the service too long."""
+    with pytest.raises(RemoteMediaTimeoutError, match="was not closed within"):
+        async with stream:
+            yield stream
 
 
 async def fill(stream: PipelineStream) -> int:
@@ -60,7 +71,7 @@ async def test_send_waits_while_the_service_is_slow() -> None:
     async with (
         h2_peer(deaf, takes_data=False) as port,
         RemoteMediaClient(f"127.0.0.1:{port}") as client,
-        client.open_stream(PASS, max_buffered_chunks=4) as stream,
+        reset(client.open_stream(PASS, max_buffered_chunks=4)) as stream,
     ):
         taken = await fill(stream)
         # The window of 64 kB holds one chunk at most. One more is being sent.
@@ -80,7 +91,7 @@ async def test_memory_does_not_grow_while_the_service_is_slow() -> None:
     async with (
         h2_peer(deaf, takes_data=False) as port,
         RemoteMediaClient(f"127.0.0.1:{port}") as client,
-        client.open_stream(PASS) as stream,
+        reset(client.open_stream(PASS)) as stream,
     ):
         tracemalloc.start()
         try:
@@ -148,7 +159,7 @@ async def test_closing_while_the_service_reads_nothing(how: str) -> None:
     async with (
         h2_peer(deaf, takes_data=False) as port,
         RemoteMediaClient(f"127.0.0.1:{port}", timeout=0.1) as client,
-        client.open_stream(PASS, max_buffered_chunks=3) as stream,
+        reset(client.open_stream(PASS, max_buffered_chunks=3)) as stream,
     ):
         taken = await fill(stream)
         with pytest.raises(RemoteMediaTimeoutError):
@@ -163,11 +174,12 @@ async def test_closing_while_the_service_reads_nothing(how: str) -> None:
 async def test_leaving_accounts_for_every_chunk() -> None:
     async with (
         h2_peer(deaf, takes_data=False) as port,
-        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        RemoteMediaClient(f"127.0.0.1:{port}", timeout=0.1) as client,
     ):
-        async with client.open_stream(PASS, max_buffered_chunks=5) as stream:
-            taken = await fill(stream)
-        assert taken == stream.chunks_sent + stream.chunks_dropped
+        for leave in (reset, too_slow):
+            async with leave(client.open_stream(PASS, max_buffered_chunks=5)) as stream:
+                taken = await fill(stream)
+            assert taken == stream.chunks_sent + stream.chunks_dropped
 
 
 async def test_the_services_closed_message_is_the_end() -> None:

@@ -16,8 +16,8 @@ from remotemedia import (
     RemoteMediaConnectionError,
     RemoteMediaError,
 )
-from remotemedia.grpc.stub import CallError
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.grpc import CallError
+from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     StreamingPipelineServiceStub,
@@ -52,9 +52,9 @@ async def test_a_connection_without_stream_ids_left() -> None:
         stub(PipelineExecutionServiceStub, port) as service,
     ):
         await service.get_version(VersionRequest())
-        protocol = service.channel._protocol
-        assert protocol is not None
-        protocol.connection._connection.highest_outbound_stream_id = 2**31 - 3
+        connection = service.channel.connection
+        assert connection is not None
+        connection.http2.highest_outbound_stream_id = 2**31 - 3
         for _ in range(3):
             assert (await service.get_version(VersionRequest())).compatible
     assert len(connections) == 2

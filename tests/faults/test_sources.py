@@ -13,7 +13,7 @@ from grpclib.const import Status
 from h2.errors import ErrorCodes
 
 from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
-from remotemedia.grpc.stub import CallError
+from remotemedia.grpc import CallError
 from remotemedia.testing import LocalService
 from remotemedia.v1 import (
     AudioChunk,

@@ -19,8 +19,8 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.grpc.stub import CallError
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.grpc import CallError
+from remotemedia.http2 import Address, Channel
 from remotemedia.testing import LocalService
 from remotemedia.v1 import PipelineExecutionServiceStub, VersionRequest
 from tests.faults.tools import is_version

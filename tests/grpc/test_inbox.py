@@ -20,11 +20,18 @@ class Acknowledged:
 
     def __init__(self) -> None:
         self.total = 0
-        self.inbox = Inbox(10**9, lambda error: None, lambda: None)
+        self.inbox = Inbox(10**9, lambda error: None)
         self.inbox.acknowledge = self.take
 
     def take(self, size: int) -> None:
         self.total += size
+
+
+async def read(inbox: Inbox) -> bytes:
+    """The next message, as a call reads it."""
+    while not inbox.messages:
+        await inbox.waiter()
+    return inbox.take()
 
 
 def framed(body: bytes) -> bytes:
@@ -38,15 +45,15 @@ async def test_unread_messages_are_not_acknowledged() -> None:
         fed.inbox.add(data, len(data))
     assert fed.total == 0
     for _ in range(10):
-        await fed.inbox.read()
-    assert fed.total + fed.inbox.unacked_size() == 10 * 20_005
+        await read(fed.inbox)
+    assert fed.total + fed.inbox.unacknowledged_bytes == 10 * 20_005
     assert fed.total >= 9 * 20_005
 
 
 async def test_a_message_larger_than_the_window_comes_through() -> None:
     """While the reader waits, parts of a message are acknowledged as they come."""
     fed = Acknowledged()
-    reading = asyncio.create_task(fed.inbox.read())
+    reading = asyncio.create_task(read(fed.inbox))
     await asyncio.sleep(0)
     data = framed(bytes(200_000))
     for start in range(0, len(data), 16_384):
@@ -67,21 +74,17 @@ def test_messages_come_through_any_cut(
         fed.inbox.add(stream[:cut], cut)
         stream = stream[cut:]
     assert not fed.inbox.is_partial
-    fed.inbox.eof()
-
-    async def read() -> list[bytes | None]:
-        return [await fed.inbox.read() for _ in range(len(bodies) + 2)]
-
-    assert asyncio.run(read()) == [*bodies, None, None]
+    assert [fed.inbox.take() for _ in bodies] == bodies
+    assert not fed.inbox.messages
 
 
-async def in_parts(body: bytes) -> bytes | None:
+async def in_parts(body: bytes) -> bytes:
     """A message that comes in two frames, to a reader of its own."""
     fed = Acknowledged()
     stream = framed(body)
     for part in (stream[:7], stream[7:]):
         fed.inbox.add(part, len(part))
-    return await fed.inbox.read()
+    return await read(fed.inbox)
 
 
 async def test_a_message_stays_as_it_is_while_others_come() -> None:
@@ -112,7 +115,7 @@ async def test_of_several_messages_the_memory_of_one_is_kept() -> None:
             for inbox in inboxes:
                 inbox.add(part, len(part))
         for inbox in inboxes:
-            assert await inbox.read() == data[5:]
+            assert await read(inbox) == data[5:]
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -136,7 +139,7 @@ async def test_a_frame_that_looks_like_a_message_may_be_part_of_one() -> None:
     fed = Acknowledged()
     for part in (framed(body)[:6], framed(b"inner"), b">"):
         fed.inbox.add(part, len(part))
-    assert await fed.inbox.read() == body
+    assert await read(fed.inbox) == body
 
 
 async def test_the_memory_of_a_huge_message_is_not_kept() -> None:
@@ -159,9 +162,9 @@ def test_a_cut_message_is_partial(cut: int) -> None:
 
 def test_bad_prefixes_are_refused_before_the_body() -> None:
     errors: list[CallError] = []
-    inbox = Inbox(10, errors.append, lambda: None)
+    inbox = Inbox(10, errors.append)
     inbox.add(framed(bytes(11))[:5], 5)
-    inbox = Inbox(10, errors.append, lambda: None)
+    inbox = Inbox(10, errors.append)
     inbox.add(b"\1" + framed(b"zip")[1:], 8)
     assert [error.status for error in errors] == [
         Status.RESOURCE_EXHAUSTED,
@@ -173,37 +176,71 @@ def test_bad_prefixes_are_refused_before_the_body() -> None:
 @pytest.mark.parametrize("size", [10, 11])
 def test_a_message_over_the_limit_is_refused(size: int, cut: int) -> None:
     errors: list[CallError] = []
-
-    def on_bad_data(error: CallError) -> None:
-        errors.append(error)
-        inbox.eof()
-
-    inbox = Inbox(10, on_bad_data, lambda: None)
+    inbox = Inbox(10, errors.append)
     data = framed(bytes(size))
     for part in (data[:cut], data[cut:]):
-        inbox.add(part, len(part))
-    assert inbox.has_unread == (size == 10)
+        # A call adds nothing after the refusal.
+        if not errors:
+            inbox.add(part, len(part))
+    assert len(inbox.messages) == (size == 10)
     assert len(errors) == (size == 11)
 
 
 async def test_a_cancelled_read_loses_nothing() -> None:
     fed = Acknowledged()
     for arrives_first in (False, True):
-        reading = asyncio.create_task(fed.inbox.read())
+        reading = asyncio.create_task(read(fed.inbox))
         await asyncio.sleep(0)
         if arrives_first:
             fed.inbox.add(framed(b"one"), 8)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-    assert await fed.inbox.read() == b"one"
+    assert await read(fed.inbox) == b"one"
 
 
 async def test_one_reader_at_a_time() -> None:
     fed = Acknowledged()
-    reading = asyncio.create_task(fed.inbox.read())
+    reading = asyncio.create_task(read(fed.inbox))
     await asyncio.sleep(0)
     with pytest.raises(RuntimeError, match="another task is reading"):
-        await fed.inbox.read()
+        await read(fed.inbox)
     fed.inbox.add(framed(b"one"), 8)
     assert await reading == b"one"
+
+
+async def test_wake_ends_the_wait() -> None:
+    inbox = Acknowledged().inbox
+    waiter = inbox.waiter()
+    inbox.wake()
+    inbox.wake()
+    await waiter
+    assert not inbox.messages
+
+
+async def test_acknowledging_waits_for_a_step() -> None:
+    """What is below the step stays, and goes with the next message that is read."""
+    fed = Acknowledged()
+    for size, total in ((20_000, 0), (20_000, 40_010), (5, 40_010)):
+        data = framed(bytes(size))
+        fed.inbox.add(data, len(data))
+        fed.inbox.take()
+        assert fed.total == total
+    assert fed.inbox.unacknowledged_bytes == 10
+
+
+async def test_padding_is_acknowledged_as_well() -> None:
+    fed = Acknowledged()
+    data = framed(b"body")
+    fed.inbox.add(data, len(data) + 32 * 1024)
+    assert fed.total == 0
+    fed.inbox.take()
+    assert fed.total == len(data) + 32 * 1024
+
+
+async def test_frames_are_counted() -> None:
+    inbox = Acknowledged().inbox
+    for part in (b"", b"\0", framed(b"whole")[1:]):
+        inbox.add(part, len(part))
+    assert inbox.received_frames == 3
+    assert inbox.take() == b"whole"

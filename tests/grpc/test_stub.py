@@ -1,4 +1,4 @@
-"""Calls with one response, over the bare stubs, and what is used of grpclib and h2.
+"""Calls with one response, over the bare stubs.
 
 Peers here are scripts of HTTP/2 frames, so that every way a call can end is driven
 exactly.
@@ -10,15 +10,13 @@ import asyncio
 import math
 
 import grpclib.client
-import grpclib.protocol
-import h2.connection
 import h2.events
 import pytest
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
-from remotemedia.grpc.stub import CallError
+from remotemedia.grpc import CallError
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     VersionRequest,
@@ -309,11 +307,7 @@ async def test_cancelling_a_call_resets_it() -> None:
     assert [reset.error_code for reset in resets] == [ErrorCodes.CANCEL]
 
 
-def test_grpclib_is_what_the_engine_expects() -> None:
-    assert {"_wrapper", "_stream", "_release_stream"} <= (
-        set(grpclib.client.Stream.__annotations__)
-        | set(vars(grpclib.client.Stream))
-        | set(grpclib.client.Stream.__aenter__.__code__.co_names)
-    )
-    assert {"add", "eof", "unacked_size"} <= set(vars(grpclib.protocol.Buffer))
-    assert "_ack_callback" in grpclib.protocol.Buffer.__init__.__code__.co_names
+async def test_a_channel_of_another_make() -> None:
+    channel = grpclib.client.Channel("127.0.0.1", 1)
+    with pytest.raises(TypeError, match=r"grpclib\.client\.Channel; make one with"):
+        PipelineExecutionServiceStub(channel)  # type: ignore[arg-type]  # the mistake

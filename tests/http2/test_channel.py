@@ -1,167 +1,23 @@
-"""Addresses, the token's rules, and TLS."""
+"""A channel: connecting, connecting again, and who it belongs to."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
 from pathlib import Path
 
 import pytest
-import trustme
 
 from remotemedia import (
     RemoteMediaClient,
     RemoteMediaConnectionError,
-    RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.http2 import Address, Channel, ConnectFailedError
+from remotemedia.http2.connection import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
 from remotemedia.testing import LocalService
 from tests.support.peers import tcp_peer
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("localhost:50051", Address(host="localhost", port=50051)),
-        ("10.0.0.7:1", Address(host="10.0.0.7", port=1)),
-        ("my-host.example.com:65535", Address(host="my-host.example.com", port=65535)),
-        ("[::1]:50051", Address(host="::1", port=50051)),
-        ("[fe80::1%eth0]:50051", Address(host="fe80::1%eth0", port=50051)),
-        ("unix:/run/media.sock", Address(path="/run/media.sock")),
-    ],
-)
-def test_addresses(text: str, address: Address) -> None:
-    assert Address.parse(text) == address
-    assert str(address) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("", "is not one of"),
-        ("localhost", "is not one of"),
-        (":50051", "is not one of"),
-        ("localhost:", "is not one of"),
-        ("localhost:http", "is not one of"),
-        ("localhost:-1", "is not one of"),
-        ("localhost:0", "from 1 to 65535"),
-        ("localhost:65536", "from 1 to 65535"),
-        ("::1:50051", "is not one of"),
-        ("[::1]", "is not one of"),
-        ("[localhost]:1", "is not one of"),
-        ("[1.2.3.4]:1", "Expected at least 3 parts|At least 3 parts"),
-        ("http://localhost:50051", "leave out the scheme"),
-        ("dns:///localhost:1", "leave out the scheme"),
-        ("user@localhost:1", "is not one of"),
-        ("localhost :1", "is not one of"),
-        ("localhost:1\n", "is not one of"),
-        ("unix:", "absolute path"),
-        ("unix:media.sock", "absolute path"),
-        ("unix:/a\0b", "absolute path"),
-    ],
-)
-def test_what_is_no_address(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
-        RemoteMediaClient(text)
-
-
-def test_an_address_is_text() -> None:
-    with pytest.raises(TypeError, match="must be a str, got int"):
-        RemoteMediaClient(50051)  # type: ignore[arg-type]  # the mistake
-
-
-@pytest.mark.parametrize(
-    "address", ["localhost:1", "127.0.0.1:1", "127.8.9.1:1", "[::1]:1", "unix:/s"]
-)
-def test_a_token_stays_on_this_machine(address: str) -> None:
-    RemoteMediaClient(address, token="t")
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["example.com:1", "10.0.0.1:1", "[2001:db8::1]:1", "localhost.evil.com:1"],
-)
-def test_a_token_does_not_travel_in_plaintext(address: str) -> None:
-    with pytest.raises(ValueError, match="in plaintext: pass ssl=True") as caught:
-        RemoteMediaClient(address, token="s3cret")
-    assert "s3cret" not in str(caught.value)
-    RemoteMediaClient(address)
-    RemoteMediaClient(address, token="t", ssl=True)
-    RemoteMediaClient(address, token="t", allow_insecure_token=True)
-
-
-@pytest.mark.parametrize("token", ["", "a b", "a\nb", "a\r\nx: y", "tökén", "\x7f"])
-def test_a_token_that_no_header_can_carry(token: str) -> None:
-    with pytest.raises(ValueError, match="printable ASCII") as caught:
-        RemoteMediaClient("localhost:1", token=token)
-    assert not token or token not in str(caught.value)
-
-
-def test_a_token_is_text() -> None:
-    with pytest.raises(TypeError, match="token must be a str, got bytes"):
-        RemoteMediaClient("localhost:1", token=b"t")  # type: ignore[arg-type]  # the mistake
-
-
-def test_ssl_is_a_bool_or_a_context() -> None:
-    with pytest.raises(TypeError, match="ssl must be a bool or an SSLContext"):
-        RemoteMediaClient("localhost:1", ssl="yes")  # type: ignore[arg-type]  # the mistake
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(name).configure_cert(context)
-    context.set_alpn_protocols(["h2"])
-    return context
-
-
-def client_context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-async def test_tls(authority: trustme.CA) -> None:
-    async with LocalService(ssl=server_context(authority, "localhost")) as service:
-        address = service.address.replace("127.0.0.1", "localhost")
-        async with RemoteMediaClient(
-            address, ssl=client_context(authority), token="t"
-        ) as client:
-            assert (await client.get_version()).protocol_version == "v1"
-
-
-async def test_a_certificate_of_another_name(authority: trustme.CA) -> None:
-    async with LocalService(ssl=server_context(authority, "example.org")) as service:
-        client = RemoteMediaClient(service.address, ssl=client_context(authority))
-        with pytest.raises(RemoteMediaConnectionError, match="not for this name"):
-            await client.connect()
-
-
-async def test_a_certificate_of_another_authority(authority: trustme.CA) -> None:
-    async with LocalService(ssl=server_context(authority, "127.0.0.1")) as service:
-        client = RemoteMediaClient(service.address, ssl=client_context(trustme.CA()))
-        with pytest.raises(RemoteMediaConnectionError, match="authority not trusted"):
-            await client.connect()
-
-
-async def test_tls_against_plaintext(
-    authority: trustme.CA, local: LocalService
-) -> None:
-    client = RemoteMediaClient(local.address, ssl=client_context(authority))
-    with pytest.raises(RemoteMediaConnectionError, match="is TLS on at the service"):
-        await client.connect()
-
-
-async def test_plaintext_against_tls(authority: trustme.CA) -> None:
-    async with LocalService(ssl=server_context(authority, "127.0.0.1")) as service:
-        client = RemoteMediaClient(service.address, timeout=5)
-        with pytest.raises(RemoteMediaError, match=r"TLS|connection was lost"):
-            await client.connect()
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
@@ -172,27 +28,105 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
             assert (await client.get_version()).protocol_version == "v1"
 
 
-async def test_connecting_is_bounded(authority: trustme.CA) -> None:
+async def test_connecting_is_bounded() -> None:
     """A peer that takes the connection and never answers the TLS handshake."""
     async with tcp_peer() as port:
         client = RemoteMediaClient(
-            f"127.0.0.1:{port}", ssl=client_context(authority), connect_timeout=0.05
+            f"127.0.0.1:{port}", ssl=ssl.create_default_context(), connect_timeout=0.05
         )
         with pytest.raises(RemoteMediaConnectionError, match=r"within 0\.05 s"):
             await client.connect()
 
 
-def test_the_windows() -> None:
-    """One stream that nobody reads holds a part of the connection's window only."""
-
-    async def windows() -> tuple[int, int]:
-        channel = Channel(Address(path="/s"), ssl=None, connect_timeout=None)
-        config = channel._config
-        return config.http2_stream_window_size, config.http2_connection_window_size
-
-    stream, connection = asyncio.run(windows())
-    assert connection >= 16 * stream
+def test_one_unread_stream_holds_a_part_of_the_connections_window() -> None:
+    assert CONNECTION_WINDOW_BYTES >= 16 * STREAM_WINDOW_BYTES
 
 
 def test_the_error_of_a_deadline_is_another() -> None:
     assert not issubclass(RemoteMediaConnectionError, RemoteMediaTimeoutError)
+
+
+async def test_what_requests_say_of_the_service() -> None:
+    plain = Channel("localhost:50051")
+    assert (plain.scheme, plain.authority) == ("http", "localhost:50051")
+    secure = Channel(Address(host="::1", port=443), ssl=True)
+    assert (secure.scheme, secure.authority) == ("https", "[::1]:443")
+    assert Channel("unix:/run/s").authority == "localhost"
+
+
+async def test_a_connection_is_made_once_and_used_again(local: LocalService) -> None:
+    async with Channel(local.address) as channel:
+        assert channel.connection is None
+        first, second = await asyncio.gather(channel.connect(), channel.connect())
+        assert first is second is channel.connection
+        first.retire()
+        assert channel.connection is None
+        assert await channel.connect() is not first
+    assert first.end is not None
+    assert channel.connection is None
+
+
+async def test_a_channel_that_is_closed_connects_no_more(local: LocalService) -> None:
+    async with Channel(local.address) as channel:
+        connection = await channel.connect()
+        stream_end = connection.end
+        assert stream_end is None
+    with pytest.raises(ConnectFailedError, match="the client was disconnected"):
+        await channel.connect()
+
+
+async def test_a_closed_channel_ends_the_attempt_to_connect() -> None:
+    async with tcp_peer() as port:
+        channel = Channel(f"127.0.0.1:{port}")
+        connecting = asyncio.create_task(channel.connect())
+        await asyncio.sleep(0.01)
+        channel.close()
+        with pytest.raises(ConnectFailedError, match="the client was disconnected"):
+            await connecting
+
+
+async def test_a_failed_attempt_is_not_repeated_at_once() -> None:
+    channel = Channel("127.0.0.1:1")
+    with pytest.raises(ConnectFailedError, match="is the service running"):
+        await channel.connect()
+    with pytest.raises(ConnectFailedError, match="too early for another") as caught:
+        await channel.connect()
+    assert isinstance(caught.value.__cause__, ConnectFailedError)
+
+
+async def test_a_host_name_that_no_resolver_takes() -> None:
+    with pytest.raises(ConnectFailedError, match="label"):
+        await Channel("a..b:1").connect()
+
+
+def test_a_channel_belongs_to_its_event_loop(local_address: str) -> None:
+    async def make() -> Channel:
+        channel = Channel(local_address)
+        assert channel.is_at_home
+        return channel
+
+    channel = asyncio.run(make())
+
+    async def use() -> None:
+        assert not channel.is_at_home
+        with pytest.raises(ConnectFailedError, match="another event loop"):
+            await channel.connect()
+
+    asyncio.run(use())
+
+
+@pytest.fixture
+def local_address(tmp_path: Path) -> str:
+    """Where nobody listens."""
+    return f"unix:{tmp_path / 's'}"
+
+
+async def test_a_channel_that_was_forgotten_is_closed(local: LocalService) -> None:
+    channel = Channel(local.address)
+    connection = await channel.connect()
+    with pytest.warns(ResourceWarning, match=f"unclosed <Channel {local.address}>"):  # noqa: PT031 - both make the warning
+        del channel
+        gc.collect()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert connection.end is not None

@@ -13,12 +13,19 @@ import h2
 import pytest
 from grpclib.protocol import EventsProcessor
 from grpclib.server import Server, Stream
+from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import RequestReceived
+from hyperframe.frame import GoAwayFrame
 
 import remotemedia.testing
 from remotemedia.http2 import compat
-from remotemedia.http2.compat import SERVER_NAMES, TESTED_VERSIONS, check_names
+from remotemedia.http2.compat import (
+    CLIENT_NAMES,
+    SERVER_NAMES,
+    TESTED_VERSIONS,
+    check_names,
+)
 
 TESTING = Path(remotemedia.testing.__file__).parent
 
@@ -32,11 +39,34 @@ def foreign_private_names(path: Path) -> Iterator[str]:
                 yield node.attr
 
 
-# The embedded service and grpclib's server
+# What is checked, and how
 
 
-def test_every_name_that_the_service_uses_is_there() -> None:
-    check_names(SERVER_NAMES)
+@pytest.mark.parametrize("names", [CLIENT_NAMES, SERVER_NAMES])
+def test_every_name_that_is_used_is_there(names: dict[str, tuple[str, ...]]) -> None:
+    check_names(names)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [(path, name) for path, names in CLIENT_NAMES.items() for name in names],
+)
+def test_a_name_that_the_client_needs_is_missed(path: str, name: str) -> None:
+    with pytest.raises(ImportError, match=rf"lacks {path}\.{name}x; "):
+        check_names({path: (f"{name}x",)})
+
+
+def test_importing_the_client_checks_its_names() -> None:
+    program = (
+        "import h2.connection\n"
+        "del h2.connection.H2Connection._begin_new_stream\n"
+        "import remotemedia\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "lacks h2.connection.H2Connection._begin_new_stream" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -113,7 +143,11 @@ def test_new_calls_come_in_as_one_event() -> None:
 
 
 def test_every_private_name_that_is_used_is_in_a_list() -> None:
-    listed = {name for names in SERVER_NAMES.values() for name in names}
+    listed = {
+        name
+        for names in (*CLIENT_NAMES.values(), *SERVER_NAMES.values())
+        for name in names
+    }
     assert set(foreign_private_names(Path(compat.__file__))) <= listed
 
 
@@ -130,3 +164,42 @@ def test_importing_this_module_does_not_load_the_server() -> None:
         "sys.exit('grpclib.server' in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# The client and h2
+
+CONFIG = H2Configuration(client_side=True)
+
+
+def test_h2_and_we_write_to_the_same_bytes() -> None:
+    connection = compat.OpenH2Connection(CONFIG)
+    connection.initiate_connection()
+    greeting = bytes(connection.outgoing)
+    assert greeting.startswith(b"PRI * HTTP/2.0")
+    assert connection.take_outgoing() == greeting
+    connection.ping(bytes(8))
+    connection.outgoing += b"ours"
+    connection.ping(bytes(8))
+    first, ours, second = connection.take_outgoing().partition(b"ours")
+    assert ours
+    assert first == second != b""
+    assert connection.outgoing == b""
+
+
+def test_a_goaway_is_told_with_its_numbers() -> None:
+    connection = compat.OpenH2Connection(CONFIG)
+    connection.initiate_connection()
+    told: list[tuple[int, int]] = []
+    connection.on_go_away(lambda *numbers: told.append(numbers))
+    frame = GoAwayFrame(0, last_stream_id=7, error_code=11)
+    assert connection.receive_data(frame.serialize()) == []
+    assert told == [(7, 11)]
+
+
+def test_a_streams_window_and_announced_length() -> None:
+    connection = compat.OpenH2Connection(CONFIG)
+    connection.initiate_connection()
+    stream = connection.begin_stream(1)
+    assert compat.inbound_window(stream).current_window_size == 65_535
+    assert compat.announced_length(stream) is None
+    assert connection.inbound_window.current_window_size == 65_535

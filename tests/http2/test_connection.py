@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from grpclib.client import Handler
-from grpclib.config import Configuration
-from grpclib.protocol import Stream as GrpclibStream
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import DataReceived
 from h2.settings import SettingCodes
+from h2.stream import StreamClosedBy
+from hyperframe.frame import DataFrame, GoAwayFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotemedia.http2.connection import Protocol, Stream
+from remotemedia.http2.connection import Connection, Stream
+from remotemedia.http2.errors import (
+    ConnectFailedError,
+    ConnectionLostError,
+    HTTP2Error,
+    NotHTTP2Error,
+    StreamClosedError,
+    StreamRefusedError,
+    StreamResetError,
+)
 
-HEADERS = [
+HEADERS = (
     (":method", "POST"),
     (":scheme", "http"),
     (":path", "/a/B"),
     (":authority", "a"),
-    ("x-own", "1"),
-]
+)
+OWN_HEADERS = [("x-own", "1")]
 WINDOW = 65_535
 
 
@@ -55,22 +64,15 @@ class Ends:
 
     def __init__(self, settings: dict[SettingCodes | int, int] | None = None) -> None:
         self.wire = Wire()
-        self.protocol = Protocol(
-            Handler(),
-            Configuration().__for_client__(),
-            H2Configuration(
-                client_side=True,
-                header_encoding="ascii",
-                validate_inbound_headers=False,
-                validate_outbound_headers=False,
-            ),
-        )
-        self.protocol.connection_made(self.wire)
+        self.connection = Connection()
+        self.connection.connection_made(self.wire)
         self.server = H2Connection(H2Configuration(client_side=False))
         self.server.initiate_connection()
         if settings:
             self.server.update_settings(settings)
         self.data: dict[int, int] = {}
+        self.ends: dict[int, list[HTTP2Error | None]] = {}
+        self.received: list[tuple[bytes, int]] = []
         self.turn()
 
     def turn(self) -> None:
@@ -85,13 +87,32 @@ class Ends:
                         self.data[number] = size
                 self.wire.writes.clear()
             else:
-                self.protocol.data_received(said)
+                self.hear(said)
+
+    def hear(self, said: bytes) -> None:
+        """Have our end read some bytes."""
+        self.connection.get_buffer(-1)[: len(said)] = said
+        self.connection.buffer_updated(len(said))
 
     async def open(self) -> Stream:
         """Open a stream."""
-        stream = cast("Stream", self.protocol.processor.connection.create_stream())
-        await stream.send_request(HEADERS, _processor=self.protocol.processor)
+        ends: list[HTTP2Error | None] = []
+        stream = await self.connection.open(
+            HEADERS, OWN_HEADERS, lambda *data: self.received.append(data), ends.append
+        )
+        self.ends[number(stream)] = ends
         return stream
+
+    def open_now(self, size: int) -> Stream | None:
+        """Open a stream that sends so many bytes, if it need not wait."""
+        return self.connection.open_now(
+            HEADERS, OWN_HEADERS, bytes(size), lambda *data: None, lambda error: None
+        )
+
+
+def number(stream: Stream) -> int:
+    """The number of a stream."""
+    return stream._number
 
 
 async def rest() -> None:
@@ -100,11 +121,24 @@ async def rest() -> None:
         await asyncio.sleep(0)
 
 
+def count_tries(ends: Ends) -> list[int]:
+    """The numbers of the streams that try to send, from now on."""
+    tries: list[int] = []
+    send_part = ends.connection.http2.send_part
+
+    def counted(stream_id: int, *arguments: Any, **options: Any) -> int:
+        tries.append(stream_id)
+        return send_part(stream_id, *arguments, **options)
+
+    ends.connection.http2.send_part = counted  # type: ignore[method-assign]  # counts
+    return tries
+
+
 async def test_what_is_written_in_one_turn_goes_out_together() -> None:
     ends = Ends()
     for _ in range(5):
         stream = await ends.open()
-        await stream.send_data(b"12345")
+        await stream.send(b"12345")
     assert ends.wire.writes == []
     await rest()
     assert len(ends.wire.writes) == 1
@@ -117,7 +151,7 @@ async def test_much_is_written_at_once() -> None:
     ends.server.increment_flow_control_window(2**20)
     ends.turn()
     stream = await ends.open()
-    await stream.send_data(bytes(70_000))
+    await stream.send(bytes(70_000))
     assert len(ends.wire.writes) == 1
 
 
@@ -126,14 +160,14 @@ async def test_little_waits_in_memory_for_a_socket_that_is_full() -> None:
     ends.server.increment_flow_control_window(2**20)
     ends.turn()
     stream = await ends.open()
-    ends.wire.on_write = ends.protocol.pause_writing
-    sending = asyncio.create_task(stream.send_data(bytes(200_000), end_stream=True))
+    ends.wire.on_write = ends.connection.pause_writing
+    sending = asyncio.create_task(stream.send(bytes(200_000), end=True))
     for _ in range(3):
         await rest()
         assert not sending.done()
         assert sum(map(len, ends.wire.writes)) < 70_000
         ends.turn()
-        ends.protocol.resume_writing()
+        ends.connection.resume_writing()
     await sending
     ends.turn()
     assert ends.data == {1: 200_000}
@@ -145,14 +179,14 @@ async def test_a_few_requests_are_written_at_once() -> None:
     await ends.open()
     for _ in range(9):
         stream = await ends.open()
-        await stream.send_data(bytes(40), end_stream=True)
+        await stream.send(bytes(40), end=True)
     assert len(ends.wire.writes) == 2
 
 
 async def test_a_call_that_is_alone_waits_for_nobody() -> None:
     ends = Ends()
     stream = await ends.open()
-    await stream.send_data(b"12345", end_stream=True)
+    await stream.send(b"12345", end=True)
     assert len(ends.wire.writes) == 1
 
 
@@ -167,41 +201,37 @@ async def test_a_request_that_has_to_wait_is_left_to_wait(hindrance: str) -> Non
     if hindrance == "slot":
         await ends.open()
     elif hindrance == "buffer":
-        ends.protocol.pause_writing()
+        ends.connection.pause_writing()
     elif hindrance == "end":
         ends.wire.close()
     ends.wire.writes.clear()
     size = {"window": WINDOW + 1, "size": 70_000}.get(hindrance, 5)
-    connection = ends.protocol.retirable.own_connection
-    streams = len(ends.protocol.http2.streams)
-    assert (
-        connection.create_stream().send_now(
-            tuple(HEADERS), [], bytes(size), ends.protocol.retirable
-        )
-        is None
-    )
+    streams = len(ends.connection.http2.streams)
+    assert ends.open_now(size) is None
     assert ends.wire.writes == []
-    assert len(ends.protocol.http2.streams) == streams
+    assert len(ends.connection.http2.streams) == streams
 
 
 async def test_a_request_that_need_not_wait_goes_out_at_once() -> None:
     ends = Ends()
-    stream = ends.protocol.retirable.own_connection.create_stream()
-    release = stream.send_now(tuple(HEADERS), [], b"12345", ends.protocol.retirable)
-    assert release is not None
+    stream = ends.open_now(5)
+    assert stream is not None
     ends.turn()
     assert ends.data == {1: 5}
     assert ends.server.streams[1].state_machine.state.name == "HALF_CLOSED_REMOTE"
-    release()
-    assert ends.protocol.processor.streams == {}
+    ends.connection.retire()
+    assert ends.connection.end is None
+    stream.close()
+    # It was the last stream.
+    assert isinstance(ends.connection.end, ConnectionLostError)
 
 
 async def test_what_was_said_goes_out_before_the_end() -> None:
     ends = Ends()
     stream = await ends.open()
-    await stream.send_data(b"12345")
-    stream.reset_nowait()
-    ends.protocol.processor.close()
+    await stream.send(b"12345")
+    stream.close()
+    ends.connection.close(ConnectionLostError("enough"))
     assert ends.wire.is_closed
     ends.turn()
     assert ends.data == {1: 5}
@@ -210,17 +240,10 @@ async def test_what_was_said_goes_out_before_the_end() -> None:
 async def test_those_that_wait_for_the_connection_are_woken_in_turn() -> None:
     ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
     first = await ends.open()
-    await first.send_data(bytes(WINDOW))
+    await first.send(bytes(WINDOW))
     streams = [await ends.open() for _ in range(50)]
-    tries: list[int] = []
-    send_part = ends.protocol.http2.send_part
-
-    def counted(stream_id: int, *arguments: Any, **options: Any) -> int:
-        tries.append(stream_id)
-        return send_part(stream_id, *arguments, **options)
-
-    ends.protocol.http2.send_part = counted  # type: ignore[method-assign]  # counts
-    senders = [asyncio.create_task(s.send_data(bytes(100))) for s in streams]
+    tries = count_tries(ends)
+    senders = [asyncio.create_task(s.send(bytes(100))) for s in streams]
     await rest()
     assert len(tries) == 50
     ends.server.increment_flow_control_window(300)
@@ -228,14 +251,14 @@ async def test_those_that_wait_for_the_connection_are_woken_in_turn() -> None:
     await rest()
     ends.turn()
     assert len(tries) == 53
-    assert [n for n in ends.data if n > 1] == [s.number for s in streams[:3]]
+    assert [n for n in ends.data if n > 1] == [number(s) for s in streams[:3]]
     # One that gives up passes its turn on, even if it was just woken.
     ends.server.increment_flow_control_window(100)
     ends.turn()
     senders[3].cancel()
     await rest()
     ends.turn()
-    assert ends.data.keys() == {1, *(s.number for s in (*streams[:3], streams[4]))}
+    assert ends.data.keys() == {1, *(number(s) for s in (*streams[:3], streams[4]))}
     ends.server.increment_flow_control_window(2**20)
     ends.turn()
     await rest()
@@ -245,9 +268,9 @@ async def test_those_that_wait_for_the_connection_are_woken_in_turn() -> None:
 async def test_a_stream_without_a_window_of_its_own_holds_no_other_up() -> None:
     ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 50_000})
     full, other = await ends.open(), await ends.open()
-    sending = asyncio.create_task(full.send_data(bytes(60_000)))
+    sending = asyncio.create_task(full.send(bytes(60_000)))
     await rest()
-    also = asyncio.create_task(other.send_data(bytes(20_000)))
+    also = asyncio.create_task(other.send(bytes(20_000)))
     await rest()
     ends.turn()
     # The connection's window is used up, by both.
@@ -267,11 +290,11 @@ async def test_a_turn_that_is_of_no_use_is_passed_on() -> None:
     half = WINDOW // 2 + 1
     ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: half})
     first, second, third = [await ends.open() for _ in range(3)]
-    await first.send_data(bytes(WINDOW - half))
+    await first.send(bytes(WINDOW - half))
     # This uses up both the connection's window and its own.
-    sending = asyncio.create_task(second.send_data(bytes(half + 1)))
+    sending = asyncio.create_task(second.send(bytes(half + 1)))
     await rest()
-    also = asyncio.create_task(third.send_data(bytes(100)))
+    also = asyncio.create_task(third.send(bytes(100)))
     await rest()
     ends.turn()
     assert ends.data == {1: WINDOW - half, 3: half}
@@ -286,13 +309,13 @@ async def test_a_turn_that_is_of_no_use_is_passed_on() -> None:
 async def test_whatever_becomes_of_a_turn_the_next_is_woken(end: str) -> None:
     ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 2**20})
     first, second = await ends.open(), await ends.open()
-    sending = asyncio.create_task(first.send_data(bytes(500_000)))
+    sending = asyncio.create_task(first.send(bytes(500_000)))
     await rest()
-    also = asyncio.create_task(second.send_data(bytes(100_000)))
+    also = asyncio.create_task(second.send(bytes(100_000)))
     await rest()
     ends.turn()
     # The window opens far enough for both, and then the socket is full.
-    ends.wire.on_write = ends.protocol.pause_writing
+    ends.wire.on_write = ends.connection.pause_writing
     ends.server.increment_flow_control_window(2**20)
     ends.turn()
     await rest()
@@ -302,7 +325,7 @@ async def test_whatever_becomes_of_a_turn_the_next_is_woken(end: str) -> None:
         ends.server.reset_stream(1)
     ends.wire.on_write = lambda: None
     ends.turn()
-    ends.protocol.resume_writing()
+    ends.connection.resume_writing()
     await rest()
     ends.turn()
     assert ends.data[3] == 100_000
@@ -316,19 +339,19 @@ async def test_those_that_wait_for_the_socket_share_it() -> None:
     streams = [await ends.open() for _ in range(3)]
     sending = []
     for stream in streams:
-        sending.append(asyncio.create_task(stream.send_data(bytes(300_000))))
+        sending.append(asyncio.create_task(stream.send(bytes(300_000))))
         await rest()
-    ends.wire.on_write = ends.protocol.pause_writing
+    ends.wire.on_write = ends.connection.pause_writing
     ends.server.increment_flow_control_window(2**20)
     for _ in range(2):
         ends.turn()
-        ends.protocol.resume_writing()
+        ends.connection.resume_writing()
         await rest()
     assert not any(task.done() for task in sending)
     ends.turn()
-    assert ends.data.keys() == {stream.number for stream in streams}
+    assert ends.data.keys() == {number(stream) for stream in streams}
     ends.wire.on_write = lambda: None
-    ends.protocol.resume_writing()
+    ends.connection.resume_writing()
     await asyncio.gather(*sending)
 
 
@@ -351,39 +374,39 @@ def test_whatever_happened_all_is_sent_in_the_end(
         for event, value in events:
             if event == "send":
                 # Opening waits for the socket, too.
-                ends.protocol.resume_writing()
+                ends.connection.resume_writing()
                 stream = await ends.open()
-                task = asyncio.create_task(stream.send_data(bytes(value)))
+                task = asyncio.create_task(stream.send(bytes(value)))
                 sending.append((stream, value, task))
             elif event == "window":
                 ends.server.increment_flow_control_window(value)
             elif event == "full":
-                ends.wire.on_write = ends.protocol.pause_writing
+                ends.wire.on_write = ends.connection.pause_writing
             elif event == "free":
                 ends.wire.on_write = lambda: None
-                ends.protocol.resume_writing()
+                ends.connection.resume_writing()
             elif sending:
                 stream, _, task = sending.pop(value % len(sending))
                 if event == "reset":
-                    ends.server.reset_stream(stream.number)
+                    ends.server.reset_stream(number(stream))
                 # A call that is reset cancels what sends for it.
                 task.cancel()
                 await asyncio.wait({task})
                 if event == "cancel":
-                    stream.reset_nowait()
+                    stream.close()
             ends.turn()
             for _ in range(20):
                 await asyncio.sleep(0)
             ends.turn()
         ends.wire.on_write = lambda: None
-        ends.protocol.resume_writing()
+        ends.connection.resume_writing()
         ends.server.increment_flow_control_window(2**24)
         ends.turn()
         await rest()
         ends.turn()
         for stream, size, task in sending:
             assert task.done()
-            assert ends.data[stream.number] == size
+            assert ends.data[number(stream)] == size
 
     asyncio.run(run())
 
@@ -393,7 +416,7 @@ async def test_one_that_sends_much_leaves_the_loop_to_others() -> None:
     ends.server.increment_flow_control_window(2**30)
     ends.turn()
     stream = await ends.open()
-    sending = asyncio.create_task(stream.send_data(bytes(10 * 2**20)))
+    sending = asyncio.create_task(stream.send(bytes(10 * 2**20)))
     turns = 0
     while not sending.done():
         await asyncio.sleep(0)
@@ -407,25 +430,28 @@ async def test_a_peer_without_room_for_a_stream() -> None:
     opening = asyncio.create_task(ends.open())
     await rest()
     assert not opening.done()
-    first.reset_nowait()
-    ends.protocol.processor.connection.stream_close_waiter.set()
+    first.close()
     await rest()
     assert opening.done()
 
 
-async def test_a_window_update_wakes_no_stream_that_does_not_wait() -> None:
-    ends = Ends()
+async def test_a_window_update_wakes_no_stream_that_waits_for_its_own() -> None:
+    ends = Ends({SettingCodes.INITIAL_WINDOW_SIZE: 10})
     streams = [await ends.open() for _ in range(3)]
-    ends.turn()
+    sending = [asyncio.create_task(s.send(bytes(11))) for s in streams]
+    await rest()
+    tries = count_tries(ends)
     ends.server.increment_flow_control_window(1)
     ends.turn()
-    assert not any(stream.window_updated.is_set() for stream in streams)
-
-
-def test_grpclib_is_what_the_stream_expects() -> None:
-    assert {"send_request", "send_data", "end", "reset_nowait", "init_stream"} <= vars(
-        GrpclibStream
-    ).keys()
+    await rest()
+    assert tries == []
+    ends.server.increment_flow_control_window(1, stream_id=number(streams[1]))
+    ends.turn()
+    await rest()
+    assert tries == [number(streams[1])]
+    for task in sending:
+        task.cancel()
+    await asyncio.wait(sending)
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 65_536, 70_000, 131_072])
@@ -434,8 +460,228 @@ async def test_bytes_of_every_size_arrive(size: int) -> None:
     ends.server.increment_flow_control_window(2**20)
     ends.turn()
     stream = await ends.open()
-    await stream.send_data(bytes(size), end_stream=True)
+    await stream.send(bytes(size), end=True)
     await rest()
     ends.turn()
     assert ends.data.get(1, 0) == size
     assert ends.server.streams[1].state_machine.state.name == "HALF_CLOSED_REMOTE"
+
+
+# -- how a stream ends
+
+
+async def test_the_peer_finishes_a_stream() -> None:
+    ends = Ends()
+    stream = await ends.open()
+    await stream.send(b"", end=True)
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(1, [(":status", "200")])
+    ends.server.send_data(1, b"abc")
+    ends.server.send_headers(1, [("x-last", "1")], end_stream=True)
+    ends.turn()
+    assert stream.headers == [(":status", "200")]
+    assert stream.trailers == [("x-last", "1")]
+    assert ends.received == [(b"abc", 3)]
+    assert ends.ends == {1: [None]}
+    assert not stream.is_live
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "text"),
+    [
+        (ErrorCodes.CANCEL, StreamResetError, "error code 8"),
+        (99, StreamResetError, "error code 99"),
+        (ErrorCodes.REFUSED_STREAM, StreamRefusedError, "error code 7"),
+    ],
+)
+async def test_the_peer_resets_a_stream(
+    code: int, error: type[HTTP2Error], text: str
+) -> None:
+    ends = Ends()
+    stream, other = await ends.open(), await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.reset_stream(1, error_code=code)
+    ends.turn()
+    (end,) = ends.ends[1]
+    assert type(end) is error
+    assert text in str(end)
+    assert getattr(end, "code", code) == code
+    assert ends.ends[number(other)] == []
+    with pytest.raises(StreamClosedError):
+        await stream.send(b"more")
+    with pytest.raises(StreamClosedError):
+        stream.half_close()
+
+
+async def test_a_goaway_refuses_what_came_after() -> None:
+    ends = Ends()
+    streams = [await ends.open() for _ in range(3)]
+    waiting_ends = Ends({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+    waiting = asyncio.create_task(waiting_ends.open())
+    await rest()
+    for each in (ends, waiting_ends):
+        each.turn()
+        each.hear(GoAwayFrame(0, last_stream_id=3, error_code=11).serialize())
+    assert ends.ends[1] == ends.ends[3] == []
+    (end,) = ends.ends[5]
+    assert isinstance(end, StreamRefusedError)
+    assert "GOAWAY, HTTP/2 error code 11" in str(end)
+    with pytest.raises(StreamRefusedError):
+        await ends.open()
+    assert ends.open_now(1) is None
+    with pytest.raises(StreamRefusedError, match="before the call"):
+        await waiting
+    assert waiting_ends.connection.end is not None
+    for stream in streams:
+        assert ends.connection.end is None
+        stream.close()
+    assert ends.connection.end is not None
+    assert ends.wire.is_closed
+
+
+async def test_the_connection_is_lost() -> None:
+    ends = Ends()
+    stream = await ends.open()
+    ends.connection.connection_lost(OSError("gone"))
+    ends.connection.connection_lost(None)
+    (end,) = ends.ends[1]
+    assert isinstance(end, ConnectionLostError)
+    assert str(end) == "the connection was lost: gone"
+    assert ends.connection.end is end
+    assert not stream.is_live
+    assert not ends.connection.accepts_streams
+
+
+async def test_a_stream_that_is_closed_is_told_of_nothing_more() -> None:
+    ends = Ends()
+    stream = await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(1, [(":status", "200")])
+    ends.server.send_data(1, b"on its way")
+    stream.close()
+    stream.close()
+    ends.turn()
+    ends.connection.connection_lost(None)
+    assert (ends.received, ends.ends) == ([], {1: []})
+    assert ends.server.streams[1].closed_by is StreamClosedBy.RECV_RST_STREAM
+
+
+async def test_bytes_that_are_not_http2() -> None:
+    ends = Ends()
+    await ends.open()
+    ends.hear(b"\0\0\1\x08\0\0\0\0\0\0")
+    (end,) = ends.ends[1]
+    assert isinstance(end, NotHTTP2Error)
+    assert ends.wire.is_closed
+
+
+async def test_a_stream_that_the_peer_finished_can_still_be_sent_on() -> None:
+    ends = Ends()
+    stream = await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(1, [(":status", "200")], end_stream=True)
+    ends.turn()
+    assert ends.ends[1] == [None]
+    await stream.send(b"12345")
+    await rest()
+    ends.turn()
+    assert ends.data == {1: 5}
+
+
+async def test_data_after_the_end_of_a_stream() -> None:
+    ends = Ends()
+    stream = await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(1, [(":status", "200")], end_stream=True)
+    ends.turn()
+    ends.hear(DataFrame(1, b"more").serialize())
+    assert isinstance(ends.ends[1][-1], NotHTTP2Error)
+    assert ends.connection.end is None
+    assert not stream.is_live
+
+
+async def test_silence_retires_a_connection() -> None:
+    ends = Ends()
+    stream = await ends.open()
+    last = ends.connection.last_received_s
+    ends.connection.retire_if_silent(last)
+    assert ends.connection.accepts_streams
+    ends.connection.retire_if_silent(last + 1e-6)
+    assert not ends.connection.accepts_streams
+    assert ends.connection.end is None
+    stream.close()
+
+
+async def test_what_was_received_is_acknowledged_on_the_connection() -> None:
+    ends = Ends()
+    await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(1, [(":status", "200")])
+    before = ends.connection.http2.inbound_flow_control_window
+    sent = 0
+    while sent < 900_000:
+        ends.server.send_data(1, bytes(10_000))
+        sent += 10_000
+        ends.turn()
+    assert ends.connection.http2.inbound_flow_control_window == before - sent
+    ends.connection.on_data(99, b"", 2**20 - sent)
+    assert ends.connection.http2.inbound_flow_control_window > before - sent
+
+
+async def test_a_stream_is_acknowledged_by_its_reader() -> None:
+    ends = Ends()
+    stream = await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(1, [(":status", "200")])
+    before = ends.server.local_flow_control_window(1)
+    ends.server.send_data(1, bytes(1000))
+    ends.turn()
+    assert ends.server.local_flow_control_window(1) == before - 1000
+    stream.acknowledge(1000)
+    await rest()
+    ends.turn()
+    assert ends.server.local_flow_control_window(1) == before
+
+
+# -- the greeting
+
+
+async def greeting(*said: bytes) -> HTTP2Error | None:
+    """What becomes of the greeting where the peer says this, and hangs up."""
+    connection, wire = Connection(), Wire()
+    connection.connection_made(wire)
+    for part in said:
+        if connection.end is None:
+            connection.get_buffer(-1)[: len(part)] = part
+            connection.buffer_updated(len(part))
+    if not connection.greeted.done():
+        connection.connection_lost(None)
+    return await connection.greeted
+
+
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+
+
+@pytest.mark.parametrize("cut", range(len(SETTINGS)))
+async def test_a_peer_greets_with_settings(cut: int) -> None:
+    assert await greeting(SETTINGS[:cut], SETTINGS[cut:]) is None
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request", b"\0\0\0\6", b"abcd"])
+async def test_a_peer_greets_with_something_else(said: bytes) -> None:
+    assert isinstance(await greeting(said), NotHTTP2Error)
+    assert isinstance(await greeting(said[:2], said[2:]), NotHTTP2Error)
+
+
+async def test_a_peer_hangs_up_without_a_greeting() -> None:
+    problem = await greeting(SETTINGS[:5])
+    assert isinstance(problem, ConnectFailedError)
+    assert "without a greeting" in str(problem)
+    assert "does it want TLS" in str(problem)

@@ -1,7 +1,4 @@
-"""The short way of frames, with h2's own as the oracle.
-
-``tests/http2_pair.py`` has the two clients to which the same happens.
-"""
+"""The fast path of frames, with h2 as its oracle; ``pair.py`` drives the two."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from h2.connection import AllowedStreamIDs, H2Connection
 from h2.events import Event, StreamEnded
 from h2.exceptions import (
     FrameTooLargeError,
@@ -23,24 +19,27 @@ from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
     Frame,
-    GoAwayFrame,
     HeadersFrame,
     SettingsFrame,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remotemedia.http2 import frames
 from remotemedia.http2.frames import ClientConnection
 from tests.http2.pair import (
+    CONNECTION_WINDOW,
     OWN,
     RESPONSES,
     SHARED,
+    STREAM_WINDOW,
     Pair,
     Peer,
+    Recorder,
     answered,
-    config,
     do,
     meant,
+    received,
     said,
     state,
 )
@@ -92,7 +91,7 @@ def test_both_ways_are_the_same(steps: list[tuple[Any, ...]]) -> None:
             went_well = do(pair, kind, *arguments) and went_well
         if not went_well:
             break
-    assert said(pair.short) == said(pair.long)
+    assert said(pair.fast) == said(pair.plain)
 
 
 @pytest.mark.parametrize(
@@ -134,14 +133,14 @@ def test_a_window_may_be_negative() -> None:
     assert do(pair, "send", 5, 20_000, False)
     assert all(map(pair.hear, peer.frames("settings", 10)))
     assert do(pair, "send", 5, 1, True)
-    assert pair.short.streams[5].outbound_flow_control_window < 0
+    assert pair.fast.streams[5].outbound_flow_control_window < 0
 
 
 def test_the_end_goes_with_the_last_bytes() -> None:
     pair, _ = answered()
     for size in (20_000, 5):
         assert do(pair, "send", 5, size, size == 5)
-        assert said(pair.short) == said(pair.long)
+        assert said(pair.fast) == said(pair.plain)
 
 
 @pytest.mark.parametrize("which", [0, 2, 4, 6])
@@ -174,12 +173,11 @@ def test_nothing_comes_between_the_frames_of_a_block() -> None:
 
 
 class Counting(ClientConnection):
-    """Counts the frames that go h2's way."""
+    """Counts the frames that h2 reads."""
 
     def __init__(self) -> None:
-        super().__init__(config())
+        super().__init__(STREAM_WINDOW, CONNECTION_WINDOW)
         self.frames = 0
-        self.initiate_connection()
 
     def receive_data(self, data: Buffer) -> list[Event]:
         """Take a frame."""
@@ -189,6 +187,11 @@ class Counting(ClientConnection):
 
 def conversation(calls: int = 2) -> bytes:
     """What a service answers to some calls."""
+    return b"".join(frame.serialize() for frame in conversation_frames(calls))
+
+
+def conversation_frames(calls: int) -> list[Frame]:
+    """The same, as frames."""
     peer = Peer()
     frames: list[Frame] = [SettingsFrame(0)]
     for call in range(calls):
@@ -200,7 +203,7 @@ def conversation(calls: int = 2) -> bytes:
             peer.window_update(stream, 9),
             *peer.headers(stream, 5, {"END_STREAM"}, is_split=False),
         ]
-    return b"".join(frame.serialize() for frame in frames)
+    return frames
 
 
 @given(st.lists(st.integers(0, len(conversation())), max_size=20))
@@ -212,20 +215,20 @@ def test_bytes_may_be_cut_anywhere(places: list[int]) -> None:
         client.send_request(SHARED, OWN)
         client.send_request(SHARED, OWN)
     parts = [data[a:b] for a, b in pairwise(cuts)]
-    events = [event for part in parts for event in cut.received(part)]
-    assert meant(events) == meant(whole.received(data))
+    events = [event for part in parts for event in received(cut, part)]
+    assert meant(events) == meant(received(whole, data))
     assert state(cut) == state(whole)
 
 
-def test_the_frames_of_a_call_take_the_short_way() -> None:
+def test_the_frames_of_a_call_take_the_fast_path() -> None:
     client = Counting()
     for _ in range(4):
         client.send_request(SHARED, OWN)
-    list(client.received(conversation(2)))
+    received(client, conversation(2))
     # The first headers get into the table, and the second are like them.
     assert client.frames == 5
     rest = conversation(4)[len(conversation(2)) :]
-    assert len(list(client.received(rest))) == 12
+    assert len(received(client, rest)) == 12
     assert client.frames == 5
 
 
@@ -239,13 +242,11 @@ def test_blocks_are_known_for_as_long_as_the_table_is_the_same() -> None:
 def test_what_came_before_a_bad_frame_is_told() -> None:
     client = Counting()
     client.send_request(SHARED, OWN)
-    events = client.received(conversation(1) + DataFrame(99, b"x").serialize())
-    # The last good frame is the one with the trailers.
-    for event in events:
-        if isinstance(event, StreamEnded):
-            break
+    recorder = Recorder()
     with pytest.raises(ProtocolError):
-        next(events)
+        client.receive(conversation(1) + DataFrame(99, b"x").serialize(), recorder)
+    # The last good frame is the one with the trailers.
+    assert isinstance(recorder.events[-1], StreamEnded)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_what_came_before_a_bad_frame_is_told() -> None:
 def test_a_bad_frame_is_refused_by_its_head(head: bytes, error: type[H2Error]) -> None:
     client = Counting()
     with pytest.raises(error):
-        list(client.received(head))
+        received(client, head)
 
 
 # -- what goes out
@@ -294,7 +295,7 @@ def test_the_shared_headers_are_sent_once() -> None:
     for _ in range(3):
         client.take_outgoing()
         client.send_request(SHARED, [])
-        sizes.append(client.outgoing_bytes)
+        sizes.append(len(client.outgoing))
     assert sizes[0] > sizes[1] == sizes[2] == 9 + len(SHARED)
 
 
@@ -311,7 +312,7 @@ def test_no_more_streams_than_the_peer_takes() -> None:
     client = Counting()
     frame = SettingsFrame(0)
     frame.settings = {SettingsFrame.MAX_CONCURRENT_STREAMS: 2}
-    list(client.received(frame.serialize()))
+    received(client, frame.serialize())
     client.send_request(SHARED, OWN)
     client.send_request(SHARED, OWN)
     with pytest.raises(TooManyStreamsError):
@@ -327,16 +328,14 @@ def test_closed_streams_are_let_go() -> None:
     assert len(client.streams) < 100
 
 
-def test_h2_is_what_the_short_way_expects() -> None:
-    client = H2Connection(config())
-    stream = client._begin_new_stream(1, AllowedStreamIDs.ODD)
-    names = {
-        client: {"_data_to_send", "_frame_dispatch_table", "_terminate_connection"},
-        client._inbound_flow_control_window_manager: {"current_window_size"},
-        stream: {"_inbound_window_manager", "_expected_content_length"},
-        stream.state_machine: {"state", "headers_received", "trailers_received"},
-    }
-    for owner, expected in names.items():
-        assert expected <= set(dir(owner))
-    assert GoAwayFrame in client._frame_dispatch_table
-    assert isinstance(client._data_to_send, bytearray)
+def test_the_fast_path_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "FAST_PATH", False)
+    off = Counting()
+    for client in (off, on := Counting()):
+        client.send_request(SHARED, OWN)
+        client.send_request(SHARED, OWN)
+    told = meant(received(off, conversation(2)))
+    assert off.frames == len(conversation_frames(2))
+    monkeypatch.undo()
+    assert told == meant(received(on, conversation(2)))
+    assert state(off) == state(on)

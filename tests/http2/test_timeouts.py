@@ -1,4 +1,4 @@
-"""Bounded waiting: ends in time, and loses no cancellation."""
+"""Waiting with a bound: it ends in time, and never loses a cancellation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from remotemedia.http2.timeouts import bounded
+from remotemedia.http2.timeouts import wait_at_most
 
 
 async def test_the_result_comes_through() -> None:
-    assert await bounded(asyncio.sleep(0, "done"), None) == "done"
-    assert await bounded(asyncio.sleep(0, "done"), 5) == "done"
+    assert await wait_at_most(None, asyncio.sleep(0, "done")) == "done"
+    assert await wait_at_most(5, asyncio.sleep(0, "done")) == "done"
 
 
 async def test_an_exception_comes_through() -> None:
@@ -19,7 +19,7 @@ async def test_an_exception_comes_through() -> None:
         raise KeyError("k")
 
     with pytest.raises(KeyError):
-        await bounded(fail(), 5)
+        await wait_at_most(5, fail())
 
 
 async def test_the_work_has_ended_when_the_time_is_over() -> None:
@@ -34,7 +34,7 @@ async def test_the_work_has_ended_when_the_time_is_over() -> None:
             ended = True
 
     with pytest.raises(asyncio.TimeoutError):
-        await bounded(work(), 0.01)
+        await wait_at_most(0.01, work())
     assert ended
 
 
@@ -46,7 +46,7 @@ async def test_work_that_ends_as_it_is_cancelled_counts() -> None:
             return "just in time"
         return ""
 
-    assert await bounded(work(), 0.01) == "just in time"
+    assert await wait_at_most(0.01, work()) == "just in time"
 
 
 @pytest.mark.parametrize("turns", range(1, 7))
@@ -55,7 +55,7 @@ async def test_a_cancellation_comes_out_in_any_turn(turns: int) -> None:
         for _ in range(3):
             await asyncio.sleep(0)
 
-    task = asyncio.create_task(bounded(work(), 5))
+    task = asyncio.create_task(wait_at_most(5, work()))
     for _ in range(turns):
         await asyncio.sleep(0)
     if task.cancel():

@@ -21,8 +21,8 @@ from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
 from tests.support.pipelines import PASS, tone
 from tests.support.processes import address_of, service_process
 
-# About 20 % above the measured count. Lower it when a chunk gets cheaper.
-MOST_CALLS_A_CHUNK = 210
+# A little above the measured count. Lower it when a chunk gets cheaper.
+MOST_CALLS_A_CHUNK = 130
 # Besides its result: the message that it was decoded from, and the previous result.
 MOST_COPIES_OF_A_CHUNK = 2.2
 # Nothing should be kept of an answered chunk. Over a thousand chunks, a list or

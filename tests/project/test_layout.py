@@ -18,9 +18,6 @@ GENERATED = ("v1/", "protobuf/wkt/")
 # Modules without tests of their own, and why.
 WITHOUT_A_TWIN = {
     "grpc/responses.py": "each stream of tests/grpc/test_call.py is read through it",
-    "grpc/status.py": "tests/grpc/test_stub.py checks the status of whole calls",
-    "results.py": "tests/test_client.py reads real results",
-    "testing/script.py": "tests/testing/test_faults.py runs every script",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ WINGS: dict[str, set[str]] = {
     "audio": set(),
     "results": set(),
     "protobuf": set(),
-    "http2": {"grpc"},
+    "http2": set(),
     "grpc": {"http2", "protobuf"},
     "v1": {"audio", "results", "protobuf", "grpc"},
     "errors": {"v1", "grpc"},
     "operation": {"errors", "grpc"},
     "manifest": {"v1", "errors"},
-    "session": {"v1", "errors", "operation", "grpc", "http2"},
+    "session": {"v1", "errors", "operation", "grpc"},
     # The embedded service stands on grpclib's server, and what is private in grpclib
     # is used in one module only.
     "testing": {
@@ -41,7 +42,6 @@ WINGS: dict[str, set[str]] = {
         "manifest",
         "session",
         "grpc",
-        "http2",
     },
 }
 
@@ -84,3 +84,50 @@ def test_a_wing_imports_only_what_the_table_allows(path: Path) -> None:
         for name in imports(path)
         if name.split(".")[1] in WINGS and not f"{name}.".startswith(tuple(allowed))
     }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_other_wings_are_entered_by_their_front_door(path: Path) -> None:
+    """What a wing's ``__init__`` exports is for others; its modules are its own."""
+    if path.is_relative_to(PACKAGE / "v1") or wing_of(path) == "protobuf":
+        # Generated code uses what no one else needs.
+        return
+    others = {"grpc", "http2", "session", "protobuf"} - {wing_of(path)}
+    assert not {
+        name
+        for name in imports(path) - {"remotemedia.http2.compat"}
+        if (parts := name.split("."))[1] in others
+        and len(parts) > 2
+        and (PACKAGE / parts[1] / f"{parts[2]}.py").exists()
+        and not name.startswith("remotemedia.http2.compat.")
+    }
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Within a wing, too, and under ``TYPE_CHECKING``.
+
+    Importing a name from a package runs the package's ``__init__`` first, which is how
+    a module reaches another wing. Inside a wing, modules name each other.
+    """
+    modules = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+    graph = {
+        module: {
+            # `from package.module import name` names both.
+            max(
+                (known for known in modules if f"{name}.".startswith(f"{known}.")),
+                key=len,
+            )
+            for name in imports(path)
+        }
+        - {module}
+        for module, path in modules.items()
+    }
+    for module, imported in graph.items():
+        # A package's own __init__ is run before its modules, whoever imports them.
+        imported.discard(module.rpartition(".")[0])
+    TopologicalSorter(graph).prepare()

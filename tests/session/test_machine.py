@@ -55,7 +55,12 @@ PATHS = {
 }
 LEGAL = {
     State.NEW: {"init": State.OPENING, "error": State.FAILED},
-    State.OPENING: {"ready": State.OPEN, "error": State.FAILED},
+    State.OPENING: {
+        "ready": State.OPEN,
+        # Services report the progress of loading so.
+        "result": State.OPENING,
+        "error": State.FAILED,
+    },
     State.OPEN: {
         "audio_chunk": State.OPEN,
         "result": State.OPEN,
@@ -170,12 +175,27 @@ def test_chunks_are_numbered_by_one(sequence: int) -> None:
     send(session, "audio_chunk", 2)
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (1, 1)])
-def test_a_result_comes_once_and_in_order(first: int, second: int) -> None:
+def test_results_do_not_go_back() -> None:
     session = session_in(State.OPEN)
-    send(session, "result", first)
-    with pytest.raises(RemoteMediaError, match=f"a result for chunk {second}"):
-        send(session, "result", second)
+    send(session, "result", 1)
+    with pytest.raises(RemoteMediaError, match="a result for chunk 0"):
+        send(session, "result", 0)
+    assert session.results == 1
+
+
+@pytest.mark.parametrize("state", [State.OPEN, State.CLOSING, State.CANCELLING])
+def test_a_chunk_may_have_several_results(state: State) -> None:
+    session = session_in(state)
+    for sequence in (0, 0, 1, 1):
+        assert send(session, "result", sequence) is Event.RESULT
+        assert session.results == sequence
+
+
+@pytest.mark.parametrize("sequence", [0, 7])
+def test_results_before_the_service_is_ready_belong_to_no_chunk(sequence: int) -> None:
+    session = session_in(State.OPENING)
+    send(session, "result", sequence)
+    assert (session.state, session.results) == (State.OPENING, 0)
 
 
 def test_a_result_for_a_chunk_that_was_not_sent() -> None:
@@ -185,10 +205,43 @@ def test_a_result_for_a_chunk_that_was_not_sent() -> None:
     assert caught.value.error_type is ErrorType.INTERNAL
 
 
-def test_a_chunk_may_be_passed_over() -> None:
+def test_a_chunk_may_be_skipped() -> None:
     session = session_in(State.CLOSING)
     send(session, "result", 1)
-    assert session.results == 2
+    assert session.results == 1
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("ending", [None, Event.CLOSE, Event.CANCEL])
+def test_what_the_user_decided_counts_at_once(
+    state: State, ending: Event | None
+) -> None:
+    session = session_in(state)
+    session.ending = ending
+    decided = {Event.CLOSE: State.CLOSING, Event.CANCEL: State.CANCELLING}
+    expected = decided.get(ending, state) if ending and state is State.OPEN else state
+    assert session.phase is expected
+    assert session.state is state
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("failure", [None, LookupError("why")])
+def test_the_call_ends(state: State, failure: Exception | None) -> None:
+    session = session_in(state)
+    was_over = session.is_over
+    assert was_over == (state in (State.CLOSED, State.FAILED))
+    session.end(failure)
+    assert session.is_over
+    if was_over:
+        assert session.state is state
+        # Why the session failed may become known after that it did.
+        assert session.failure is (failure if state is State.FAILED else None)
+    else:
+        assert session.state is (State.FAILED if failure else State.CLOSED)
+        assert session.failure is failure
+    session.end(KeyError("later"))
+    if failure is not None and state is not State.CLOSED:
+        assert session.failure is failure
 
 
 def outcome(session: Session, event: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -11,91 +12,141 @@ from remotemedia.session.outbox import Outbox
 from tests.support.pipelines import tone
 
 
-def filled(count: int, max_chunks: int = 16) -> Outbox:
+def empty(max_chunks: int = 16) -> Outbox:
     outbox = Outbox(max_chunks)
+    outbox.bind()
+    return outbox
+
+
+def filled(count: int, max_chunks: int = 16) -> Outbox:
+    outbox = empty(max_chunks)
     for number in range(count):
         outbox.put(str(number), tone(16))
     return outbox
 
 
-async def drained(outbox: Outbox) -> list[str]:
-    return [node_id async for node_id, _ in outbox]
+def drained(outbox: Outbox) -> list[str]:
+    return [outbox.take()[0] for _ in range(len(outbox))]
 
 
 async def test_first_in_first_out() -> None:
     outbox = filled(5)
-    outbox.finish(is_flushed=True)
-    assert await drained(outbox) == ["0", "1", "2", "3", "4"]
+    assert drained(outbox) == ["0", "1", "2", "3", "4"]
     assert outbox.dropped == 0
 
 
-def test_it_is_full_by_count() -> None:
+async def test_it_is_full_by_count() -> None:
     assert not filled(2, max_chunks=3).is_full
     assert filled(3, max_chunks=3).is_full
+    assert not filled(0, max_chunks=1).is_full
 
 
-def test_it_is_full_by_bytes() -> None:
-    outbox = Outbox(100)
+async def test_it_is_full_by_bytes() -> None:
+    outbox = empty(100)
     mebibyte = AudioBuffer(samples=bytes(1024 * 1024))
     for _ in range(7):
         outbox.put("src", mebibyte)
     assert not outbox.is_full
     outbox.put("src", mebibyte)
     assert outbox.is_full
-    outbox.drop_oldest()
+    assert not outbox.put("src", mebibyte)
+    outbox.take()
     assert not outbox.is_full
+    outbox.put("src", mebibyte)
+    outbox.clear()
+    outbox.put("src", AudioBuffer(samples=bytes(8 * 1024 * 1024 - 1)))
+    assert not outbox.is_full
+    outbox.put("src", AudioBuffer(samples=b"1"))
+    assert outbox.is_full
 
 
-async def test_room_is_waited_for() -> None:
-    outbox = filled(1, max_chunks=1)
-    waiting = asyncio.create_task(outbox.wait_for_room())
+@pytest.mark.parametrize("change", ["put", "take", "clear", "wake"])
+async def test_whoever_waits_is_woken_by_every_change(change: str) -> None:
+    outbox = filled(1)
+    waiting = asyncio.create_task(outbox.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
-    await anext(outbox)
+    if change == "put":
+        outbox.put("src", tone(16))
+    elif change == "take":
+        outbox.take()
+    elif change == "clear":
+        outbox.clear()
+    else:
+        outbox.wake()
     await waiting
+
+
+async def test_a_change_before_the_wait_does_not_end_it() -> None:
+    outbox = filled(1)
+    outbox.wake()
+    waiting = asyncio.create_task(outbox.wait())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    outbox.wake()
+    await waiting
+
+
+async def test_without_room_nothing_is_taken_in_or_the_oldest_is_dropped() -> None:
+    outbox = filled(2, max_chunks=2)
+    assert not outbox.put("2", tone(16))
+    assert (len(outbox), outbox.dropped) == (2, 0)
+    assert outbox.put("2", tone(16), drop_oldest=True)
+    assert (len(outbox), outbox.dropped) == (2, 1)
+    assert drained(outbox) == ["1", "2"]
+
+
+async def test_with_room_nothing_is_dropped() -> None:
+    outbox = filled(1, max_chunks=2)
+    assert outbox.put("1", tone(16), drop_oldest=True)
+    assert (len(outbox), outbox.dropped) == (2, 0)
+
+
+async def test_what_is_dropped_is_counted() -> None:
+    outbox = filled(3)
+    outbox.clear()
+    assert (len(outbox), outbox.dropped) == (0, 3)
+
+
+async def test_chunks_come_from_any_thread() -> None:
+    outbox = empty(1000)
+
+    def produce() -> None:
+        for _ in range(100):
+            outbox.put("src", tone(16))
+
+    threads = [threading.Thread(target=produce) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    taken = 0
+    while taken < 400:
+        while not len(outbox):
+            await asyncio.wait_for(outbox.wait(), 5)
+        outbox.take()
+        taken += 1
+    for thread in threads:
+        thread.join()
     assert not outbox.is_full
 
 
-@pytest.mark.parametrize("is_over", [True, False])
-async def test_nobody_waits_for_room_that_has_no_use(is_over: bool) -> None:
-    outbox = filled(1, max_chunks=1)
-    waiting = asyncio.create_task(outbox.wait_for_room())
-    await asyncio.sleep(0)
-    if is_over:
-        outbox.end()
-    else:
-        outbox.finish(is_flushed=True)
-    await waiting
+def test_a_loop_that_is_closed_takes_nothing() -> None:
+    async def make() -> Outbox:
+        return empty()
 
+    outbox = asyncio.run(make())
+    raised: list[BaseException] = []
 
-async def test_a_chunk_is_waited_for() -> None:
-    outbox = Outbox(1)
-    waiting = asyncio.create_task(anext(outbox))
-    await asyncio.sleep(0)
-    outbox.put("src", tone(16))
-    node_id, _ = await waiting
-    assert node_id == "src"
+    def produce() -> None:
+        try:
+            outbox.put("src", tone(16))
+        except RuntimeError as error:
+            raised.append(error)
 
-
-async def test_finishing_ends_the_wait_for_a_chunk() -> None:
-    outbox = Outbox(1)
-    waiting = asyncio.create_task(drained(outbox))
-    await asyncio.sleep(0)
-    outbox.finish(is_flushed=True)
-    assert await waiting == []
-
-
-async def test_cancelling_drops_and_counts() -> None:
-    outbox = filled(3)
-    outbox.finish(is_flushed=False)
-    assert (await drained(outbox), outbox.dropped) == ([], 3)
-
-
-def test_the_end_of_the_call_drops_and_counts() -> None:
-    outbox = filled(3)
-    outbox.drop_oldest()
-    outbox.end()
-    assert outbox.dropped == 3
+    thread = threading.Thread(target=produce)
+    thread.start()
+    thread.join()
+    assert len(raised) == 1
 
 
 @pytest.mark.parametrize("max_chunks", [0, -1])

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import h2.events
 import pytest
 
-from remotemedia.grpc.stub import CallError, ServiceStub
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.grpc import CallError, ServiceStub
+from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     StreamingPipelineServiceStub,

@@ -22,7 +22,7 @@ from remotemedia import (
     StreamClosed,
     VersionInfo,
 )
-from remotemedia.http2.channel import Address, Channel
+from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
     ExecuteRequest,
     ExecuteResponse,

@@ -1,0 +1,88 @@
+"""Metadata: the headers of a call that are the caller's own."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
+
+Pair: TypeAlias = "tuple[str, str | bytes]"
+MetadataLike: TypeAlias = (
+    "Mapping[str, str | bytes] | Collection[tuple[str, str | bytes]]"
+)
+"""Keys and values, as a mapping or as pairs; keys may repeat in pairs. The value of a
+key that ends in ``-bin`` is bytes, any other is printable ASCII text."""
+
+# https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, Custom-Metadata
+_KEY = re.compile(r"[0-9a-z_.-]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class Metadata(tuple[Pair, ...]):
+    """Metadata that was checked, so that it need not be checked again."""
+
+    @classmethod
+    def of(cls, metadata: MetadataLike | None) -> Metadata:
+        """Check metadata in any of its forms.
+
+        Raises:
+            ValueError: a header cannot carry a key or a value. The text does not show
+                the value, which may be a secret.
+        """
+        if isinstance(metadata, Metadata):
+            return metadata
+        pairs: Collection[Pair] = ()
+        if isinstance(metadata, Mapping):
+            pairs = metadata.items()
+        elif metadata is not None:
+            pairs = metadata
+        for key, value in pairs:
+            if not _KEY.fullmatch(key) or key.startswith("grpc-"):
+                raise ValueError(
+                    f"metadata {key!r}: a key has lower-case letters, digits, '_', '-' "
+                    "and '.', and does not begin with 'grpc-'"
+                )
+            if key.endswith("-bin"):
+                if not isinstance(value, bytes):
+                    raise ValueError(f"metadata {key!r}: the value must be bytes")
+            elif not (isinstance(value, str) and _VALUE.fullmatch(value)):
+                raise ValueError(f"metadata {key!r}: the value must be printable ASCII")
+        return cls(pairs)
+
+    def merged(self, metadata: MetadataLike | None) -> Metadata:
+        """All of the other, and of this what the other does not name."""
+        other = Metadata.of(metadata)
+        if not other:
+            return self
+        named = {key for key, _ in other}
+        return Metadata((*(pair for pair in self if pair[0] not in named), *other))
+
+    def __repr__(self) -> str:
+        # Values may be secrets.
+        return f"<{type(self).__name__}: {', '.join(key for key, _ in self)}>"
+
+    def headers(self) -> list[tuple[str, str]]:
+        """The pairs as HTTP/2 headers; bytes become base64, without padding."""
+        return [
+            (key, value)
+            if isinstance(value, str)
+            else (key, b64encode(value).decode().rstrip("="))
+            for key, value in self
+        ]
+
+
+def authorization(token: str) -> Pair:
+    """The metadata that a bearer token travels as.
+
+    Raises:
+        TypeError: the token is not a ``str``.
+        ValueError: it has characters that a header cannot carry.
+    """
+    if not isinstance(token, str):
+        raise TypeError(f"token must be a str, got {type(token).__name__}")
+    if not _TOKEN.fullmatch(token):
+        # The token itself stays out of the message.
+        raise ValueError("token must be printable ASCII without spaces, and not empty")
+    return ("authorization", f"Bearer {token}")

@@ -1,0 +1,78 @@
+"""Why a connection or a stream ended, as types.
+
+::
+
+    HTTP2Error
+    ├── ConnectFailedError    no connection could be made, so nothing was sent
+    ├── StreamRefusedError    the peer did not process the stream; open it again
+    ├── StreamResetError      the peer reset the stream
+    ├── StreamClosedError     nothing more can be sent on the stream
+    ├── ConnectionLostError   the connection ended while the stream was open
+    └── NotHTTP2Error         the peer does not speak HTTP/2, or broke its rules
+
+The layer above turns these into what its own protocol calls them. Nothing parses the
+texts, which are for people.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+
+class HTTP2Error(Exception):
+    """A connection or a stream ended, or was never opened."""
+
+
+class ConnectFailedError(HTTP2Error):
+    """No connection could be made. Its cause, where it has one, says why."""
+
+
+class StreamRefusedError(HTTP2Error):
+    """A healthy peer refused the stream unprocessed; it can be opened again at once.
+
+    RFC 9113, section 8.7, names the two ways a peer says so: the error code
+    REFUSED_STREAM, and a GOAWAY frame with a lower stream number.
+    """
+
+
+class StreamResetError(HTTP2Error):
+    """The peer reset the stream.
+
+    Attributes:
+        code: the error code of RFC 9113, section 7; it may be one not listed there.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the peer reset the call (HTTP/2 error code {code})")
+        self.code = code
+
+
+class StreamClosedError(HTTP2Error):
+    """Nothing more can be sent on the stream; its ``on_end`` was told why."""
+
+
+class ConnectionLostError(HTTP2Error):
+    """The connection ended while the stream was open."""
+
+
+class NotHTTP2Error(HTTP2Error):
+    """The peer does not speak HTTP/2, or broke one of its rules."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "what the peer sent is not HTTP/2: is TLS on at both ends or at neither?"
+        )
+
+
+def connect_failed(error: Exception) -> ConnectFailedError:
+    """Say what to check after the system could not connect."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = "the certificate is not for this name, or of an authority not trusted"
+    elif isinstance(error, ssl.SSLError):
+        hint = "is TLS on at the service?"
+    elif isinstance(error, OSError) and error.errno is not None:
+        hint = "is the service running, and is this its address?"
+    else:
+        hint = ""
+    text = str(error) or type(error).__name__
+    return ConnectFailedError(text + (hint and f": {hint}"))

@@ -1,0 +1,96 @@
+"""What ``stream_pipeline`` returns: the results of a stream, as one iteration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from remotemedia.session.stream import PipelineStream
+from remotemedia.v1 import ChunkResult
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+
+class ChunkResults(AsyncGenerator[ChunkResult, None]):
+    """The results of a stream: an asynchronous generator of them.
+
+    The session opens when the first result is asked for. It ends with the iteration;
+    with ``aclose()``; when the last reference to this object is dropped, as ``break``
+    does with a loop over the call itself; and when its context is left::
+
+        async with client.stream_pipeline(manifest, chunks()) as results:
+            async for chunk in results:
+                if enough(chunk):
+                    break
+    """
+
+    def __init__(self, stream: PipelineStream) -> None:
+        self._stream = stream
+        self._is_begun = False
+        self._is_over = False
+
+    async def __anext__(self) -> ChunkResult:
+        """The next result.
+
+        Raises:
+            StopAsyncIteration: the session is over.
+            RemoteMediaError: the session failed, after what came before was delivered.
+            BaseException: what ``audio_chunks`` raised, unchanged.
+        """
+        if self._is_over:
+            raise StopAsyncIteration
+        try:
+            if not self._is_begun:
+                self._is_begun = True
+                await self._stream.__aenter__()
+            return await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._is_over = True
+            await self._stream.__aexit__(None, None, None)
+            raise
+        except BaseException:
+            self._is_over = True
+            await self._stream.__aexit__(*sys.exc_info())
+            raise
+
+    async def aclose(self) -> None:
+        """End the session at once, and close ``audio_chunks`` if it is a generator."""
+        if not self._is_over:
+            self._is_over = True
+            if self._is_begun:
+                reason = GeneratorExit()
+                await self._stream.__aexit__(GeneratorExit, reason, None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def asend(self, value: None) -> ChunkResult:
+        """As ``__anext__``: a session takes its audio from ``audio_chunks``."""
+        return await self.__anext__()
+
+    async def athrow(
+        self,
+        typ: type[BaseException] | BaseException,
+        val: object = None,
+        tb: TracebackType | None = None,
+    ) -> ChunkResult:
+        """End the session, and raise the exception."""
+        await self.aclose()
+        raise typ
+
+    def __del__(self) -> None:
+        # Garbage may be collected in any thread.
+        if self._is_begun and not self._is_over:
+            self._stream.reset_from_any_thread()

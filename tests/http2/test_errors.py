@@ -1,0 +1,50 @@
+"""Why a connection could not be made, in words that say what to check."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+
+import pytest
+
+from remotemedia.http2.errors import (
+    ConnectFailedError,
+    HTTP2Error,
+    NotHTTP2Error,
+    StreamResetError,
+    connect_failed,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ssl.SSLCertVerificationError("bad"), "not for this name, or of an authority"),
+        (ssl.SSLError("wrong version number"), "is TLS on at the service?"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "is the service running"),
+    ],
+)
+def test_a_failed_connection_says_what_to_check(error: Exception, text: str) -> None:
+    failed = connect_failed(error)
+    assert isinstance(failed, ConnectFailedError)
+    assert text in str(failed)
+    assert str(error) in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(OSError("odd"), "odd"), (OSError(), "OSError"), (UnicodeError("x"), "x")],
+)
+def test_without_a_hint_the_text_is_the_systems(error: Exception, text: str) -> None:
+    assert str(connect_failed(error)) == text
+
+
+def test_a_reset_carries_its_code() -> None:
+    error = StreamResetError(8)
+    assert error.code == 8
+    assert "HTTP/2 error code 8" in str(error)
+    assert isinstance(error, HTTP2Error)
+
+
+def test_a_peer_that_does_not_speak_http2_may_speak_tls() -> None:
+    assert "TLS" in str(NotHTTP2Error())

@@ -1,0 +1,89 @@
+"""`stream_pipeline`: one iteration that opens, ends and cleans up by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+
+import pytest
+
+from remotemedia import AudioBuffer, ChunkResults, RemoteMediaClient, RemoteMediaError
+from tests.support.core_server import CoreServer
+from tests.support.pipelines import PASS, tone
+from tests.support.waiting import until
+
+
+class Audio:
+    """Endless audio, and whether it was closed."""
+
+    def __init__(self) -> None:
+        self.is_closed = False
+
+    async def __call__(self) -> AsyncIterator[tuple[str, AudioBuffer]]:
+        try:
+            while True:
+                yield "src", tone(160)
+                await asyncio.sleep(0)
+        finally:
+            self.is_closed = True
+
+
+async def test_the_end_of_a_loop_is_the_end_of_the_session(core: CoreServer) -> None:
+    async with RemoteMediaClient(core.address) as client:
+        results = client.stream_pipeline(PASS, [("src", tone())] * 3)
+        assert isinstance(results, ChunkResults)
+        assert [chunk.sequence async for chunk in results] == [0, 1, 2]
+        assert [chunk async for chunk in results] == []
+        await until(lambda: core.streaming.running == 0)
+
+
+@pytest.mark.parametrize("how", ["context", "aclose", "athrow", "forgotten"])
+async def test_leaving_early_ends_the_session(core: CoreServer, how: str) -> None:
+    audio = Audio()
+    async with RemoteMediaClient(core.address) as client:
+        results = client.stream_pipeline(PASS, audio())
+        if how == "context":
+            async with results:
+                async for _ in results:
+                    break
+        else:
+            await anext(results)
+            if how == "aclose":
+                await results.aclose()
+                await results.aclose()
+            elif how == "athrow":
+                with pytest.raises(LookupError):
+                    await results.athrow(LookupError)
+            else:
+                del results
+                gc.collect()
+        await until(lambda: core.streaming.running == 0 and audio.is_closed)
+
+
+async def test_closing_before_the_first_result(core: CoreServer) -> None:
+    audio = Audio()
+    async with RemoteMediaClient(core.address) as client:
+        results = client.stream_pipeline(PASS, audio())
+        await results.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await results.asend(None)
+    assert core.streaming.timestamps_ms == []
+
+
+async def test_a_failure_ends_the_iteration(core: CoreServer) -> None:
+    async with RemoteMediaClient(core.address) as client:
+        results = client.stream_pipeline(PASS, [("else", tone())])
+        with pytest.raises(RemoteMediaError, match="no node 'else'"):
+            await anext(results)
+        with pytest.raises(StopAsyncIteration):
+            await anext(results)
+        await until(lambda: core.streaming.running == 0)
+
+
+async def test_mistakes_are_told_at_the_call(core: CoreServer) -> None:
+    async with RemoteMediaClient(core.address) as client:
+        with pytest.raises(RemoteMediaError, match="unknown key"):
+            client.stream_pipeline({"node": []}, [])
+        with pytest.raises(TypeError, match="audio_chunks must be"):
+            client.stream_pipeline(PASS, None)  # type: ignore[arg-type]  # the mistake
