@@ -118,6 +118,8 @@ TURNS = {
     "a fixed64": tag(15, FIXED64) + b"\n\x10\x01\n\x10\x01ab",
     "a fixed64 that is cut": tag(15, FIXED64) + b"abcdefg",
     "a group": group(15),
+    "a varint of two bytes": integer(15, 128),
+    "a group with a varint of two bytes": group(15, integer(1, 128)),
     "groups": group(15) + group(14, integer(SAMPLE_RATE, 1)) + group(16) + group(13),
     "a group of the number 0": b"\x03\x04",
     "a group of the number 0 behind a group": group(15) + b"\x03\x04",
