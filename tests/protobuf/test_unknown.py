@@ -68,6 +68,23 @@ def test_a_run_may_not_extend_beyond_its_message() -> None:
     assert unknown.preserve({}, data, 0, len(RUN), 100, frozenset()) == len(RUN)
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (tag(15, END_GROUP), "a group ends that was not started"),
+        (tag(15, START_GROUP) + tag(14, END_GROUP), "a group ends that was not"),
+        (tag(15, 6) + b"\x00", "there is no wire type 6"),
+        (tag(15, 7) + b"\x00", "there is no wire type 7"),
+        (b"\x02\x00", "a field has the number 0"),
+        (nested_groups(15, 101), "nested more than 100 deep"),
+        (tag(15, FIXED32) + b"abc", "the data ends in the middle of it"),
+    ],
+)
+def test_an_error_says_what_is_wrong(data: bytes, reason: str) -> None:
+    with pytest.raises(wire.DecodeError, match=reason):
+        unknown.preserve({}, data, 0, len(data), 100, frozenset())
+
+
 # What may follow a run, or interrupt it, and be mistaken for a part of it.
 TURNS = {
     "nothing": b"",
@@ -101,6 +118,8 @@ TURNS = {
     "a fixed64": tag(15, FIXED64) + b"\n\x10\x01\n\x10\x01ab",
     "a fixed64 that is cut": tag(15, FIXED64) + b"abcdefg",
     "a group": group(15),
+    "a varint of two bytes": integer(15, 128),
+    "a group with a varint of two bytes": group(15, integer(1, 128)),
     "groups": group(15) + group(14, integer(SAMPLE_RATE, 1)) + group(16) + group(13),
     "a group of the number 0": b"\x03\x04",
     "a group of the number 0 behind a group": group(15) + b"\x03\x04",
