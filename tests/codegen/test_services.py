@@ -10,6 +10,8 @@ import grpclib
 import grpclib.const
 import pytest
 
+from remotemedia.grpc import Channel
+
 pytestmark = pytest.mark.usefixtures("generated")
 
 
@@ -123,7 +125,7 @@ async def test_the_generator_is_closed_if_a_call_breaks_off(method: str) -> None
     assert closed == [method]
 
 
-def test_a_method_does_not_hide_what_the_stub_has() -> None:
-    stub = kinds().CallsStub(None, timeout=5.0)
+async def test_a_method_does_not_hide_what_the_stub_has() -> None:
+    stub = kinds().CallsStub(Channel("localhost:1"), timeout=5.0)
     assert stub.timeout == 5.0
     assert callable(stub.timeout_)

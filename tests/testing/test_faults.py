@@ -183,7 +183,7 @@ async def test_what_was_sent_before_the_connection_closes_arrives() -> None:
 
     service = Service(Fault.drop_connection(at_chunk=1), nodes={"Pad": pad})
     async with service, RemoteMediaClient(service.address) as client:
-        results = client.stream_pipeline(pipeline("src", "Pad"), audio())
+        results = client.stream_pipeline(pipeline("src", "Pad"), [*audio()])
         assert (await anext(results)).sequence == 0
         with pytest.raises(RemoteMediaConnectionError):
             await anext(results)
