@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ssl import SSLContext
 from types import EllipsisType
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 from remotemedia.errors import (
     RemoteMediaConnectionError,
@@ -137,7 +138,9 @@ class RemoteMediaClient:
         self._max_send_bytes = max_send_bytes
         self._max_receive_bytes = max_receive_bytes
         self._channel: Channel | None = None
-        self._connecting = asyncio.Lock()
+        # A lock belongs to one event loop; a client may be used in several in turn.
+        self._connecting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
+        self._connecting = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         state = "connected" if self._channel else "not connected"
@@ -166,16 +169,13 @@ class RemoteMediaClient:
             RemoteMediaError: AUTHENTICATION, if it refused the token;
                 VERSION_MISMATCH, if it does not speak protocol ``v1``.
         """
-        async with self._connecting:
+        loop = asyncio.get_running_loop()
+        async with self._connecting.setdefault(loop, asyncio.Lock()):
             if self._channel is not None:
                 if self._channel.is_at_home:
                     return
                 self._channel.abandon()
-            self._channel = Channel(
-                self._address,
-                ssl=self._ssl or False,
-                connect_timeout=self._connect_timeout,
-            )
+            self._channel = self._new_channel()
             try:
                 answer = await self._version("connect", self._timeout)
                 if not answer.compatible:
@@ -445,6 +445,13 @@ class RemoteMediaClient:
                 metadata=self._call_metadata(operation, metadata),
             )
 
+    def _new_channel(self) -> Channel:
+        return Channel(
+            self._address,
+            ssl=self._ssl or False,
+            connect_timeout=self._connect_timeout,
+        )
+
     def _seconds(self, timeout: float | EllipsisType | None) -> float:
         """The bound of a call, as a stub takes it: infinity for none."""
         seconds = self._timeout if timeout is ... else timeout
@@ -457,9 +464,13 @@ class RemoteMediaClient:
                 "the client is not connected: use it as `async with "
                 "RemoteMediaClient(…) as client`, or await connect() first"
             )
+        if self._channel.is_orphan:
+            # It was connected in an earlier `asyncio.run`.
+            self._channel.abandon()
+            self._channel = self._new_channel()
         if not self._channel.is_at_home:
             raise RemoteMediaConnectionError(
-                "the client was connected in another event loop or process: make one "
+                "the client is connected in another event loop or process: make one "
                 "client for each"
             )
         return cls(

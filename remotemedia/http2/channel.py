@@ -102,6 +102,11 @@ class Channel:
         return self._home == _here()
 
     @property
+    def is_orphan(self) -> bool:
+        """Whether its event loop is closed, so that nobody can use it any more."""
+        return self._home[0] == os.getpid() and self._loop.is_closed()
+
+    @property
     def connection(self) -> Connection | None:
         """The connection, if a stream can be opened on it at once."""
         connection = self._connection
