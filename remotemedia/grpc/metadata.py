@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Collection, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 Pair: TypeAlias = "tuple[str, str | bytes]"
 MetadataLike: TypeAlias = (
@@ -35,7 +35,8 @@ class Metadata(tuple[Pair, ...]):
             return metadata
         pairs: Collection[Pair] = ()
         if isinstance(metadata, Mapping):
-            pairs = metadata.items()
+            # Type checkers lose the types of a Mapping in a union.
+            pairs = cast("Mapping[str, str | bytes]", metadata).items()
         elif metadata is not None:
             pairs = metadata
         for key, value in pairs:

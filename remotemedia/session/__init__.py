@@ -5,7 +5,8 @@ opening, sending chunks from an iterable or one by one, reading results, ending.
 the generated stub for the call, and knows nothing of connections or manifests.
 
 - ``machine``: the rules as a table, without I/O, for both ends.
-- ``stream``: the client's end over a call.
+- ``stream``: the client's end over a call, and ``sender`` its sending half.
+- ``actions``: what each method does in each state.
 - ``source``: the caller's iterable of audio.
 - ``outbox``: the chunks that wait to be sent.
 - ``chunks``: checks of what is sent.

@@ -1,21 +1,17 @@
 """One bidirectional session over a call, from the client's end.
 
-``PipelineStream`` pumps the session machine: it feeds every request to the machine when
-it is sent, and every response when it is read. Requests come from one of two places:
-the caller's iterable, or an outbox that ``send`` fills. A response is read when
-somebody asks for one, so HTTP/2's flow control reaches through to the caller.
+``PipelineStream`` is what users have of a session. Behind it, ``sender`` makes the
+requests, and every response is fed to the session machine when it is read: when
+somebody asks for one, so that HTTP/2's flow control reaches through to the caller.
 
 The machine knows whether the session is over, and why; everything here asks it. What
-each method does in each state is in ``ACTIONS``.
+each method does in each state is in ``actions``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
-import time
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from types import EllipsisType
 from typing import TYPE_CHECKING, Literal
@@ -30,27 +26,23 @@ from remotemedia.grpc import (
     Deadline,
     Metadata,
     ResponseStream,
-    Status,
     retry_refused,
     wait_at_most,
 )
 from remotemedia.operation import Operation
-from remotemedia.session.chunks import check_audio, check_node_id
+from remotemedia.session.actions import ACTIONS, Action, why_refused
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.outbox import Outbox
-from remotemedia.session.source import AudioChunkLike, Source
+from remotemedia.session.sender import Sender
+from remotemedia.session.source import Source
 from remotemedia.v1 import (
     AudioBuffer,
-    AudioChunk,
     ChunkResult,
     ErrorType,
     StreamClosed,
-    StreamControl,
-    StreamControlCommand,
     StreamInit,
     StreamMetrics,
     StreamReady,
-    StreamRequest,
     StreamResponse,
 )
 
@@ -64,47 +56,8 @@ if TYPE_CHECKING:
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 """How much is kept of results that nobody reads while ``close`` waits."""
 
-# What a chunk has beside its samples: its node's id, its numbers and their tags.
-_MAX_ENVELOPE_BYTES = 1024
 # How long a service may take to end a call after it said that it would.
 _GOODBYE_S = 1.0
-_COMMANDS = {
-    Event.CLOSE: StreamControlCommand.COMMAND_CLOSE,
-    Event.CANCEL: StreamControlCommand.COMMAND_CANCEL,
-}
-
-
-class Action(enum.Enum):
-    """What a method does in a state."""
-
-    DO = "does its work"
-    WAIT = "waits for the end that was begun"
-    NOTHING = "returns at once"
-    RAISE = "raises the failure"
-    REFUSE = "is refused"
-
-
-_DO, _WAIT, _NOTHING = Action.DO, Action.WAIT, Action.NOTHING
-_RAISE, _REFUSE = Action.RAISE, Action.REFUSE
-
-_STATES = (
-    *(State.NEW, State.OPENING, State.OPEN),
-    *(State.CLOSING, State.CANCELLING, State.CLOSED, State.FAILED),
-)
-ACTIONS: Mapping[str, Mapping[State, Action]] = {
-    method: dict(zip(_STATES, actions, strict=True))
-    for method, actions in {
-        # new, opening, open, closing, cancelling, closed, failed
-        "enter": (_DO, *(_REFUSE,) * 6),
-        "send": (_REFUSE, _REFUSE, _DO, _REFUSE, _REFUSE, _REFUSE, _RAISE),
-        "iterate": (_REFUSE, _REFUSE, _DO, _DO, _DO, _DO, _DO),
-        "half_close": (_REFUSE, _REFUSE, _DO, *(_NOTHING,) * 4),
-        "close": (_REFUSE, _REFUSE, _DO, _WAIT, _WAIT, _NOTHING, _RAISE),
-        "cancel": (_REFUSE, _REFUSE, _DO, _DO, _WAIT, _NOTHING, _NOTHING),
-        "leave": (_NOTHING, _NOTHING, _DO, _WAIT, _WAIT, _NOTHING, _NOTHING),
-    }.items()
-}
-"""What each method of a stream does in each state of its session."""
 
 
 class PipelineStream:
@@ -150,35 +103,28 @@ class PipelineStream:
         max_buffered_chunks: int,
         max_in_flight_chunks: int | None,
     ) -> None:
-        if max_in_flight_chunks is not None and max_in_flight_chunks < 1:
-            raise ValueError(
-                f"max_in_flight_chunks must be positive or None, got "
-                f"{max_in_flight_chunks}"
-            )
         self.ready: StreamReady | None = None
         self.metrics: StreamMetrics | None = None
         self.closed: StreamClosed | None = None
         self.chunks_acknowledged: int = 0
         self.round_trip_ms: float | None = None
         self._stub = stub
-        self._init = init
         self._operation = operation
         self._timeout_s = open_timeout
         self._deadline = deadline
         self._metadata = metadata
         self._outbox = Outbox(max_buffered_chunks)
-        self._source = source
+        self._sender = Sender(
+            init,
+            operation=operation,
+            outbox=self._outbox,
+            source=source,
+            max_in_flight=max_in_flight_chunks,
+            max_send_bytes=stub.max_send_bytes,
+        )
         self._session = Session()
-        self._node_ids = {node.id: None for node in init.manifest.nodes}
-        self._max_in_flight = max_in_flight_chunks
-        self._may_send = asyncio.Event()
-        self._opened = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._responses: ResponseStream[StreamResponse] | None = None
-        # Per node, the end of the audio that was sent to it; per unanswered chunk, when
-        # it was sent.
-        self._sent_ms: dict[str, float] = {}
-        self._sent_at_s: deque[float] = deque()
         self._unread: deque[ChunkResult] = deque()
         self._is_reading = False
         self._read_waiters: list[asyncio.Future[None]] = []
@@ -218,7 +164,7 @@ class PipelineStream:
             except BaseException as error:
                 await self._reset(error)
                 raise
-        self._opened.set()
+        self._sender.begin()
         return self
 
     async def __aexit__(
@@ -236,7 +182,7 @@ class PipelineStream:
         try:
             if exc is None:
                 with self._operation:
-                    if self._action("leave") is _DO:
+                    if self._action("leave") is Action.DO:
                         self._begin_to_end(Event.CLOSE)
                     if not self._session.is_over:
                         await self._wait_for_end(self._timeout_s, keep_results=False)
@@ -262,7 +208,7 @@ class PipelineStream:
         """
         with self._operation:
             self._check_loop()
-            self._check_chunk(node_id, buffer, "the chunk")
+            self._sender.check(node_id, buffer, "the chunk")
             while True:
                 self._action("send")
                 if self._is_call_over:
@@ -302,7 +248,7 @@ class PipelineStream:
                 f"when_full is {when_full!r}; it must be 'raise' or 'drop_oldest'"
             )
         with self._operation:
-            self._check_chunk(node_id, buffer, "the chunk")
+            self._sender.check(node_id, buffer, "the chunk")
             self._action("send")
             if self._is_call_over:
                 raise RemoteMediaError("the session is over: iterate to learn why")
@@ -331,7 +277,7 @@ class PipelineStream:
         """
         with self._operation:
             self._check_loop()
-            if self._action("half_close") is _DO:
+            if self._action("half_close") is Action.DO:
                 self._begin_to_end(Event.CLOSE)
 
     async def close(
@@ -357,9 +303,9 @@ class PipelineStream:
         with self._operation:
             self._check_loop()
             action = self._action("close")
-            if action is _DO:
+            if action is Action.DO:
                 self._begin_to_end(Event.CLOSE)
-            if action is not _NOTHING:
+            if action is not Action.NOTHING:
                 await self._wait_for_end(self._seconds(timeout))
             return self.closed
 
@@ -384,12 +330,12 @@ class PipelineStream:
         with self._operation:
             self._check_loop()
             action = self._action("cancel")
-            if action is _DO:
+            if action is Action.DO:
                 if self._session.state is not State.OPEN:
                     await self._reset(None)
                     return self.closed
                 self._begin_to_end(Event.CANCEL)
-            if action is not _NOTHING:
+            if action is not Action.NOTHING:
                 try:
                     await self._wait_for_end(self._seconds(timeout))
                 except RemoteMediaTimeoutError as error:
@@ -444,27 +390,14 @@ class PipelineStream:
         """
         state = self._session.phase
         action = ACTIONS[method][state]
-        if action is _RAISE and self._session.failure is not None:
+        if action is Action.RAISE and self._session.failure is not None:
             raise self._session.failure
-        if action in (_REFUSE, _RAISE):
+        if action is Action.REFUSE or action is Action.RAISE:
+            reason = self.closed.reason if self.closed else ""
             raise RemoteMediaError(
-                self._why_refused(method, state), error_type=ErrorType.VALIDATION
+                why_refused(method, state, reason), error_type=ErrorType.VALIDATION
             )
         return action
-
-    def _why_refused(self, method: str, state: State) -> str:
-        if self._session.is_over:
-            reason = self.closed.reason if self.closed else ""
-            return "the session is over" + (reason and f": {reason}")
-        if state is State.NEW or state is State.OPENING:
-            return (
-                "the stream is not open: use it as `async with client.open_stream(…) "
-                "as stream`"
-            )
-        if method == "enter":
-            return "the stream was entered already: open another one"
-        ended = "cancelled" if state is State.CANCELLING else "closed"
-        return f"the stream was {ended} by you, and takes nothing more"
 
     @property
     def _is_call_over(self) -> bool:
@@ -479,7 +412,9 @@ class PipelineStream:
         """Open the call, and read until the service is ready: one attempt."""
         self._session = Session()
         self._responses = self._stub.stream_pipeline(
-            self._requests(), deadline=self._deadline, metadata=self._metadata
+            self._sender.requests(self._session),
+            deadline=self._deadline,
+            metadata=self._metadata,
         )
         try:
             while self.ready is None:
@@ -497,10 +432,7 @@ class PipelineStream:
         self._session.ending = ending
         if ending is Event.CANCEL:
             self._outbox.clear()
-        if self._source is not None:
-            self._source.stop()
-        self._may_send.set()
-        self._outbox.wake()
+        self._sender.stop()
 
     async def _wait_for_end(
         self, timeout_s: float | None, *, keep_results: bool = True
@@ -553,8 +485,8 @@ class PipelineStream:
 
     def _end(self, failure: BaseException | None) -> None:
         self._session.end(failure)
-        self._may_send.set()
         self._outbox.clear()
+        self._sender.wake()
 
     # -- receiving
 
@@ -602,113 +534,11 @@ class PipelineStream:
         self._read_waiters.clear()
 
     def _note(self, result: ChunkResult) -> None:
-        oldest = self._session.chunks - len(self._sent_at_s)
-        # Otherwise it is one more for a chunk, or belongs to none.
-        if self._sent_at_s and result.sequence >= oldest:
-            # A service may skip chunks.
-            for _ in range(result.sequence - oldest):
-                self._sent_at_s.popleft()
-            sent_at_s = self._sent_at_s.popleft()
-            self.round_trip_ms = (time.monotonic() - sent_at_s) * 1000
+        round_trip_s = self._sender.answered(self._session, result.sequence)
+        if round_trip_s is not None:
+            self.round_trip_ms = round_trip_s * 1000
             self.chunks_acknowledged += 1
-            self._may_send.set()
         self._unread.append(result)
-
-    # -- sending
-
-    async def _requests(self) -> AsyncGenerator[StreamRequest, None]:
-        """What the call sends, in order."""
-        session = self._session
-        session.client_sends(Event.INIT)
-        yield StreamRequest(init=self._init)
-        # The caller's audio stays untouched until the service is ready.
-        await self._opened.wait()
-        next_chunk = (
-            self._next_from_outbox if self._source is None else self._source.next
-        )
-        try:
-            while True:
-                try:
-                    if self._max_in_flight is not None:
-                        await self._wait_for_answers(self._max_in_flight)
-                    chunk = await next_chunk()
-                except StopAsyncIteration:
-                    break
-                except BaseException as error:
-                    self._operation.callers_error = error
-                    raise
-                # The service may have ended the session meanwhile.
-                if session.state is not State.OPEN:
-                    break
-                yield self._chunk_request(chunk)
-            if session.state is State.OPEN:
-                ending = session.ending or Event.CLOSE
-                session.client_sends(ending)
-                command = _COMMANDS[ending]
-                yield StreamRequest(control=StreamControl(command=command))
-        finally:
-            if self._source is not None:
-                await self._source.close()
-            self._outbox.wake()
-
-    async def _wait_for_answers(self, max_in_flight: int) -> None:
-        """Wait until fewer chunks than that are unanswered, or none will be sent."""
-        while (
-            len(self._sent_at_s) >= max_in_flight
-            and self._session.state is State.OPEN
-            and self._session.ending is not Event.CANCEL
-        ):
-            self._may_send.clear()
-            await self._may_send.wait()
-
-    async def _next_from_outbox(self) -> AudioChunkLike:
-        while not self._outbox:
-            if self._session.ending is not None or self._session.is_over:
-                raise StopAsyncIteration
-            await self._outbox.wait()
-        return self._outbox.take()
-
-    def _check_chunk(self, node_id: str, buffer: AudioBuffer, what: str) -> None:
-        check_node_id(node_id, self._node_ids, what)
-        check_audio(buffer, f"{what} for node {node_id!r}")
-        limit = self._stub.max_send_bytes
-        if limit is not None and len(buffer.samples) > limit - _MAX_ENVELOPE_BYTES:
-            chunk = AudioChunk(node_id=node_id, buffer=buffer, sequence=2**63)
-            size = len(StreamRequest(audio_chunk=chunk))
-            if size > limit:
-                raise RemoteMediaError(
-                    f"{what} for node {node_id!r} is {size} bytes, over the limit of "
-                    f"{limit} (max_send_bytes): send smaller chunks, or raise the "
-                    "limit here and at the service",
-                    error_type=ErrorType.RESOURCE_LIMIT,
-                    failing_node_id=node_id,
-                    status=Status.RESOURCE_EXHAUSTED,
-                )
-
-    def _chunk_request(self, chunk: AudioChunkLike) -> StreamRequest:
-        number = self._session.chunks
-        if self._source is not None:
-            if not isinstance(chunk, tuple) or len(chunk) not in (2, 3):
-                raise TypeError(
-                    "audio_chunks must yield (node_id, buffer) or (node_id, buffer, "
-                    f"sequence), got {chunk!r:.80}"
-                )
-            self._check_chunk(chunk[0], chunk[1], f"chunk {number}")
-        node_id, buffer = chunk[:2]
-        if len(chunk) == 3:
-            number = chunk[2]
-        self._session.client_sends(Event.CHUNK, number)
-        start_ms = self._sent_ms.get(node_id, 0.0)
-        self._sent_ms[node_id] = start_ms + buffer.duration * 1000
-        self._sent_at_s.append(time.monotonic())
-        return StreamRequest(
-            audio_chunk=AudioChunk(
-                node_id=node_id,
-                buffer=buffer,
-                sequence=number,
-                timestamp_ms=int(start_ms),
-            )
-        )
 
 
 def _size_bytes(result: ChunkResult) -> int:

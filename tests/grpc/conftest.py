@@ -10,7 +10,7 @@ WHOLE_CALLS = {"test_call", "test_stub"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.module.__name__.rpartition(".")[2] in WHOLE_CALLS:
+    if metafunc.definition.path.stem in WHOLE_CALLS:
         metafunc.fixturenames.append("fast_path")
         metafunc.parametrize(
             "fast_path", [True, False], ids=["fast", "h2"], indirect=True

@@ -1,0 +1,218 @@
+"""The sending half of a session: what the call sends, in order, and when.
+
+First comes the init, then the chunks, which the caller's iterable yields or ``send``
+has put into the outbox, and last the control that ends the session. A chunk is numbered
+and stamped when it is sent, so that one that was dropped before leaves no gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator
+
+from remotemedia.errors import RemoteMediaError
+from remotemedia.grpc import Status
+from remotemedia.operation import Operation
+from remotemedia.session.chunks import check_audio, check_node_id
+from remotemedia.session.machine import Event, Session, State
+from remotemedia.session.outbox import Outbox
+from remotemedia.session.source import AudioChunkLike, Source
+from remotemedia.v1 import (
+    AudioBuffer,
+    AudioChunk,
+    ErrorType,
+    StreamControl,
+    StreamControlCommand,
+    StreamInit,
+    StreamRequest,
+)
+
+# What a chunk has beside its samples: its node's id, its numbers and their tags.
+_MAX_ENVELOPE_BYTES = 1024
+_COMMANDS = {
+    Event.CLOSE: StreamControlCommand.COMMAND_CLOSE,
+    Event.CANCEL: StreamControlCommand.COMMAND_CANCEL,
+}
+
+
+class Sender:
+    """Sends the requests of one session.
+
+    Args:
+        init: the first request.
+        operation: the user's call; it is told what their iterable raised.
+        outbox: the chunks that ``send`` accepted.
+        source: the caller's iterable, or None where chunks come from the outbox.
+        max_in_flight: how many chunks may be unanswered; None for no bound.
+        max_send_bytes: the largest request; None for no limit.
+
+    Raises:
+        ValueError: no chunk could ever be in flight.
+    """
+
+    def __init__(
+        self,
+        init: StreamInit,
+        *,
+        operation: Operation,
+        outbox: Outbox,
+        source: Source | None,
+        max_in_flight: int | None,
+        max_send_bytes: int | None,
+    ) -> None:
+        if max_in_flight is not None and max_in_flight < 1:
+            raise ValueError(
+                f"max_in_flight_chunks must be positive or None, got {max_in_flight}"
+            )
+        self._init = init
+        self._node_ids = {node.id: None for node in init.manifest.nodes}
+        self._operation = operation
+        self._outbox = outbox
+        self._source = source
+        self._max_in_flight = max_in_flight
+        self._max_send_bytes = max_send_bytes
+        self._is_ready = asyncio.Event()
+        self._may_send = asyncio.Event()
+        # The end of the audio that was sent, by node, in milliseconds.
+        self._end_ms: dict[str, float] = {}
+        # When each chunk was sent that is not answered.
+        self._sent_at_s: deque[float] = deque()
+
+    async def requests(self, session: Session) -> AsyncGenerator[StreamRequest, None]:
+        """What a call sends: one attempt to open the session, and all that follows."""
+        session.client_sends(Event.INIT)
+        yield StreamRequest(init=self._init)
+        # The caller's audio stays untouched until the service is ready.
+        await self._is_ready.wait()
+        try:
+            while True:
+                try:
+                    if self._max_in_flight is not None:
+                        await self._wait_for_answers(session, self._max_in_flight)
+                    if self._source is not None:
+                        chunk = await self._source.next()
+                    else:
+                        chunk = await self._next_from_outbox(session)
+                except StopAsyncIteration:
+                    break
+                except BaseException as error:
+                    self._operation.callers_error = error
+                    raise
+                # The service may have ended the session meanwhile.
+                if session.state is not State.OPEN:
+                    break
+                yield self._request(session, chunk)
+            if session.state is State.OPEN:
+                ending = session.ending or Event.CLOSE
+                session.client_sends(ending)
+                command = _COMMANDS[ending]
+                yield StreamRequest(control=StreamControl(command=command))
+        finally:
+            if self._source is not None:
+                await self._source.close()
+            self._outbox.wake()
+
+    def begin(self) -> None:
+        """Send chunks: the service is ready."""
+        self._is_ready.set()
+
+    def stop(self) -> None:
+        """Take no more from the caller's iterable: the session is to end."""
+        if self._source is not None:
+            self._source.stop()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again at whether the session goes on."""
+        self._may_send.set()
+        self._outbox.wake()
+
+    def answered(self, session: Session, sequence: int) -> float | None:
+        """Take note of a result.
+
+        Returns:
+            How long ago its chunk was sent, in seconds; None if the chunk was answered
+            before, or the result belongs to none.
+        """
+        oldest = session.chunks - len(self._sent_at_s)
+        if not self._sent_at_s or sequence < oldest:
+            return None
+        # A service may skip chunks.
+        for _ in range(sequence - oldest):
+            self._sent_at_s.popleft()
+        if self._max_in_flight is not None:
+            self._may_send.set()
+        return time.monotonic() - self._sent_at_s.popleft()
+
+    def check(self, node_id: str, buffer: AudioBuffer, what: str) -> None:
+        """Check that a chunk can be sent.
+
+        Args:
+            node_id: the node that it is for.
+            buffer: its audio.
+            what: what it is, for the error.
+
+        Raises:
+            TypeError, ValueError: the id or the audio is not valid.
+            RemoteMediaError: VALIDATION, if the manifest has no such node;
+                RESOURCE_LIMIT, if the chunk is over the limit of a request.
+        """
+        check_node_id(node_id, self._node_ids, what)
+        check_audio(buffer, f"{what} for node {node_id!r}")
+        limit = self._max_send_bytes
+        if limit is not None and len(buffer.samples) > limit - _MAX_ENVELOPE_BYTES:
+            chunk = AudioChunk(node_id=node_id, buffer=buffer, sequence=2**63)
+            size = len(StreamRequest(audio_chunk=chunk))
+            if size > limit:
+                raise RemoteMediaError(
+                    f"{what} for node {node_id!r} is {size} bytes, over the limit of "
+                    f"{limit} (max_send_bytes): send smaller chunks, or raise the "
+                    "limit here and at the service",
+                    error_type=ErrorType.RESOURCE_LIMIT,
+                    failing_node_id=node_id,
+                    status=Status.RESOURCE_EXHAUSTED,
+                )
+
+    async def _wait_for_answers(self, session: Session, max_in_flight: int) -> None:
+        """Wait until fewer chunks than that are unanswered, or none will be sent."""
+        while (
+            len(self._sent_at_s) >= max_in_flight
+            and session.state is State.OPEN
+            and session.ending is not Event.CANCEL
+        ):
+            self._may_send.clear()
+            await self._may_send.wait()
+
+    async def _next_from_outbox(self, session: Session) -> AudioChunkLike:
+        while not self._outbox:
+            if session.ending is not None or session.is_over:
+                raise StopAsyncIteration
+            await self._outbox.wait()
+        return self._outbox.take()
+
+    def _request(self, session: Session, chunk: AudioChunkLike) -> StreamRequest:
+        number = session.chunks
+        if self._source is not None:
+            if not isinstance(chunk, tuple) or len(chunk) not in (2, 3):
+                raise TypeError(
+                    "audio_chunks must yield (node_id, buffer) or (node_id, buffer, "
+                    f"sequence), got {chunk!r:.80}"
+                )
+            self.check(chunk[0], chunk[1], f"chunk {number}")
+        node_id, buffer = chunk[:2]
+        if len(chunk) == 3:
+            number = chunk[2]
+        session.client_sends(Event.CHUNK, number)
+        start_ms = self._end_ms.get(node_id, 0.0)
+        self._end_ms[node_id] = start_ms + buffer.duration * 1000
+        self._sent_at_s.append(time.monotonic())
+        return StreamRequest(
+            audio_chunk=AudioChunk(
+                node_id=node_id,
+                buffer=buffer,
+                sequence=number,
+                timestamp_ms=int(start_ms),
+            )
+        )
