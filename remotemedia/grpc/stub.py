@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING
 
-from remotemedia.grpc.call import Call, RequestT, ResponseT
+from remotemedia.grpc.call import Call, Message, RequestT, ResponseT
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
@@ -69,7 +69,7 @@ class ServiceStub:
         self.channel = channel
         self.timeout = timeout
         self.deadline = deadline
-        self.metadata = Metadata.of(metadata)
+        self.metadata: Metadata = Metadata.of(metadata)
         self.idle_timeout = idle_timeout
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
@@ -77,7 +77,7 @@ class ServiceStub:
     async def _unary_unary(
         self,
         path: str,
-        request: RequestT,
+        request: Message,
         response_type: type[ResponseT],
         *,
         timeout: float | None = None,
@@ -100,7 +100,7 @@ class ServiceStub:
     def _unary_stream(
         self,
         path: str,
-        request: RequestT,
+        request: Message,
         response_type: type[ResponseT],
         *,
         timeout: float | None = None,

@@ -70,7 +70,7 @@ class Channel:
         ssl: bool | SSLContext = False,
         connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_S,
     ) -> None:
-        self.address = (
+        self.address: Address = (
             address if isinstance(address, Address) else Address.parse(address)
         )
         self._ssl = tls_context(ssl)

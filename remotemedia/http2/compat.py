@@ -111,7 +111,8 @@ class OpenH2Connection(H2Connection):
     def __init__(self, config: H2Configuration) -> None:
         super().__init__(config)
         # h2 appends to this object in place, so both names mean the same bytes.
-        self.outgoing = self._data_to_send = bytearray()
+        self.outgoing: bytearray = bytearray()
+        self._data_to_send = self.outgoing
         self.inbound_window: WindowManager = self._inbound_flow_control_window_manager
 
     def take_outgoing(self) -> bytearray:

@@ -94,8 +94,8 @@ class Stream:
         self.connection = connection
         self.headers: Sequence[tuple[str, str]] | None = None
         self.trailers: Sequence[tuple[str, str]] | None = None
-        self.on_data = on_data
-        self.on_end = on_end
+        self.on_data: OnData = on_data
+        self.on_end: OnEnd = on_end
         self._number = number
         self._http2 = connection.http2
         self._window_waiter: asyncio.Future[None] | None = None
@@ -213,7 +213,9 @@ class Connection(asyncio.BufferedProtocol):
         self.is_retired: bool = False
         self.is_paused: bool = False
         self.last_received_s: float = time.monotonic()
-        self.http2 = ClientConnection(STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES)
+        self.http2: ClientConnection = ClientConnection(
+            STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES
+        )
         self.http2.on_go_away(self._on_go_away)
         self._streams: dict[int, Stream] = {}
         self._buffer = memoryview(bytearray(_READ_BYTES))

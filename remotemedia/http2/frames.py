@@ -108,7 +108,7 @@ class ClientConnection(OpenH2Connection):
             self._received_table
         )
         self._sent_blocks: _KnownBlocks[Headers, bytes] = _KnownBlocks(self._sent_table)
-        self.local_settings = Settings(
+        self.local_settings: Settings = Settings(
             initial_values={
                 SettingCodes.INITIAL_WINDOW_SIZE: stream_window_bytes,
                 SettingCodes.MAX_FRAME_SIZE: _MAX_FRAME_BYTES,
@@ -320,13 +320,14 @@ class ClientConnection(OpenH2Connection):
         stream.state_machine.process_input(StreamInputs.SEND_HEADERS)
         stream.request_method = b"POST"
         block = self._encoded(headers) + b"".join(starmap(_literal, own_headers))
+        out = self.outgoing
         kind = _HEADERS
         for start in range(0, len(block), self.max_outbound_frame_size):
             part = block[start : start + self.max_outbound_frame_size]
             is_last = start + len(part) == len(block)
             flags = _END_HEADERS if is_last else _NO_FLAGS
-            self.outgoing += _head(len(part), kind, flags, stream_id)
-            self.outgoing += part
+            out += _head(len(part), kind, flags, stream_id)
+            out += part
             kind = _CONTINUATION
         return stream_id
 
@@ -388,8 +389,9 @@ class ClientConnection(OpenH2Connection):
         stream = self.streams.get(stream_id)
         if stream is not None and stream.state_machine.state in _RECEIVING:
             inbound_window(stream).window_opened(size)
-            self.outgoing += _head(4, _WINDOW_UPDATE, _NO_FLAGS, stream_id)
-            self.outgoing += size.to_bytes(4, "big")
+            out = self.outgoing
+            out += _head(4, _WINDOW_UPDATE, _NO_FLAGS, stream_id)
+            out += size.to_bytes(4, "big")
 
     def is_live(self, stream_id: int) -> bool:
         """Whether either side may still send on a stream."""
