@@ -25,7 +25,8 @@ STATEMENTS = {
 OWNERS = {
     "asyncio": "asyncio",
     "betterproto": "betterproto",
-    **dict.fromkeys(("grpclib", "h2", "hpack", "hyperframe", "multidict"), "grpclib"),
+    **dict.fromkeys(("grpclib", "multidict"), "grpclib"),
+    **dict.fromkeys(("h2", "hpack", "hyperframe"), "h2"),
     "remotemedia": "remotemedia",
 }
 _PROGRAM = """

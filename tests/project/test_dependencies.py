@@ -18,8 +18,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Type checkers bring these stubs themselves; nothing may import them at run time.
 OF_TYPE_CHECKERS = {"typing_extensions", "_typeshed"}
-# Part of grpclib's own interface, and installed with it.
-OF_GRPCLIB = {"multidict"}
 
 
 def declared(*extras: str) -> set[str]:
@@ -65,7 +63,7 @@ def third_party(folder: str, *, typing_too: bool = True) -> set[str]:
 
 
 def test_the_library_declares_what_it_imports_and_no_more() -> None:
-    found = third_party("remotemedia") - OF_TYPE_CHECKERS - OF_GRPCLIB
+    found = third_party("remotemedia") - OF_TYPE_CHECKERS
     assert found == declared("audio")
 
 
