@@ -78,8 +78,8 @@ class PipelineStream:
 
     Leaving the context normally finishes the session: what was accepted is sent, the
     service is told, and its last word is awaited, for no longer than the client's
-    timeout. Results that were not read are discarded. Leaving it by an exception resets
-    the call at once.
+    timeout. Results that no task waits for are discarded. Leaving it by an exception
+    resets the call at once.
 
     Attributes:
         ready: what the service said when the session opened.
@@ -126,6 +126,8 @@ class PipelineStream:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._responses: ResponseStream[StreamResponse] | None = None
         self._unread: deque[ChunkResult] = deque()
+        # How many tasks wait for a result, and whether any task reads.
+        self._iterating = 0
         self._is_reading = False
         self._read_waiters: list[asyncio.Future[None]] = []
 
@@ -364,7 +366,11 @@ class PipelineStream:
                         raise self._session.failure
                     if self._session.is_over:
                         raise StopAsyncIteration
-                await self._receive()
+                self._iterating += 1
+                try:
+                    await self._receive()
+                finally:
+                    self._iterating -= 1
             return self._unread.popleft()
 
     # -- the states
@@ -455,7 +461,8 @@ class PipelineStream:
             count = len(self._unread)
             await self._receive()
             if not keep_results:
-                self._unread.clear()
+                if not self._iterating:
+                    self._unread.clear()
             elif len(self._unread) > count:
                 kept_bytes += _size_bytes(self._unread[-1])
                 if kept_bytes > MAX_UNREAD_BYTES:

@@ -227,6 +227,16 @@ async def test_leaving_stops_a_source_that_waits(client: RemoteMediaClient) -> N
     assert stream.chunks_sent == 1
 
 
+async def test_leaving_leaves_the_results_to_a_task_that_reads_them(
+    client: RemoteMediaClient,
+) -> None:
+    async with client.open_stream(PASS) as stream:
+        reading = asyncio.create_task(drain(stream))
+        for _ in range(20):
+            await stream.send("src", tone())
+    assert await reading == list(range(20))
+
+
 async def test_cancel_after_close_resets_the_call() -> None:
     async with (
         h2_peer(ready_and_silent) as port,
