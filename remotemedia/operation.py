@@ -1,4 +1,4 @@
-"""A user's call, as the context that its failures leave through.
+"""A context manager that turns the errors of a user's call into RemoteMediaError.
 
 The client and the streams run their code inside ``with operation:``. The context
 converts the gRPC layer's errors into ``RemoteMediaError`` and adds the facts of the
@@ -32,7 +32,7 @@ class Operation:
 
     Attributes:
         request_id: the id of the call.
-        callers_error: the exception that the caller's own iterable raised, if any. It
+        iterable_error: the exception that the caller's own iterable raised, if any. It
             leaves the context unchanged, whatever its type.
     """
 
@@ -41,7 +41,7 @@ class Operation:
         self.address = address
         self.is_idempotent = is_idempotent
         self.request_id: str = os.urandom(16).hex()
-        self.callers_error: BaseException | None = None
+        self.iterable_error: BaseException | None = None
         self._started_s = time.monotonic()
 
     def __enter__(self) -> None:
@@ -58,7 +58,7 @@ class Operation:
         Raises:
             RemoteMediaError: the call failed.
         """
-        if exc is self.callers_error:
+        if exc is self.iterable_error:
             return
         if isinstance(exc, CallError):
             error = from_call_error(exc)

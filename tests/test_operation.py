@@ -56,7 +56,7 @@ def test_a_call_without_an_exception_is_left_alone() -> None:
 )
 def test_an_exception_of_the_callers_own_passes_unchanged(error: Exception) -> None:
     operation = Operation("op", "a:1")
-    operation.callers_error = error
+    operation.iterable_error = error
     with pytest.raises(type(error)) as caught, operation:
         raise error
     assert caught.value is error

@@ -1,9 +1,9 @@
-"""One gRPC call: its messages, its deadline, its status, and making it again.
+"""gRPC client calls: messages, deadlines, status and retries.
 
-This wing knows gRPC over HTTP/2: how messages are framed, what the headers and trailers
-of a call say, and what becomes of a call whose stream ended in another way. It uses
-``http2`` for connections, and of ``protobuf`` only that messages can be encoded. It
-knows nothing of pipelines, sessions or ``RemoteMediaError``.
+This package handles gRPC over HTTP/2: how messages are framed, what the headers and
+trailers of a call say, and which status a call has whose stream ended in another way.
+It uses ``http2`` for connections, and of ``protobuf`` only that messages can be
+encoded. It must not know pipelines, sessions or ``RemoteMediaError``.
 
 For a service of your own, generate its stubs with ``python -m codegen`` and call them
 over a channel. Calls fail with ``CallError``::

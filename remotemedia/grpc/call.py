@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from remotemedia.protobuf import Parts
 
-# An iterable that never waits would keep the loop from everything else.
+# An iterable that never waits would block the event loop.
 _MESSAGES_BETWEEN_YIELDS = 8
 # If a call is abandoned after this long without response headers, check the connection.
 _LONG_WAIT_S = 1.0
@@ -149,7 +149,7 @@ class Call(Generic[RequestT, ResponseT]):
         if self._deadline is not None:
             left_s = self._deadline.time_remaining()
             if not left_s:
-                # The peer need not be asked.
+                # Fail without asking the peer.
                 self._on_deadline()
                 return
             self._deadline_timer = self._loop.call_later(left_s, self._on_deadline)
@@ -192,7 +192,7 @@ class Call(Generic[RequestT, ResponseT]):
                 Status.INTERNAL, f"the response could not be decoded: {error}"
             ) from error
 
-    async def read_only(self) -> ResponseT:
+    async def read_single(self) -> ResponseT:
         """The only response of a call that has one.
 
         Raises:
@@ -214,13 +214,13 @@ class Call(Generic[RequestT, ResponseT]):
         if self._state is _State.RUNNING:
             if self._has_waited_long():
                 self._check_connection()
-            self._finish(CallError(Status.CANCELLED, "the call was left"))
+            self._finish(CallError(Status.CANCELLED, "the call was cancelled here"))
         self._state = _State.LEFT
-        # What was sent may be large.
+        # Release the requests, which may be large.
         self._request, self._requests = None, ()
 
     def stop_from_any_thread(self) -> None:
-        """End everything, from wherever the last reference to the call is dropped."""
+        """End everything, from any thread, as garbage may be collected in any."""
         if self._state is _State.RUNNING and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.stop)
 
@@ -384,7 +384,7 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _on_deadline(self) -> None:
         self._check_connection()
-        # What is left of a time-out as the call is made is a little less than it.
+        # Rounded, because the time left is a little less than the timeout was.
         seconds = round(self._timeout_s or 0, 2) or float(f"{self._timeout_s or 0:.1g}")
         text = (
             f"the call was not done within {seconds:g} s"
@@ -455,7 +455,7 @@ class Call(Generic[RequestT, ResponseT]):
             raise self._error
         if self._inbox.is_partial:
             raise CallError(
-                Status.INTERNAL, "the peer ended in the middle of a message"
+                Status.INTERNAL, "the peer ended the stream in the middle of a message"
             )
         if error := from_trailers(self._trailers()):
             raise error

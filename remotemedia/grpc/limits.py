@@ -1,6 +1,6 @@
 """Deadlines and the limits of a call, with their defaults.
 
-The facade and the stubs take their defaults from here.
+``RemoteMediaClient`` and the generated stubs take their defaults from here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_MAX_RECEIVE_BYTES = 256 * 1024 * 1024
 
 
 def deadline_after(timeout: float | None) -> Deadline | None:
-    """The point in time so many seconds from now; None for None and infinity.
+    """The deadline `timeout` seconds from now; None if there is no timeout.
 
     Raises:
         ValueError: the timeout is not positive.

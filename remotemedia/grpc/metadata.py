@@ -53,7 +53,7 @@ class Metadata(tuple[Pair, ...]):
         return cls(pairs)
 
     def merged(self, metadata: MetadataLike | None) -> Metadata:
-        """All of the other, and of this what the other does not name."""
+        """Both together; where a key is in both, the other's values replace these."""
         other = Metadata.of(metadata)
         if not other:
             return self
@@ -75,7 +75,7 @@ class Metadata(tuple[Pair, ...]):
 
 
 def authorization(token: str) -> Pair:
-    """The metadata that a bearer token travels as.
+    """The metadata for a bearer token.
 
     Raises:
         TypeError: the token is not a ``str``.

@@ -46,7 +46,7 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
         self._call.stop()
 
     def stop_from_any_thread(self) -> None:
-        """As ``stop``, from wherever the last user of the call forgot it."""
+        """End the call from any thread, as garbage may be collected in any."""
         self._call.stop_from_any_thread()
 
     async def aclose(self) -> None:
@@ -54,7 +54,7 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
         await self._call.close()
 
     async def asend(self, value: None) -> ResponseT:
-        """As ``__anext__``: a call takes nothing from its reader."""
+        """As ``__anext__``; the value is ignored."""
         return await self.__anext__()
 
     async def athrow(

@@ -1,4 +1,4 @@
-"""Making a call again that the peer refused without processing it."""
+"""Repeating a call that the peer refused without processing it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ async def retry_refused(
 ) -> T:
     """Make an attempt, and make it again while the peer refuses it.
 
-    Only what was surely not processed is repeated (``CallError.is_refused``), with a
-    delay that doubles, less up to half of it at random.
+    Only what is guaranteed not to have been processed is repeated
+    (``CallError.is_refused``). The delay doubles each time, and is shortened by up to
+    half at random.
 
     Args:
         attempt: makes one attempt.

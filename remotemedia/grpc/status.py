@@ -51,7 +51,7 @@ class CallError(GRPCError):
             connection: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, INTERNAL.
         message: what went wrong.
         details: raw bytes of ``grpc-status-details-bin``, or None.
-        unprocessed: whether the peer surely did not process the call.
+        unprocessed: whether the call is guaranteed not to have been processed.
         is_refused: whether a healthy peer refused the call unprocessed, so that it can
             be made again at once. ``unprocessed`` is True then as well.
     """
@@ -85,7 +85,7 @@ def from_http2(error: HTTP2Error) -> CallError:
 
 
 def from_headers(headers: Mapping[str, str]) -> CallError | None:
-    """The error that response headers stand for which are not gRPC's, if any."""
+    """The error of a response whose headers are not valid gRPC, or None."""
     http_status = headers.get(":status")
     if http_status != "200":
         return CallError(
@@ -104,7 +104,7 @@ def from_headers(headers: Mapping[str, str]) -> CallError | None:
 
 
 def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
-    """The error that a call's trailers state, or None where they say OK."""
+    """The error of a call's trailers, or None if their status is OK."""
     status = trailers.get("grpc-status")
     if status is None:
         return CallError(

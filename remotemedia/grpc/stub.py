@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class ServiceStub:
     """Base class of the generated stubs.
 
-    A call fails with ``CallError``, whatever the reason. Calls are bounded, cancellable
-    and leave nothing behind, with or without the facade.
+    A call fails with ``CallError``, whatever the reason. Calls are bounded and
+    cancellable, and leave nothing behind.
 
     Args:
         channel: where the calls go.
@@ -91,7 +91,7 @@ class ServiceStub:
                 path, response_type, bound, metadata, None, request=request
             )
             try:
-                return await call.read_only()
+                return await call.read_single()
             finally:
                 await call.close()
 
@@ -134,7 +134,7 @@ class ServiceStub:
             path, response_type, bound, metadata, self.idle_timeout, requests=requests
         )
         try:
-            return await call.read_only()
+            return await call.read_single()
         finally:
             await call.close()
 

@@ -1,9 +1,9 @@
-"""One HTTP/2 connection to a service: it opens connections, and moves bytes of streams.
+"""HTTP/2 client transport: connections, and the bytes of their streams.
 
-This wing knows addresses, TLS, sockets, HTTP/2's frames and windows, and when to
-connect again. It knows nothing of gRPC, of protobuf, or of pipelines: what the bytes of
-a stream mean is its user's business. It says in types why a stream or a connection
-ended: the subclasses of ``HTTP2Error``.
+This package handles addresses, TLS, sockets, HTTP/2's frames and windows, and when to
+connect again. It must not know gRPC, protobuf or pipelines: it moves bytes, and its
+user knows what they mean. Why a stream or a connection ended is a type: a subclass of
+``HTTP2Error``.
 
 - ``address`` and ``tls``: where to connect, and how it is secured.
 - ``channel``: one connection at a time, made when it is needed, replaced when it broke.

@@ -176,7 +176,8 @@ class Channel:
             if not self._loop.is_closed():
                 # Garbage may be collected in any thread.
                 self._loop.call_soon_threadsafe(
-                    connection.close, ConnectionLostError("the channel was not closed")
+                    connection.close,
+                    ConnectionLostError("the channel was dropped without being closed"),
                 )
 
     async def _connect(self) -> Connection:
@@ -185,7 +186,8 @@ class Channel:
             raise ConnectFailedError(_DISCONNECTED)
         if self._last_failure is not None and self._loop.time() < self._next_attempt_s:
             raise ConnectFailedError(
-                f"the last attempt failed, and it is too early for another: "
+                "the last attempt to connect failed a moment ago, and it is too early "
+                f"for another: "
                 f"{self._last_failure}"
             ) from self._last_failure
         try:

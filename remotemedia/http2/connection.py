@@ -3,8 +3,9 @@
 A connection is opening until the peer has greeted with a SETTINGS frame, as RFC 9113,
 section 3.4, demands: that tells an HTTP/2 service from anything else, and brings its
 limit of streams before the first stream is opened. It then accepts streams until it is
-*retired*, by a GOAWAY or by whoever mistrusts it: streams that are open finish, and the
-connection closes after the last one. Once it is closed, ``end`` says why.
+*retired*, by a GOAWAY or because the peer seems to be dead: streams that are open
+finish, and the connection closes after the last one. Once it is closed, ``end`` says
+why.
 
 What is received is handed on as it arrives. The peer is allowed to send more on the
 connection at once, and on a stream only when its reader says so, so that a stream that
@@ -66,7 +67,7 @@ _WINDOW_STEP_BYTES = 1024 * 1024
 # Up to this size, what is written in one turn of the loop goes out together; more is
 # written in steps of it.
 _WRITE_BYTES = 64 * 1024
-# A socket that takes all it is given would keep the loop from everything else.
+# A socket that takes all that it is given would block the event loop.
 _STEPS_BETWEEN_YIELDS = 16
 # Requests are small, and the peer can work on the first while more are made.
 _REQUESTS_BYTES = 256
@@ -159,7 +160,7 @@ class Stream:
         self.connection.flush_soon()
 
     def acknowledge(self, size: int) -> None:
-        """Let the peer send so many bytes more on this stream."""
+        """Let the peer send `size` bytes more on this stream."""
         self._http2.open_window(size, self._number)
         self.connection.flush_soon()
 
@@ -310,7 +311,7 @@ class Connection(asyncio.BufferedProtocol):
         return stream
 
     def forget(self, number: int) -> None:
-        """Let a stream go that is over; nothing is told of it any more."""
+        """Remove a stream that is over; its callbacks are not called any more."""
         if self._streams.pop(number, None) is not None:
             self._may_open.set()
             self._close_if_done()
@@ -450,7 +451,7 @@ class Connection(asyncio.BufferedProtocol):
     # -- receiving: what the frames mean
 
     def on_data(self, stream_id: int, data: bytes, window_bytes: int) -> None:
-        """Hand data to its stream, and let the peer send as much on the connection."""
+        """Handle a DATA frame, and let the peer send as much more on the connection."""
         stream = self._streams.get(stream_id)
         if stream is not None:
             stream.on_data(data, window_bytes)
@@ -460,7 +461,7 @@ class Connection(asyncio.BufferedProtocol):
             self._received_bytes = 0
 
     def on_event(self, event: Event) -> None:
-        """Take what any other frame means. Events of no interest are ignored."""
+        """Handle an event of h2; those of no interest are ignored."""
         if self.end is not None:
             return
         if isinstance(event, WindowUpdated):

@@ -43,7 +43,7 @@ class StreamResetError(HTTP2Error):
     """
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"the peer reset the call (HTTP/2 error code {code})")
+        super().__init__(f"the peer reset the stream (HTTP/2 error code {code})")
         self.code = code
 
 
@@ -67,7 +67,10 @@ class NotHTTP2Error(HTTP2Error):
 def connect_failed(error: Exception) -> ConnectFailedError:
     """Say what to check after the system could not connect."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        hint = "the certificate is not for this name, or of an authority not trusted"
+        hint = (
+            "the certificate is not for this name, or of an authority not trusted "
+            "(pass an SSLContext with its CA certificate)"
+        )
     elif isinstance(error, ssl.SSLError):
         hint = "is TLS on at the service?"
     elif isinstance(error, OSError) and error.errno is not None:

@@ -64,14 +64,14 @@ _MAX_FRAME_BYTES = 64 * 1024
 
 
 class Sink(Protocol):
-    """What a connection tells about the frames that it received."""
+    """Whoever handles the frames that a connection receives."""
 
     def on_data(self, stream_id: int, data: bytes, window_bytes: int) -> None:
-        """Take the payload of a DATA frame, and its cost to the windows in bytes."""
+        """Handle a DATA frame: its payload, and its cost to the windows in bytes."""
         ...
 
     def on_event(self, event: Event) -> None:
-        """Take what any other frame means, as h2 calls it."""
+        """Handle any other frame, as an event of h2."""
         ...
 
 
@@ -332,7 +332,7 @@ class ClientConnection(OpenH2Connection):
         return stream_id
 
     def can_send(self, size: int) -> bool:
-        """Whether so many bytes fit into the windows of a new stream."""
+        """Whether `size` bytes fit into the windows of a new stream."""
         return size <= min(
             self.outbound_flow_control_window, self.remote_settings.initial_window_size
         )
@@ -385,7 +385,7 @@ class ClientConnection(OpenH2Connection):
         return max(size, 0)
 
     def open_window(self, size: int, stream_id: int) -> None:
-        """Let the peer send so much more on a stream, unless it is closed."""
+        """Let the peer send `size` bytes more on a stream, unless it is closed."""
         stream = self.streams.get(stream_id)
         if stream is not None and stream.state_machine.state in _RECEIVING:
             inbound_window(stream).window_opened(size)

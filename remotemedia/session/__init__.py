@@ -1,25 +1,25 @@
 """One bidirectional session with a pipeline service.
 
-This wing knows the contract's rules of a session, and how the client keeps to them:
-opening, sending chunks from an iterable or one by one, reading results, ending. It uses
-the generated stub for the call, and knows nothing of connections or manifests.
+This package handles the contract's rules of a session, and how the client keeps to
+them: opening, sending chunks from an iterable or one by one, reading results, ending.
+It uses the generated stub for the call, and must not know connections.
 
 - ``machine``: the rules as a table, without I/O, for both ends.
 - ``stream``: the client's end over a call, and ``sender`` its sending half.
 - ``actions``: what each method does in each state.
 - ``source``: the caller's iterable of audio.
 - ``outbox``: the chunks that wait to be sent.
-- ``chunks``: checks of what is sent.
-- ``iteration``: the results of a stream as one iteration.
+- ``validation``: checks of what is sent.
+- ``chunk_results``: what ``stream_pipeline`` returns.
 
 It is private; ``PipelineStream`` and ``ChunkResults`` are exported by ``remotemedia``.
 """
 
-from remotemedia.session.chunks import check_audio, check_node_id
-from remotemedia.session.iteration import ChunkResults
+from remotemedia.session.chunk_results import ChunkResults
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.source import AudioChunkLike, AudioChunkSource, Source
 from remotemedia.session.stream import PipelineStream
+from remotemedia.session.validation import check_audio, check_node_id
 
 __all__ = [
     "AudioChunkLike",

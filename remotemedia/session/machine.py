@@ -187,7 +187,7 @@ class Session:
                     "server",
                     event,
                     f"a result for chunk {sequence}, where {self.chunks} chunks "
-                    f"were sent and the results below {self.results} are in",
+                    f"were sent and results up to {self.results} were received",
                 )
             else:
                 self.results = sequence

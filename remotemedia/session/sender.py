@@ -15,10 +15,10 @@ from collections.abc import AsyncGenerator
 from remotemedia.errors import RemoteMediaError
 from remotemedia.grpc import Status
 from remotemedia.operation import Operation
-from remotemedia.session.chunks import check_audio, check_node_id
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.outbox import Outbox
 from remotemedia.session.source import AudioChunkLike, Source
+from remotemedia.session.validation import check_audio, check_node_id
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
@@ -98,7 +98,7 @@ class Sender:
                 except StopAsyncIteration:
                     break
                 except BaseException as error:
-                    self._operation.callers_error = error
+                    self._operation.iterable_error = error
                     raise
                 # The service may have ended the session meanwhile.
                 if session.state is not State.OPEN:
@@ -129,7 +129,7 @@ class Sender:
         self._may_send.set()
         self._outbox.wake()
 
-    def answered(self, session: Session, sequence: int) -> float | None:
+    def on_result(self, session: Session, sequence: int) -> float | None:
         """Take note of a result.
 
         Returns:
@@ -146,7 +146,7 @@ class Sender:
             self._may_send.set()
         return time.monotonic() - self._sent_at_s.popleft()
 
-    def check(self, node_id: str, buffer: AudioBuffer, what: str) -> None:
+    def validate(self, node_id: str, buffer: AudioBuffer, what: str) -> None:
         """Check that a chunk can be sent.
 
         Args:
@@ -200,7 +200,7 @@ class Sender:
                     "audio_chunks must yield (node_id, buffer) or (node_id, buffer, "
                     f"sequence), got {chunk!r:.80}"
                 )
-            self.check(chunk[0], chunk[1], f"chunk {number}")
+            self.validate(chunk[0], chunk[1], f"chunk {number}")
         node_id, buffer = chunk[:2]
         if len(chunk) == 3:
             number = chunk[2]

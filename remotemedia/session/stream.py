@@ -77,14 +77,15 @@ class PipelineStream:
     cancelled and repeated; none is lost.
 
     Leaving the context normally finishes the session: what was accepted is sent, the
-    service is told, and its last word is awaited, for no longer than the client's
+    service is told, and its ``closed`` is awaited, for no longer than the client's
     timeout. Results that no task waits for are discarded. Leaving it by an exception
     resets the call at once.
 
     Attributes:
         ready: what the service said when the session opened.
-        metrics: the latest metrics; None before the tenth chunk.
-        closed: the service's last word; None before it came.
+        metrics: the latest metrics; None until the service reports them, which the
+            contract has it do after every tenth chunk.
+        closed: the service's ``closed`` message; None before it arrived.
         chunks_acknowledged: how many chunks have had their result read.
         round_trip_ms: from handing the latest acknowledged chunk to the connection to
             reading its result; None before the first.
@@ -210,7 +211,7 @@ class PipelineStream:
         """
         with self._operation:
             self._check_loop()
-            self._sender.check(node_id, buffer, "the chunk")
+            self._sender.validate(node_id, buffer, "the chunk")
             while True:
                 self._action("send")
                 if self._is_call_over:
@@ -242,15 +243,17 @@ class PipelineStream:
         Raises:
             TypeError, ValueError: the buffer is not valid, or ``when_full`` is neither
                 of the two; nothing was sent.
-            RemoteMediaError: RESOURCE_LIMIT, if there is no room; as ``send``; or the
-                session is over: iterating tells why.
+            RemoteMediaError: RESOURCE_LIMIT, if there is no room or the chunk is over
+                ``max_send_bytes``; VALIDATION, if the manifest has no such node; or
+                the session takes no more chunks (if it is over, iterate to learn
+                why).
         """
         if when_full not in ("raise", "drop_oldest"):
             raise ValueError(
                 f"when_full is {when_full!r}; it must be 'raise' or 'drop_oldest'"
             )
         with self._operation:
-            self._sender.check(node_id, buffer, "the chunk")
+            self._sender.validate(node_id, buffer, "the chunk")
             self._action("send")
             if self._is_call_over:
                 raise RemoteMediaError("the session is over: iterate to learn why")
@@ -263,8 +266,7 @@ class PipelineStream:
                     "the session is over: its event loop is closed"
                 ) from error
             raise RemoteMediaError(
-                "the service is behind: as many chunks wait to be sent as may "
-                "(max_buffered_chunks)",
+                "the service is behind: max_buffered_chunks chunks wait to be sent",
                 error_type=ErrorType.RESOURCE_LIMIT,
                 retryable=True,
             )
@@ -290,7 +292,7 @@ class PipelineStream:
         Results that nobody reads meanwhile are kept, up to 64 MiB: iterate on for them.
 
         Args:
-            timeout: seconds; None for no bound; left out, the client's.
+            timeout: in seconds; None for no limit; by default, the client's.
 
         Returns:
             The final metrics, and why the session ended; None where the service ended
@@ -320,7 +322,7 @@ class PipelineStream:
         service was told already that no more audio comes, the call is reset.
 
         Args:
-            timeout: seconds; None for no bound; left out, the client's.
+            timeout: in seconds; None for no limit; by default, the client's.
 
         Returns:
             As ``close``.
@@ -486,7 +488,7 @@ class PipelineStream:
             await self._responses.aclose()
 
     def reset_from_any_thread(self) -> None:
-        """End the session at once, from wherever its last user forgot it."""
+        """End the session at once, from any thread."""
         if self._responses is not None:
             self._responses.stop_from_any_thread()
 
@@ -541,7 +543,7 @@ class PipelineStream:
         self._read_waiters.clear()
 
     def _note(self, result: ChunkResult) -> None:
-        round_trip_s = self._sender.answered(self._session, result.sequence)
+        round_trip_s = self._sender.on_result(self._session, result.sequence)
         if round_trip_s is not None:
             self.round_trip_ms = round_trip_s * 1000
             self.chunks_acknowledged += 1

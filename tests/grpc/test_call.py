@@ -15,9 +15,10 @@ from contextlib import aclosing
 import h2.events
 import pytest
 from grpclib.const import Status
+from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
-from remotemedia.grpc import CallError
+from remotemedia.grpc import Call, CallError, Metadata
 from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
     AudioBuffer,
@@ -29,6 +30,7 @@ from remotemedia.v1 import (
     StreamingPipelineServiceStub,
     StreamRequest,
     VersionRequest,
+    VersionResponse,
 )
 from tests.support.calls import METRICS, READY, VERSION, no_input, stream, stub, unary
 from tests.support.peers import Exchange, Script, h2_peer
@@ -387,3 +389,76 @@ async def test_what_was_sent_is_let_go_of_as_a_call_ends() -> None:
                 assert is_there() is None
         finally:
             gc.enable()
+
+
+async def test_a_deadline_that_has_passed_asks_nobody() -> None:
+    log: list[h2.events.Event] = []
+    async with (
+        h2_peer(lambda exchange: None, log) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        await service.channel.connect()
+        with pytest.raises(CallError, match="before the call began") as caught:
+            await service.get_version(
+                VersionRequest(), deadline=Deadline.from_timeout(-1)
+            )
+        assert caught.value.status is Status.DEADLINE_EXCEEDED
+        assert caught.value.unprocessed
+    assert not any(isinstance(event, h2.events.RequestReceived) for event in log)
+
+
+async def test_a_reset_at_the_deadline_is_the_deadline() -> None:
+    """The peer has the same deadline, and its clock may be a moment ahead."""
+
+    def script(exchange: Exchange) -> None:
+        def late() -> None:
+            exchange.reset(ErrorCodes.CANCEL)
+            exchange.flush()
+
+        asyncio.get_running_loop().call_later(0.1, late)
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        call = Call(
+            service.channel,
+            "/a/B",
+            VersionResponse,
+            request=VersionRequest(),
+            deadline=Deadline.from_timeout(0.05),
+            metadata=Metadata(),
+            idle_timeout=None,
+            max_send_bytes=None,
+            max_receive_bytes=1000,
+        )
+        call.start()
+        # As if the timer of the deadline were late.
+        assert call._deadline_timer is not None
+        call._deadline_timer.cancel()
+        with pytest.raises(CallError) as caught:
+            await call.read()
+        assert caught.value.status is Status.DEADLINE_EXCEEDED
+        await call.close()
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+async def test_a_silent_connection_is_not_used_again(is_silent: bool) -> None:
+    """A call that timed out on it says so, unless the peer has sent anything since."""
+
+    def script(exchange: Exchange) -> None:
+        def ping() -> None:
+            exchange.connection.ping(bytes(8))
+            exchange.flush()
+
+        if not is_silent:
+            asyncio.get_running_loop().call_later(0.1, ping)
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        connection = await service.channel.connect()
+        with pytest.raises(CallError, match=r"not done within 0\.2 s"):
+            await service.get_version(VersionRequest(), timeout=0.2)
+        assert connection.accepts_streams is not is_silent

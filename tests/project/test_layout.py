@@ -15,10 +15,6 @@ PACKAGE = REPOSITORY / "remotemedia"
 TESTS = REPOSITORY / "tests"
 
 GENERATED = ("v1/", "protobuf/wkt/")
-# Modules without tests of their own, and why.
-WITHOUT_A_TWIN = {
-    "grpc/responses.py": "each stream of tests/grpc/test_call.py is read through it",
-}
 
 
 def modules() -> list[str]:
@@ -40,12 +36,7 @@ def twin(module: str) -> Path:
 
 @pytest.mark.parametrize("module", modules())
 def test_a_module_has_its_tests_at_its_path(module: str) -> None:
-    # An exception that is no longer needed must be removed from the list.
-    assert twin(module).exists() != (module in WITHOUT_A_TWIN)
-
-
-def test_every_exception_names_a_module() -> None:
-    assert set(WITHOUT_A_TWIN) <= set(modules())
+    assert twin(module).exists()
 
 
 def test_every_folder_of_tests_says_what_it_holds() -> None:

@@ -146,7 +146,7 @@ async def test_the_operation_is_told_what_the_source_raised() -> None:
     await sending.open()
     with pytest.raises(LookupError):
         await anext(sending.requests)
-    assert sending.operation.callers_error is error
+    assert sending.operation.iterable_error is error
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ async def test_chunks_wait_for_answers() -> None:
     for sequence in range(4):
         assert sending.session.chunks == 2 + sequence
         assert not step.done()
-        sending.sender.answered(sending.session, sequence)
+        sending.sender.on_result(sending.session, sequence)
         await turns()
     assert len(await step) == 6
 
@@ -210,18 +210,18 @@ async def turns() -> None:
 
 async def test_answers_say_how_long_they_took() -> None:
     sending = Sending([("src", tone(16))] * 4)
-    answered = sending.sender.answered
+    on_result = sending.sender.on_result
     await sending.open()
-    assert answered(sending.session, 0) is None
+    assert on_result(sending.session, 0) is None
     await read(sending.requests, 4)
-    assert answered(sending.session, 0) is not None
-    assert answered(sending.session, 0) is None
+    assert on_result(sending.session, 0) is not None
+    assert on_result(sending.session, 0) is None
     # One is skipped.
-    seconds = answered(sending.session, 2)
+    seconds = on_result(sending.session, 2)
     assert seconds is not None
     assert 0 <= seconds < 60
-    assert answered(sending.session, 1) is None
-    assert answered(sending.session, 3) is not None
+    assert on_result(sending.session, 1) is None
+    assert on_result(sending.session, 3) is not None
 
 
 @pytest.mark.parametrize(("frames", "fits"), [(1000, True), (1001, False)])
@@ -231,10 +231,10 @@ def test_the_limit_is_of_the_whole_request(frames: int, fits: bool) -> None:
         limit = len(StreamRequest(audio_chunk=largest))
         sending = Sending(max_send_bytes=limit)
         if fits:
-            sending.sender.check("src", tone(frames), "it")
+            sending.sender.validate("src", tone(frames), "it")
             return
         with pytest.raises(RemoteMediaError, match=f"over the limit of {limit}") as e:
-            sending.sender.check("src", tone(frames), "it")
+            sending.sender.validate("src", tone(frames), "it")
         assert e.value.error_type is ErrorType.RESOURCE_LIMIT
         assert e.value.failing_node_id == "src"
 
@@ -242,4 +242,4 @@ def test_the_limit_is_of_the_whole_request(frames: int, fits: bool) -> None:
 
 
 async def test_no_limit() -> None:
-    Sending().sender.check("src", tone(10_000), "it")
+    Sending().sender.validate("src", tone(10_000), "it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from remotemedia import ErrorType, RemoteMediaError
-from remotemedia.session.chunks import check_audio, check_node_id
+from remotemedia.session.validation import check_audio, check_node_id
 from tests.support.pipelines import tone
 
 

@@ -77,7 +77,7 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
         await self.aclose()
 
     async def asend(self, value: None) -> ChunkResult:
-        """As ``__anext__``: a session takes its audio from ``audio_chunks``."""
+        """As ``__anext__``; the value is ignored."""
         return await self.__anext__()
 
     async def athrow(
