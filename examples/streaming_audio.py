@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]  # it has no type hints
@@ -49,7 +49,7 @@ MANIFEST = {
 }
 
 
-NO_VERDICT = {"has_speech": None, "energy_db": math.nan}
+NO_VERDICT: dict[str, Any] = {"has_speech": None, "energy_db": math.nan}
 SPEECH_TEXT = {True: "yes", False: "no", None: "-"}
 
 

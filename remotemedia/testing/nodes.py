@@ -69,10 +69,8 @@ class Calculator(Node):
         _OPERAND,
     )
 
-    @property
-    def operation(self) -> str:
-        """The name of the operation."""
-        return str(self.values["operation"])
+    # The operation of a subclass that has no such parameter.
+    operation: ClassVar[str | None] = None
 
     def process(self, call: NodeCall) -> Number:
         """Calculate; a result that is a whole number is an int."""
@@ -81,7 +79,7 @@ class Calculator(Node):
                 f"the input is {call.data!r}; it must be a number, from data_inputs "
                 "or a connected node"
             )
-        calculate = _OPERATIONS[self.operation]
+        calculate = _OPERATIONS[self.operation or self.values["operation"]]
         result: Number = calculate(call.data, self.values["operand"])
         if isinstance(result, float) and result.is_integer():
             return int(result) if abs(result) <= _LARGEST_WHOLE_FLOAT else result

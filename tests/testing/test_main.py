@@ -90,7 +90,7 @@ runpy.run_module("remotemedia.testing", run_name="__main__")
 @contextmanager
 def zipped_service(code: Path, kind: str) -> Iterator[subprocess.Popen[str]]:
     """Run the service from a zip file, and kill it at the end."""
-    command = [sys.executable, "-c", ZIPPED, code, kind]
+    command = [sys.executable, "-c", ZIPPED, str(code), kind]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=code.parent
     ) as process:
