@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped]  # it has no type hints
@@ -48,13 +49,18 @@ MANIFEST = {
 }
 
 
+NO_VERDICT: dict[str, Any] = {"has_speech": None, "energy_db": math.nan}
+SPEECH_TEXT = {True: "yes", False: "no", None: "-"}
+
+
 class ChunkReport(NamedTuple):
     """What the service found in one chunk, and how long it took."""
 
     start: float
     """Start of the chunk in the file, in seconds."""
     latency_ms: float
-    has_speech: bool
+    has_speech: bool | None
+    """None if the service has no verdict about the chunk."""
     energy_db: float
 
 
@@ -66,27 +72,37 @@ async def stream(
     What comes back is added to `received`.
     """
     frames = max(1, audio.sample_rate // CHUNKS_PER_SECOND)
+    last: ChunkReport | None = None
     async with client.open_stream(MANIFEST) as session:
         for index, chunk in enumerate(audio.chunks(frames)):
             sent = time.perf_counter()
             await session.send("resample", chunk)
             result = await anext(session)
             latency_ms = (time.perf_counter() - sent) * 1000
-            received.append(result.audio_outputs["output"])
-            speech = result.json("vad")
-            yield ChunkReport(
+            received.extend(result.audio_outputs.values())
+            # A chunk that the resampler held back in full has no verdict.
+            speech = result.json("vad") if result.data_outputs else NO_VERDICT
+            if last is not None:
+                yield last
+            last = ChunkReport(
                 start=index * frames / audio.sample_rate,
                 latency_ms=latency_ms,
                 has_speech=speech["has_speech"],
                 energy_db=speech["energy_db"],
             )
-        # A resampler holds the last few milliseconds back until more audio arrives.
-        silence = np.zeros((frames, audio.channels), audio.to_numpy().dtype)
-        await session.send(
-            "resample", AudioBuffer.from_numpy(silence, audio.sample_rate)
-        )
-        received.append((await anext(session)).audio_outputs["output"])
         await session.close()
+        # The resampler held the last few milliseconds back. They belong to the last
+        # chunk, as the sequence of this result says.
+        async for result in session:
+            received.extend(result.audio_outputs.values())
+            if last is not None and result.data_outputs:
+                rest = result.json("vad")
+                last = last._replace(
+                    has_speech=bool(last.has_speech or rest["has_speech"]),
+                    energy_db=float(np.fmax(last.energy_db, rest["energy_db"])),
+                )
+        if last is not None:
+            yield last
 
 
 async def run(wav: Path, address: str | None, out: Path | None) -> list[ChunkReport]:
@@ -129,7 +145,7 @@ async def show_table(reports: AsyncGenerator[ChunkReport, None]) -> list[ChunkRe
     async for report in reports:
         print(
             f"{len(done):5} {report.start:7.2f} {report.latency_ms:11.2f} "
-            f"{report.energy_db:10.1f}  {'yes' if report.has_speech else 'no'}"
+            f"{report.energy_db:10.1f}  {SPEECH_TEXT[report.has_speech]}"
         )
         done.append(report)
     return done
@@ -152,7 +168,7 @@ def show_summary(reports: list[ChunkReport]) -> None:
     latencies = [report.latency_ms for report in reports]
     p50, p95 = np.percentile(latencies, [50, 95])
     late = sum(latency > TARGET_MS for latency in latencies)
-    speech = sum(report.has_speech for report in reports)
+    speech = sum(report.has_speech is True for report in reports)
     print(f"speech in {speech} of {len(reports)} chunks")
     print(
         f"latency p50 {p50:.2f} ms, p95 {p95:.2f} ms, max {max(latencies):.2f} ms; "

@@ -153,6 +153,7 @@ NODE_ID = r"[A-Za-z0-9_-]+"
 """What a node id looks like, as a regular expression."""
 
 _NAMED_NODE = f"(?P<node>{NODE_ID})"
+_NODE_IN_TEXT = re.compile(f"\\bnode '({NODE_ID})'")
 _NODE_FAILED = re.compile(f"Node {_NAMED_NODE}: ")
 _TYPE_OF_PREFIX = {
     **{
@@ -163,6 +164,11 @@ _TYPE_OF_PREFIX = {
 }
 
 
+def named_node(text: str) -> str:
+    """The id of the node that a text names last, as in "node 'vad'"; or ""."""
+    return next(reversed(_NODE_IN_TEXT.findall(text)), "")
+
+
 def from_call_error(error: CallError) -> RemoteMediaError:
     """Turn the failure of a gRPC call into the exception for the user.
 
@@ -171,7 +177,7 @@ def from_call_error(error: CallError) -> RemoteMediaError:
     """
     message = error.message or f"the service answered {error.status.name}"
     error_type = _TYPE_OF_STATUS.get(error.status, ErrorType.INTERNAL)
-    node_id = ""
+    node_id = named_node(message)
     if error.status is Status.INTERNAL and (match := _NODE_FAILED.match(message)):
         error_type, node_id = ErrorType.NODE_EXECUTION, match["node"]
     cls = _CLASS_OF_STATUS.get(error.status, RemoteMediaError)
@@ -202,7 +208,7 @@ def from_response(error: ErrorResponse) -> RemoteMediaError:
     return RemoteMediaError(
         error.message or "the service reported an error without a message",
         error_type=error_type,
-        failing_node_id=node_id,
+        failing_node_id=node_id or named_node(error.message),
         context=error.context,
         stack_trace=error.stack_trace,
     )

@@ -296,7 +296,7 @@ async def test_stream_echoes_in_order(client: RemoteMediaClient) -> None:
     sequences = []
     async for chunk in client.stream_pipeline(PASS, chunks(25)):
         sequences.append(chunk.sequence)
-        assert chunk.audio_outputs["output"] == sent
+        assert list(chunk.audio_outputs.values()) == [sent]
         assert chunk.total_samples_processed == 1600 * len(sequences)
     assert sequences == list(range(25))
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
+from grpclib.metadata import decode_timeout
 from h2.config import H2Configuration
 from h2.connection import AllowedStreamIDs, H2Connection
 from h2.errors import ErrorCodes
@@ -53,8 +54,15 @@ SERVER_NAMES: Mapping[str, tuple[str, ...]] = {
         "handler",
         "processor",
     ),
-    "grpclib.protocol.Stream": ("_transport", "connection", "id", "reset"),
-    "grpclib.server.Handler": ("_tasks",),
+    "grpclib.protocol.Stream": (
+        "_transport",
+        "closable",
+        "connection",
+        "id",
+        "reset",
+        "wrapper",
+    ),
+    "grpclib.server.Handler": ("_tasks", "accept"),
     "grpclib.server.Server": ("_protocol_factory", "_server"),
     "grpclib.server.Stream": ("_cancel_done", "_stream"),
     "h2.connection.H2Connection": ("highest_inbound_stream_id",),
@@ -242,3 +250,38 @@ def cancel_calls_after(protocol: H2Protocol, stream_id: int) -> None:
     for stream, task in cast("Handler", protocol.handler)._tasks.items():
         if cast("int", stream.id) > stream_id:
             task.cancel()
+
+
+def is_over(stream: Stream[Any, Any]) -> bool:
+    """Whether a call was cancelled, or can no longer be answered.
+
+    grpclib tells neither publicly.
+    """
+    wrapper = stream._stream.wrapper
+    is_cancelled = wrapper is not None and wrapper.cancelled
+    return bool(is_cancelled) or not stream._stream.closable
+
+
+def postpone_expired_deadlines(protocol: H2Protocol) -> None:
+    """Give a call 1 ms whose deadline has passed when it arrives.
+
+    grpclib takes the deadline that has passed for an exception of the handler: it logs
+    an error and ends the call with UNKNOWN. A deadline that passes later is handled.
+    """
+    accept = protocol.handler.accept
+
+    def accept_in_time(stream: Any, headers: Any, release_stream: Any) -> None:
+        postponed = [
+            (name, "1m" if name == "grpc-timeout" and _is_expired(value) else value)
+            for name, value in headers
+        ]
+        accept(stream, postponed, release_stream)
+
+    protocol.handler.accept = accept_in_time  # type: ignore[method-assign]  # grpclib reads it from the instance
+
+
+def _is_expired(timeout: str) -> bool:
+    try:
+        return decode_timeout(timeout) < 0.001
+    except ValueError:
+        return False

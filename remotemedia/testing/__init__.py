@@ -11,7 +11,14 @@ neither the client's calls nor its connections, which are tested against this se
 """
 
 from remotemedia.testing.faults import Fault
-from remotemedia.testing.node import Json, Node, NodeCall, NodeOutput, NodeReturn
+from remotemedia.testing.node import (
+    Json,
+    Node,
+    NodeCall,
+    NodeOutput,
+    NodeReturn,
+    Parameter,
+)
 from remotemedia.testing.service import LocalService
 
 __all__ = [
@@ -22,4 +29,5 @@ __all__ = [
     "NodeCall",
     "NodeOutput",
     "NodeReturn",
+    "Parameter",
 ]

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 
+from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.testing.service import LocalService
 
 
@@ -45,13 +46,27 @@ def main() -> None:
         metavar="NAME",
         help="the environment variable with the bearer token that calls must carry",
     )
+    parser.add_argument(
+        "--max-request-bytes",
+        type=int,
+        default=MAX_REQUEST_BYTES,
+        metavar="BYTES",
+        help="the largest request message that is accepted; default: %(default)s",
+    )
     options = parser.parse_args()
+    if options.max_request_bytes <= 0:
+        parser.error("--max-request-bytes: the number must be positive")
     token = None
     if options.token_env is not None:
         token = os.environ.get(options.token_env)
         if not token:
             parser.error(f"--token-env: the variable {options.token_env} is not set")
-    service = LocalService(host=options.host, port=options.port, token=token)
+    service = LocalService(
+        host=options.host,
+        port=options.port,
+        token=token,
+        max_request_bytes=options.max_request_bytes,
+    )
     try:
         asyncio.run(serve(service))
     except OSError as error:

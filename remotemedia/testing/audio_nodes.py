@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from remotemedia.testing.limits import check_samples
-from remotemedia.testing.node import Node, NodeCall, NodeOutput
+from remotemedia.testing.node import Node, NodeCall, NodeOutput, Parameter
 from remotemedia.testing.nodes import is_number
 from remotemedia.v1 import AudioBuffer, AudioFormat
 
@@ -21,36 +21,56 @@ _FORMATS = {
 # The energy of silence: JSON cannot represent minus infinity.
 _SILENCE_DB = -120.0
 
+_WINDOWS_PER_SECOND = 50
+
+
+def _is_rate(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32
+
+
+def _is_format(value: object) -> bool:
+    return isinstance(value, str) and value.removeprefix("AUDIO_FORMAT_") in _FORMATS
+
 
 class AudioResample(Node):
     """Changes the sample rate, with soxr's high quality.
 
-    Params: ``target_sample_rate``, in Hz.
-
     The chunks of a session are resampled as one continuous signal. The filter looks
     ahead by 40 ms from 44.1 or 48 kHz to 16 kHz, and by up to 160 ms between other
-    common rates, so the first results are shorter by that much. The same amount of
-    audio remains in the filter when the session ends, because the contract has no
-    message after the last result; a client that needs it sends silence at the end. An
-    execution returns all of the audio.
+    common rates, so the first results are shorter by that much, or empty. The filter
+    returns the rest at the last call. A chunk with another rate, number of channels or
+    format than the chunk before it begins a new signal; the filter then drops the rest
+    of the old one.
     """
+
+    parameters = (
+        Parameter("target_sample_rate", "a positive integer", _is_rate, unit="Hz"),
+    )
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(params)
-        rate = params.get("target_sample_rate")
-        if not isinstance(rate, int) or isinstance(rate, bool) or not 0 < rate < 2**32:
-            raise ValueError(
-                f"params.target_sample_rate is {rate!r}; it must be a positive integer,"
-                " in Hz"
-            )
-        self._target_rate = rate
+        self._target_rate: int = self.values["target_sample_rate"]
         self._soxr = _import_soxr()
         self._signal: tuple[int, int, np.dtype[Any]] | None = None
         self._stream: Any = None
 
     def process(self, call: NodeCall) -> AudioBuffer:
-        """Resample one chunk, or the whole audio of an execution."""
-        audio = _audio(call)
+        """Resample one chunk."""
+        return self._resample(_audio(call), call, is_last=False)
+
+    def process_last(self, call: NodeCall) -> AudioBuffer | None:
+        """Resample the last audio, and return with it what the filter holds back."""
+        if call.audio is not None or call.sequence is None:
+            return self._resample(_audio(call), call, is_last=True)
+        if self._signal is None:
+            return None
+        _, channels, dtype = self._signal
+        rest = self._stream.resample_chunk(np.empty((0, channels), dtype), last=True)
+        return AudioBuffer.from_numpy(rest, self._target_rate)
+
+    def _resample(
+        self, audio: AudioBuffer, call: NodeCall, is_last: bool
+    ) -> AudioBuffer:
         if audio.sample_rate == self._target_rate:
             return audio
         ratio = self._target_rate / audio.sample_rate
@@ -66,74 +86,80 @@ class AudioResample(Node):
             self._stream = self._soxr.ResampleStream(
                 audio.sample_rate, self._target_rate, audio.channels, array.dtype
             )
-        resampled = self._stream.resample_chunk(array, last=call.sequence is None)
+        resampled = self._stream.resample_chunk(array, last=is_last)
         return AudioBuffer.from_numpy(resampled, self._target_rate)
 
 
 class AudioFormatConverter(Node):
     """Changes the format of the samples.
 
-    Params: ``format``, one of ``F32``, ``I16`` and ``I32``, or a name from the
-    contract's enum, such as ``AUDIO_FORMAT_I16``.
+    The format may also be a name from the contract's enum: ``AUDIO_FORMAT_I16``.
     """
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__(params)
-        name = params.get("format")
-        if not isinstance(name, str) or (
-            (target := _FORMATS.get(name.removeprefix("AUDIO_FORMAT_"))) is None
-        ):
-            raise ValueError(f"params.format is {name!r}; it must be F32, I16 or I32")
-        self._target = target
+    parameters = (Parameter("format", "F32, I16 or I32", _is_format),)
 
     def process(self, call: NodeCall) -> AudioBuffer:
         """Convert one chunk, or the whole audio of an execution."""
-        return _audio(call).to_format(self._target)
+        name = self.values["format"].removeprefix("AUDIO_FORMAT_")
+        return _audio(call).to_format(_FORMATS[name])
 
 
 class VAD(Node):
     """Voice activity detection: tells speech from silence by the energy of the audio.
 
-    The audio is split into windows of about 20 ms.
+    The audio of a session is split into windows of 20 ms. A window that lies in two
+    chunks counts for the second one, and the last 20 ms of a chunk always count. So
+    each window is full, and the verdict about a steady sound does not depend on how the
+    audio is cut into chunks.
 
-    Params: ``threshold_db``, the least energy that counts as speech, in dB; -40 by
-    default. 0 dB is the energy of a full-scale square wave.
+    ``threshold_db`` is the least energy that counts as speech. 0 dB is the energy of a
+    full-scale square wave.
 
     The audio is passed on. The data is ``has_speech``, whether any window reached the
-    threshold, and ``energy_db``, the energy of the loudest window.
+    threshold, and ``energy_db``, the energy of the loudest window. A chunk without
+    audio has no output.
     """
+
+    parameters = (
+        Parameter("threshold_db", "a number", is_number, unit="dB", default=-40.0),
+    )
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(params)
-        threshold = params.get("threshold_db", -40.0)
-        if not is_number(threshold):
-            raise ValueError(
-                f"params.threshold_db is {threshold!r}; it must be a number"
-            )
-        self._threshold_db = threshold
+        self._sample_rate = 0
+        # The power of the last frames of the session, fewer than a window has, and how
+        # many of them are in a window that has begun.
+        self._before = np.empty(0)
+        self._begun = 0
 
     def process(self, call: NodeCall) -> NodeOutput:
         """Examine one chunk, or the whole audio of an execution."""
         audio = _audio(call)
-        energy_db = _loudest_window_db(audio)
-        has_speech = energy_db >= self._threshold_db
+        if not audio.samples:
+            return NodeOutput()
+        energy_db = self._loudest_window_db(audio)
+        has_speech = energy_db >= self.values["threshold_db"]
         return NodeOutput(
             audio, {"has_speech": has_speech, "energy_db": round(energy_db, 2)}
         )
 
-
-def _loudest_window_db(audio: AudioBuffer) -> float:
-    """The energy of the loudest 20 ms in dB, as the mean over all channels."""
-    # In float32, the square of a sample that is far out of range would overflow.
-    power = np.square(audio.to_float32(), dtype=np.float64).mean(axis=1)
-    if not power.size:
-        return _SILENCE_DB
-    # As many windows as 20 ms fit in, of nearly equal length.
-    count = min(max(1, power.size * 50 // audio.sample_rate), power.size)
-    starts = np.arange(count) * power.size // count
-    lengths = np.diff(starts, append=power.size)
-    loudest = float(np.nan_to_num(np.add.reduceat(power, starts) / lengths).max())
-    return max(_SILENCE_DB, 10 * float(np.log10(max(loudest, 1e-30))))
+    def _loudest_window_db(self, audio: AudioBuffer) -> float:
+        # In float32, the square of a sample that is far out of range would overflow.
+        power = np.square(audio.to_float32(), dtype=np.float64).mean(axis=1)
+        if audio.sample_rate != self._sample_rate:
+            self._sample_rate = audio.sample_rate
+            self._before, self._begun = np.empty(0), 0
+        window = max(1, audio.sample_rate // _WINDOWS_PER_SECOND)
+        signal = np.concatenate([self._before, power])
+        start = self._before.size - self._begun
+        full = signal[start : signal.size - (signal.size - start) % window]
+        energies = np.append(
+            full.reshape(-1, window).mean(axis=1), signal[-window:].mean()
+        )
+        self._begun = (self._begun + power.size) % window
+        self._before = signal[max(0, signal.size - (window - 1)) :]
+        loudest = float(np.nan_to_num(energies).max())
+        return max(_SILENCE_DB, 10 * float(np.log10(max(loudest, 1e-30))))
 
 
 def _audio(call: NodeCall) -> AudioBuffer:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 
 from grpclib.exceptions import GRPCError
 
+from remotemedia import __version__
 from remotemedia.errors import RemoteMediaError
 from remotemedia.manifest import VERSION
 from remotemedia.testing.failures import to_status
@@ -47,7 +48,7 @@ class ExecutionService(PipelineExecutionServiceBase):
         return VersionResponse(
             version_info=VersionInfo(
                 protocol_version=VERSION,
-                runtime_version=version("remotemedia"),
+                runtime_version=__version__,
                 supported_node_types=sorted(self._node_types),
                 supported_protocols=[VERSION],
                 build_timestamp=_build_timestamp(),
@@ -109,5 +110,9 @@ def unsupported(client_version: str) -> str:
 
 def _build_timestamp() -> str:
     """The time at which this code was installed, in ISO 8601."""
-    written = Path(__file__).stat().st_mtime
+    # A frozen program may have no file of this module, and in a zip there is only the
+    # file of the zip itself.
+    code = Path(globals().get("__file__", sys.executable)).absolute()
+    found = next(path for path in (code, *code.parents) if path.exists())
+    written = found.stat().st_mtime
     return datetime.fromtimestamp(int(written), timezone.utc).isoformat()

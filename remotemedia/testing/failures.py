@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from grpclib.const import Status
 
-from remotemedia.errors import KINDS, Kind, RemoteMediaError
+from remotemedia.errors import KINDS, Kind, RemoteMediaError, named_node
 from remotemedia.v1 import ErrorResponse, ErrorType
 
 _KINDS = {kind.error_type: kind for kind in KINDS}
@@ -24,7 +24,11 @@ def to_status(error: RemoteMediaError) -> tuple[Status, str]:
     """The gRPC status and message that report an error of a unary call."""
     if error.error_type is ErrorType.NODE_EXECUTION:
         return Status.INTERNAL, f"Node {error.failing_node_id}: {error.message}"
-    return _kind(error).statuses[0], error.message
+    message, node_id = error.message, error.failing_node_id
+    # A status has no field for the node, so a client finds it in the text.
+    if node_id and named_node(message) != node_id:
+        message += f" (node {node_id!r})"
+    return _kind(error).statuses[0], message
 
 
 def to_stream_response(error: RemoteMediaError) -> ErrorResponse:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 if TYPE_CHECKING:
     from remotemedia.v1 import AudioBuffer, ResourceLimits
@@ -45,7 +47,8 @@ class NodeCall:
         upstream: the output of each upstream node, by node id, in the order of the
             connections; for nodes that combine several inputs.
         limits: the limits that apply.
-        sequence: the number of the chunk in its session; None in an execution.
+        sequence: the number of the chunk in its session, and of the last chunk where
+            the client closes the session; None in an execution.
     """
 
     node_id: str
@@ -66,17 +69,52 @@ NodeFunction: TypeAlias = "Callable[[NodeCall], NodeReturn | Awaitable[NodeRetur
 exceeds the time limit, the call fails while the thread runs until it returns."""
 
 
+@dataclass(frozen=True)
+class Parameter:
+    """What a node type says about one of its parameters.
+
+    Attributes:
+        name: the name.
+        type: what a value must be, with an article, such as ``"a number"``.
+        is_valid: whether a JSON value is one.
+        unit: the unit of the value, or "".
+        default: the value if the manifest has none; None if the manifest must have one.
+        alias: another name that older programs use for the parameter, or "".
+    """
+
+    name: str
+    type: str
+    is_valid: Callable[[Any], bool]
+    unit: str = ""
+    default: Json = None
+    alias: str = ""
+
+
 class Node(ABC):
-    """A node with state: each execution and each session has its own instance."""
+    """A node with state: each execution and each session has its own instance.
+
+    Attributes:
+        parameters: the parameters of the node type. The service refuses any
+            other parameter. None, the default, leaves all checks to ``__init__``.
+        params: the parameters in the manifest.
+        values: the declared parameters, with the defaults filled in.
+    """
+
+    parameters: ClassVar[Sequence[Parameter] | None] = None
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        """Check the parameters.
+        """Check the parameters against those that are declared.
 
         Raises:
-            ValueError: a parameter is missing or wrong. The service then refuses the
-                pipeline with ``ErrorType.VALIDATION``.
+            ValueError: a parameter is unknown, missing or wrong. The service then
+                refuses the pipeline with ``ErrorType.VALIDATION``.
         """
         self.params = params
+        self.values: dict[str, Any] = {}
+        if self.parameters is not None:
+            _refuse_unknown(params, self.parameters)
+            for parameter in self.parameters:
+                self.values[parameter.name] = _value(params, parameter)
 
     @abstractmethod
     def process(self, call: NodeCall) -> NodeReturn | Awaitable[NodeReturn]:
@@ -89,6 +127,20 @@ class Node(ABC):
             RemoteMediaError: the call fails with this error.
             Exception: the call fails with ``ErrorType.NODE_EXECUTION``.
         """
+
+    def process_last(self, call: NodeCall) -> NodeReturn | Awaitable[NodeReturn]:
+        """Process the last call, in place of ``process``: no other one follows.
+
+        A node that holds something back, as a filter does, overrides this method, and
+        returns what it held back together with what it makes of the call. The last
+        call of an execution is its only one. The last call of a session comes when the
+        client closes it, and has what the upstream nodes held back; its audio and data
+        are None if that is nothing. A session that is cancelled has no last call.
+        """
+        is_execution = call.sequence is None
+        if is_execution or call.audio is not None or call.data is not None:
+            return self.process(call)
+        return None
 
 
 NodeType: TypeAlias = "NodeFunction | type[Node]"
@@ -108,9 +160,16 @@ class FunctionNode(Node):
         if self._is_async:
             result = self._function(call)
         else:
-            result = await asyncio.to_thread(self._function, call)
+            result = await asyncio.to_thread(self._call_in_thread, call)
         # A plain callable, such as a lambda, may still return a coroutine.
         return await result if isinstance(result, Awaitable) else result
+
+    def _call_in_thread(self, call: NodeCall) -> NodeReturn | Awaitable[NodeReturn]:
+        try:
+            return self._function(call)
+        except StopIteration as error:
+            # A future cannot hold it, so the call would never end.
+            raise RuntimeError("the node raised StopIteration") from error
 
 
 def make_node(node_type: NodeType, params: Mapping[str, Any]) -> Node:
@@ -118,3 +177,28 @@ def make_node(node_type: NodeType, params: Mapping[str, Any]) -> Node:
     if isinstance(node_type, type) and issubclass(node_type, Node):
         return node_type(params)
     return FunctionNode(params, cast("NodeFunction", node_type))
+
+
+def _refuse_unknown(params: Mapping[str, Any], parameters: Sequence[Parameter]) -> None:
+    names = [parameter.name for parameter in parameters]
+    known = {*names, *(parameter.alias for parameter in parameters)}
+    for name in params:
+        if name not in known:
+            close = get_close_matches(name, names, 1)
+            hint = (
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"it has {', '.join(names) or 'none'}"
+            )
+            raise ValueError(f"there is no parameter {name!r}; {hint}")
+
+
+def _value(params: Mapping[str, Any], parameter: Parameter) -> Any:
+    name = parameter.name
+    value = params.get(name, params.get(parameter.alias, parameter.default))
+    if not parameter.is_valid(value):
+        unit = f", in {parameter.unit}" if parameter.unit else ""
+        raise ValueError(
+            f"params.{name} is {reprlib.repr(value)}; it must be {parameter.type}{unit}"
+        )
+    return value

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
-from remotemedia.testing.node import Node, NodeCall, NodeOutput
+from remotemedia.testing.node import Node, NodeCall, NodeOutput, Parameter
 
 Number: TypeAlias = "int | float"
 
@@ -21,8 +21,18 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 _LARGEST_WHOLE_FLOAT = 2**53
 
 
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number; to Python, True is an int too."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+_OPERAND = Parameter("operand", "a number", is_number, alias="value")
+
+
 class PassThrough(Node):
     """Passes its input on unchanged."""
+
+    parameters = ()
 
     def process(self, call: NodeCall) -> NodeOutput:
         """Pass audio and data on."""
@@ -31,6 +41,8 @@ class PassThrough(Node):
 
 class Echo(Node):
     """Wraps each JSON input in an object with a counter; audio is passed on."""
+
+    parameters = ()
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(params)
@@ -46,25 +58,19 @@ class Echo(Node):
 
 
 class Calculator(Node):
-    """Applies an operation to its input, on the left, and its operand, on the right.
+    """Applies an operation to its input, on the left, and its operand, on the right."""
 
-    Params: ``operation``, one of ``add``, ``subtract``, ``multiply`` and
-    ``divide``; ``operand``, a number, which older programs call ``value``.
-    """
+    parameters: ClassVar[Sequence[Parameter] | None] = (
+        Parameter(
+            "operation",
+            f"one of {', '.join(_OPERATIONS)}",
+            lambda value: isinstance(value, str) and value in _OPERATIONS,
+        ),
+        _OPERAND,
+    )
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__(params)
-        operation = params.get("operation")
-        if not isinstance(operation, str) or operation not in _OPERATIONS:
-            raise ValueError(
-                f"params.operation is {operation!r}; it must be one of "
-                f"{', '.join(_OPERATIONS)}"
-            )
-        self._calculate = _OPERATIONS[operation]
-        operand = params.get("operand", params.get("value"))
-        if not is_number(operand):
-            raise ValueError(f"params.operand is {operand!r}; it must be a number")
-        self._operand: Number = operand
+    # The operation of a subclass that has no such parameter.
+    operation: ClassVar[str | None] = None
 
     def process(self, call: NodeCall) -> Number:
         """Calculate; a result that is a whole number is an int."""
@@ -73,7 +79,8 @@ class Calculator(Node):
                 f"the input is {call.data!r}; it must be a number, from data_inputs "
                 "or a connected node"
             )
-        result: Number = self._calculate(call.data, self._operand)
+        calculate = _OPERATIONS[self.operation or self.values["operation"]]
+        result: Number = calculate(call.data, self.values["operand"])
         if isinstance(result, float) and result.is_integer():
             return int(result) if abs(result) <= _LARGEST_WHOLE_FLOAT else result
         return result
@@ -82,20 +89,15 @@ class Calculator(Node):
 class Add(Calculator):
     """Adds its operand to its input."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__({**params, "operation": "add"})
+    parameters = (_OPERAND,)
+    operation = "add"
 
 
 class Multiply(Calculator):
     """Multiplies its input by its operand."""
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__({**params, "operation": "multiply"})
-
-
-def is_number(value: object) -> bool:
-    """Whether a JSON value is a number; to Python, True is an int too."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    parameters = (_OPERAND,)
+    operation = "multiply"
 
 
 REFERENCE_NODES: Mapping[str, type[Node]] = {

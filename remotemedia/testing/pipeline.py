@@ -1,7 +1,8 @@
 """Runs a pipeline: its nodes, one after the other, in the order of the connections.
 
 An execution runs every node. A chunk of a session runs only the nodes that have an
-input: from the client, or from an upstream node that returned something.
+input: from the client, or from an upstream node that returned something. When the
+client closes a session, each node gets a last call, to return what it held back.
 
 A sink is a node that no connection leaves. A run returns the audio and the data of the
 sinks, and the data of any other node that returned data together with audio.
@@ -13,7 +14,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -70,6 +71,7 @@ class Pipeline:
     Attributes:
         node_ids: the ids of the nodes, in the order in which they run.
         sinks: the ids of the nodes that no connection leaves.
+        has_last_calls: whether a node of the pipeline may hold something back.
         samples: the samples, over all channels, that were received so far.
         seconds: the time that all runs have taken so far.
         memory: counts the audio that a run holds.
@@ -103,6 +105,10 @@ class Pipeline:
         self._steps = [_make_step(node, sources[node.id], node_types) for node in nodes]
         self.node_ids: list[str] = [node.id for node in nodes]
         self.sinks: list[str] = [node.id for node in nodes if node.id not in leaving]
+        self.has_last_calls: bool = any(
+            type(step.node).process_last is not Node.process_last
+            for step in self._steps
+        )
         self.samples: int = 0
         self.seconds: float = 0.0
         self.memory: MemoryMeter = MemoryMeter(limits)
@@ -115,13 +121,18 @@ class Pipeline:
         }
 
     async def run(
-        self, audio_inputs: Mapping[str, AudioBuffer], sequence: int | None = None
+        self,
+        audio_inputs: Mapping[str, AudioBuffer],
+        sequence: int | None = None,
+        *,
+        is_end: bool = False,
     ) -> Outputs:
         """Run the nodes.
 
         Args:
-            audio_inputs: audio by node id.
+            audio_inputs: audio by node id; empty at the end of a session.
             sequence: the number of the chunk in its session; None for an execution.
+            is_end: whether the client closed the session after that chunk.
 
         Raises:
             RemoteMediaError: the input is not valid, a node failed, or a limit was
@@ -132,7 +143,7 @@ class Pipeline:
             self._check_input(node_id, buffer)
         started, cpu_started = time.perf_counter(), time.thread_time()
         try:
-            return await self._run(audio_inputs, sequence, started)
+            return await self._run(audio_inputs, sequence, is_end, started)
         finally:
             self.seconds += time.perf_counter() - started
             self._cpu_seconds += time.thread_time() - cpu_started
@@ -158,6 +169,7 @@ class Pipeline:
         self,
         audio_inputs: Mapping[str, AudioBuffer],
         sequence: int | None,
+        is_end: bool,
         started: float,
     ) -> Outputs:
         given: dict[str, NodeOutput] = {}
@@ -165,21 +177,30 @@ class Pipeline:
         for step in self._steps:
             upstream = {source: given[source] for source in step.sources}
             before = upstream.values()
+            audio = _first(
+                audio_inputs.get(step.node_id), *(out.audio for out in before)
+            )
+            data = _first(*(out.data for out in before))
+            # The client's data goes with its chunks. At the end, it is no input of its
+            # own.
+            if not is_end or audio is not None or data is not None:
+                data = _first(self._data.get(step.node_id), data)
             call = NodeCall(
                 step.node_id,
                 step.params,
-                _first(audio_inputs.get(step.node_id), *(out.audio for out in before)),
-                _first(self._data.get(step.node_id), *(out.data for out in before)),
+                audio,
+                data,
                 upstream,
                 self._limits,
                 sequence,
             )
-            reached = call.audio is not None or call.data is not None
-            if not reached and sequence is not None:
+            is_last = is_end or sequence is None
+            if not is_last and audio is None and data is None:
                 given[step.node_id] = NodeOutput()
                 continue
+            process = step.node.process_last if is_last else step.node.process
             with _attributed_to(step.node_id):
-                output = await self._process(step.node, call, started)
+                output = await self._process(process, call, started)
                 given[step.node_id] = output
                 self._return(step.node_id, output, outputs)
         return outputs
@@ -193,21 +214,29 @@ class Pipeline:
             outputs.data[node_id] = json.dumps(output.data, allow_nan=False)
 
     async def _process(
-        self, node: Node, call: NodeCall, run_started: float
+        self,
+        process: Callable[[NodeCall], NodeReturn | Awaitable[NodeReturn]],
+        call: NodeCall,
+        run_started: float,
     ) -> NodeOutput:
         """Call one node, within the time that the run has left."""
         limit = self._limits.max_timeout_ms / 1000
         started = time.perf_counter()
-        try:
-            result = node.process(call)
-            if isinstance(result, Awaitable):
-                left = limit - (time.perf_counter() - run_started)
-                result = await asyncio.wait_for(result, left)
-        except asyncio.TimeoutError:
-            # Before the limit, it is a timeout of the node's own.
-            if time.perf_counter() - run_started < limit:
-                raise
-            raise self._too_late(call) from None
+        result = _without_cancelling(lambda: process(call))
+        if isinstance(result, Awaitable):
+            task = asyncio.ensure_future(result)
+            left = limit - (time.perf_counter() - run_started)
+            try:
+                await asyncio.wait({task}, timeout=left)
+                is_late = not task.done()
+            finally:
+                # Late, or the call was cancelled.
+                if not task.done():
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+            if is_late:
+                raise self._too_late(call)
+            result = _without_cancelling(task.result)
         finished = time.perf_counter()
         if finished - run_started > limit:
             raise self._too_late(call)
@@ -296,6 +325,18 @@ def _attributed_to(node_id: str) -> Iterator[None]:
             error_type=ErrorType.NODE_EXECUTION,
             failing_node_id=node_id,
         ) from error
+
+
+def _without_cancelling(function: Callable[[], T]) -> T:
+    """Call a function, and tell its own CancelledError from a cancellation of the call.
+
+    Raises:
+        RuntimeError: the function raised CancelledError.
+    """
+    try:
+        return function()
+    except asyncio.CancelledError as error:
+        raise RuntimeError("the node raised CancelledError") from error
 
 
 def _to_output(result: NodeReturn) -> NodeOutput:

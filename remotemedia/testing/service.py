@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,16 @@ from grpclib.exceptions import GRPCError
 from remotemedia.http2.compat import listening_port
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.execution import ExecutionService
+from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.script import FaultScript
 from remotemedia.testing.streaming import StreamingService
-from remotemedia.testing.transport import SocketServer, Stopwatch, serialization
+from remotemedia.testing.transport import (
+    SocketServer,
+    Stopwatch,
+    let_call_end,
+    serialization,
+)
 from remotemedia.v1 import ResourceLimits
 
 if TYPE_CHECKING:
@@ -45,13 +52,12 @@ class LocalService:
 
     The built-in node types are ``PassThrough``, ``PassThroughNode``, ``Echo``,
     ``CalculatorNode``, ``AddNode``, ``MultiplyNode``, ``AudioResample``,
-    ``AudioFormatConverter`` and ``VAD``.
+    ``AudioFormatConverter`` and ``VAD``; `docs/nodes.md` has their parameters.
 
     A result has the audio and the data of the sinks, which are the nodes that no
     connection leaves, and the data of any other node that returned data together with
-    audio, such as VAD. On a stream, the audio of a single sink is named ``output``;
-    with several sinks, audio is named by node id. The time limit is for a whole
-    execution, or for each chunk.
+    audio, such as VAD. Each output is named by the id of its node. The time limit is
+    for a whole execution, or for each chunk.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class LocalService:
         nodes: Mapping[str, NodeType] | None = None,
         limits: ResourceLimits | None = None,
         idle_timeout: float = IDLE_TIMEOUT,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
         faults: Iterable[Fault] = (),
     ) -> None:
         """Configure the service; :meth:`start` or ``async with`` starts it.
@@ -81,8 +88,18 @@ class LocalService:
                 contract's default: 100 MB, 5 s, 10,000,000 samples in a buffer. The
                 contract's caps, 1 GB and 30 s, always apply.
             idle_timeout: seconds without a message after which a session ends.
+            max_request_bytes: the size of the largest request message that is accepted;
+                by default the contract's limit, 4 MiB.
             faults: what is to go wrong; see ``Fault``.
+
+        Raises:
+            ValueError: `max_request_bytes` is not positive.
         """
+        if max_request_bytes <= 0:
+            raise ValueError(
+                f"max_request_bytes is {max_request_bytes}; it must be positive"
+            )
+        self._max_request_bytes = max_request_bytes
         self._host = host
         self._port = port
         self._path = None if path is None else Path(path)
@@ -126,9 +143,10 @@ class LocalService:
         """
         if self._server is not None:
             raise RuntimeError("the service runs already")
-        server = SocketServer(self._services)
+        server = SocketServer(self._services, self._max_request_bytes)
         listen(server, RecvRequest, self._admit)
         listen(server, RecvRequest, self._faults.on_request)
+        listen(server, RecvRequest, _let_call_end)
         if self._path is not None:
             await server.start(path=str(self._path), ssl=self._ssl)
             self._address = f"unix:{self._path.absolute()}"
@@ -178,3 +196,7 @@ class LocalService:
                 "the bearer token in the metadata 'authorization' is "
                 f"{'wrong' if shown else 'missing'}",
             )
+
+
+async def _let_call_end(event: RecvRequest) -> None:
+    event.method_func = partial(let_call_end, event.method_func)

@@ -4,6 +4,10 @@ A session reads one request at a time and answers it before it reads the next. C
 that were not read yet fill the HTTP/2 flow-control window, which slows down a client
 that sends too fast. ``remotemedia.session.machine`` checks every message, in both
 directions.
+
+When the client says that no more audio comes, by CLOSE or by ending its side of the
+call, what the nodes held back is sent as one more result, with the sequence of the last
+chunk. CANCEL drops it.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from remotemedia.testing.node import NodeType
 from remotemedia.testing.pipeline import Pipeline
 from remotemedia.testing.transport import serialization
 from remotemedia.v1 import (
+    AudioBuffer,
     AudioChunk,
     ChunkResult,
     ResourceLimits,
@@ -37,9 +42,6 @@ from remotemedia.v1 import (
 _RECOMMENDED_CHUNK_SAMPLES = 4096
 _MAX_BUFFER_LATENCY_MS = 100
 _CHUNKS_BETWEEN_METRICS = 10
-
-# The name of the audio output of a pipeline with one sink.
-_OUTPUT = "output"
 
 _REASONS = {
     Event.CLOSE: "closed by the client",
@@ -93,9 +95,13 @@ class StreamingService(StreamingPipelineServiceBase):
             except asyncio.TimeoutError:
                 yield session.closed(f"idle for {self._idle_timeout:g} s")
                 return
-            if request is None:
+            event = None if request is None else rules.request(request)
+            if event in (None, Event.CLOSE) and rules.chunks:
+                rest = await session.finish(rules.chunks - 1)
+                if rest is not None:
+                    yield rest
+            if request is None or event is None:
                 return
-            event = rules.request(request)
             if event is not Event.CHUNK:
                 yield session.closed(_REASONS[event])
                 return
@@ -141,21 +147,33 @@ class _LiveSession:
         )
 
     async def process(self, chunk: AudioChunk) -> StreamResponse:
+        inputs = {chunk.node_id: chunk.buffer}
+        result = await self._run(inputs, chunk.sequence, is_end=False)
+        self._chunks += 1
+        return StreamResponse(result=result)
+
+    async def finish(self, sequence: int) -> StreamResponse | None:
+        """What the nodes held back, if anything, as a result for the last chunk."""
+        if not self._pipeline.has_last_calls:
+            return None
+        result = await self._run({}, sequence, is_end=True)
+        has_audio = any(buffer.samples for buffer in result.audio_outputs.values())
+        if has_audio or result.data_outputs:
+            return StreamResponse(result=result)
+        return None
+
+    async def _run(
+        self, inputs: Mapping[str, AudioBuffer], sequence: int, *, is_end: bool
+    ) -> ChunkResult:
         pipeline = self._pipeline
         seconds_before = pipeline.seconds
-        outputs = await pipeline.run({chunk.node_id: chunk.buffer}, chunk.sequence)
-        self._chunks += 1
-        audio = outputs.audio
-        if audio and len(pipeline.sinks) == 1:
-            audio = {_OUTPUT: audio[pipeline.sinks[0]]}
-        return StreamResponse(
-            result=ChunkResult(
-                sequence=chunk.sequence,
-                audio_outputs=audio,
-                data_outputs=outputs.data,
-                processing_time_ms=(pipeline.seconds - seconds_before) * 1000,
-                total_samples_processed=pipeline.samples,
-            )
+        outputs = await pipeline.run(inputs, sequence, is_end=is_end)
+        return ChunkResult(
+            sequence=sequence,
+            audio_outputs=outputs.audio,
+            data_outputs=outputs.data,
+            processing_time_ms=(pipeline.seconds - seconds_before) * 1000,
+            total_samples_processed=pipeline.samples,
         )
 
     def metrics(self) -> StreamResponse:

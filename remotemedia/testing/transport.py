@@ -8,6 +8,7 @@ clients to hang up.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -27,17 +28,24 @@ from remotemedia.http2.compat import (
     SERVER_NAMES,
     check_names,
     h2_connection,
+    is_over,
+    postpone_expired_deadlines,
     wrap_connections,
 )
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
+    from grpclib.server import Stream
+
+    from remotemedia.testing.script import Handler
     from remotemedia.v1 import (
         PipelineExecutionServiceBase,
         StreamingPipelineServiceBase,
     )
 
 check_names(SERVER_NAMES)
+
+_log = logging.getLogger(__name__)
 
 _MAX_CALLS_A_CONNECTION = 10_000
 
@@ -70,6 +78,9 @@ class LimitedCodec(ProtoCodec):
     is sure to see the status, and not a reset while it still sends.
     """
 
+    def __init__(self, max_request_bytes: int = MAX_REQUEST_BYTES) -> None:
+        self._max_request_bytes = max_request_bytes
+
     def decode(self, data: bytes, message_type: Any) -> Any:
         """Decode a request.
 
@@ -77,11 +88,11 @@ class LimitedCodec(ProtoCodec):
             GRPCError: OUT_OF_RANGE, if the request is too large; INTERNAL, if it is not
                 a message of this type.
         """
-        if len(data) > MAX_REQUEST_BYTES:
+        if len(data) > self._max_request_bytes:
             raise GRPCError(
                 Status.OUT_OF_RANGE,
-                f"a request message of {len(data)} bytes, where {MAX_REQUEST_BYTES} is "
-                "the limit; stream the audio in chunks",
+                f"a request message of {len(data)} bytes, where "
+                f"{self._max_request_bytes} is the limit; stream the audio in chunks",
             )
         started = time.perf_counter()
         try:
@@ -104,15 +115,20 @@ class LimitedCodec(ProtoCodec):
 
 
 class SocketServer(Server):
-    """A server that closes its connections when it stops."""
+    """A server that closes its connections when it stops.
+
+    It logs no error when a client cancels a call or goes away.
+    """
 
     def __init__(
         self,
         services: Collection[
             PipelineExecutionServiceBase | StreamingPipelineServiceBase
         ],
+        max_request_bytes: int,
     ) -> None:
-        super().__init__(services, codec=LimitedCodec(), config=_WINDOWS)
+        codec = LimitedCodec(max_request_bytes)
+        super().__init__(services, codec=codec, config=_WINDOWS)
         wrap_connections(self, partial(_Connection, self))
         self.connections: set[_Connection] = set()
         self.is_stopping: bool = False
@@ -135,6 +151,42 @@ class SocketServer(Server):
             await asyncio.wait_for(self.wait_closed(), _FAREWELL_S)
 
 
+async def let_call_end(handler: Handler, stream: Stream[Any, Any]) -> None:
+    """Run the handler of a call, whose exceptions are of no interest once it is over.
+
+    When a client cancels a call or goes away while a message is sent to it, grpclib and
+    h2 raise all kinds of exceptions, which grpclib would log as errors of the handler.
+
+    Raises:
+        asyncio.CancelledError: the call is over; grpclib then logs no error.
+    """
+    try:
+        await handler(stream)
+    except Exception:
+        if not is_over(stream):
+            raise
+        _log.debug("the call ended before its handler", exc_info=True)
+    if is_over(stream):
+        raise asyncio.CancelledError
+
+
+class _Outlet:
+    """A transport that drops what is written after the connection is lost.
+
+    asyncio logs a warning for each such write.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class _Connection(H2Protocol):
     """A connection, which its server has in `connections` while it is open."""
 
@@ -142,17 +194,18 @@ class _Connection(H2Protocol):
 
     def __init__(self, server: SocketServer, plain: H2Protocol) -> None:
         super().__init__(plain.handler, plain.config, plain.h2_config)
+        postpone_expired_deadlines(plain)
         self.lost = asyncio.get_running_loop().create_future()
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start, and tell the client how many concurrent calls it may make."""
-        super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", transport)
+        super().connection_made(cast("asyncio.Transport", _Outlet(self.transport)))
         h2_connection(self).update_settings(
             {SettingCodes.MAX_CONCURRENT_STREAMS: _MAX_CALLS_A_CONNECTION}
         )
         self.connection.flush()
-        self.transport = cast("asyncio.Transport", transport)
         self._server.connections.add(self)
         if self._server.is_stopping:
             # It was accepted just before the server stopped.

@@ -28,7 +28,9 @@ def make(node_type: str, **params: Any) -> Node:
 def run(
     node: Node, audio: AudioBuffer | None, sequence: int | None = None
 ) -> AudioBuffer | NodeOutput:
-    result = node.process(NodeCall("n", {}, audio, None, {}, LIMITS, sequence))
+    """Process one chunk of a session, or an execution if there is no sequence."""
+    process = node.process_last if sequence is None else node.process
+    result = process(NodeCall("n", {}, audio, None, {}, LIMITS, sequence))
     assert isinstance(result, (AudioBuffer, NodeOutput))
     return result
 
@@ -98,6 +100,41 @@ def test_resampling_keeps_format_and_channels(dtype: type[Any]) -> None:
     samples: npt.NDArray[Any] = np.zeros((480, 3), dtype)
     resampled = resample(AudioBuffer.from_numpy(samples, 48_000), 16_000).to_numpy()
     assert (resampled.dtype, resampled.shape) == (np.dtype(dtype), (160, 3))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [(48_000, 16_000), (8_000, 16_000), (192_000, 16_000)]
+)
+def test_the_last_call_gives_what_the_filter_held_back(
+    source: int, target: int
+) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (source, 2)).astype(np.float32)
+    audio = AudioBuffer.from_numpy(noise, source)
+    node = make("AudioResample", target_sample_rate=target)
+    chunks = [audio_of(node, chunk, 0) for chunk in audio.chunks(source // 10)]
+    rest = node.process_last(NodeCall("n", {}, None, None, {}, LIMITS, 9))
+    assert isinstance(rest, AudioBuffer)
+    assert rest.frames > 0
+    joined = np.concatenate([chunk.to_float32() for chunk in [*chunks, rest]])
+    whole = resample(audio, target).to_float32()
+    np.testing.assert_allclose(joined, whole, atol=1e-6)
+
+
+def test_the_last_call_takes_audio_too() -> None:
+    node = make("AudioResample", target_sample_rate=16_000)
+    first, second = tone(9_600, 48_000).chunks(4_800)
+    start = audio_of(node, first, 0)
+    end = node.process_last(NodeCall("n", {}, second, None, {}, LIMITS, 0))
+    assert isinstance(end, AudioBuffer)
+    assert start.frames + end.frames == 3_200
+
+
+@pytest.mark.parametrize("audio", [None, tone(160, 16_000)])
+def test_a_filter_that_never_ran_holds_nothing_back(audio: AudioBuffer | None) -> None:
+    node = make("AudioResample", target_sample_rate=16_000)
+    if audio is not None:
+        run(node, audio, 0)
+    assert node.process_last(NodeCall("n", {}, None, None, {}, LIMITS, 0)) is None
 
 
 def test_audio_that_has_the_target_rate_is_passed_on() -> None:
@@ -194,12 +231,78 @@ def test_the_threshold(threshold: float, speech: bool) -> None:
 
 
 @given(
-    st.lists(st.floats(width=32), max_size=400),
+    st.lists(st.floats(width=32), min_size=1, max_size=400),
     st.sampled_from([1, 50, 8_000, 44_100, 192_000]),
 )
 def test_every_audio_has_a_finite_energy(samples: list[float], rate: int) -> None:
     energy = judge(np.array(samples), rate)["energy_db"]
     assert -120 <= energy < np.inf
+
+
+@pytest.mark.parametrize("sequence", [None, 0])
+def test_without_samples_there_is_no_verdict(sequence: int | None) -> None:
+    assert run(make("VAD"), tone(0), sequence) == NodeOutput()
+
+
+def verdicts(audio: AudioBuffer, cuts: Sequence[int], **params: object) -> list[Any]:
+    """The data of a session whose chunks end at these frames."""
+    node = make("VAD", **params)
+    chunks = np.split(audio.to_numpy(), sorted(cuts))
+    found = []
+    for sequence, samples in enumerate(chunks):
+        chunk = AudioBuffer.from_numpy(samples, audio.sample_rate)
+        output = run(node, chunk, sequence)
+        assert isinstance(output, NodeOutput)
+        # What comes is passed on at once, with its verdict.
+        assert (output.audio is None) == (output.data is None) == (not samples.size)
+        if output.data is not None:
+            found.append(output.data)
+    return found
+
+
+@given(st.sets(st.integers(320, 3_199), min_size=1, max_size=40))
+def test_a_steady_tone_does_not_flicker(cuts: set[int]) -> None:
+    # One period lasts 20 ms, so only a whole window has the energy of the tone.
+    period = np.sin(2 * np.pi * np.arange(320) / 320).astype(np.float32)
+    audio = AudioBuffer.from_numpy(np.tile(period, 10), 16_000)
+    for verdict in verdicts(audio, sorted(cuts), threshold_db=-3.02):
+        assert verdict == {"has_speech": True, "energy_db": -3.01}
+
+
+@given(
+    st.integers(0, 9),
+    st.sets(st.integers(1, 3_199), max_size=40),
+)
+def test_a_sound_is_found_in_whatever_chunks_it_comes(
+    window: int, cuts: set[int]
+) -> None:
+    samples = np.zeros(3_200, np.float32)
+    samples[window * 320 : (window + 1) * 320] = 0.5
+    audio = AudioBuffer.from_numpy(samples, 16_000)
+    found = verdicts(audio, sorted(cuts), threshold_db=-6.03)
+    assert any(verdict["has_speech"] for verdict in found)
+
+
+def test_the_last_milliseconds_count() -> None:
+    samples = np.zeros(330, np.float32)
+    samples[325:] = 1
+    audio = AudioBuffer.from_numpy(samples, 16_000)
+    assert judge(samples)["energy_db"] == pytest.approx(-18.06)
+    assert verdicts(audio, [5])[-1]["energy_db"] == pytest.approx(-18.06)
+
+
+def test_another_rate_begins_another_signal() -> None:
+    node = make("VAD")
+    run(node, AudioBuffer.from_numpy(np.ones(310, np.float32), 16_000), 0)
+    output = run(node, AudioBuffer.from_numpy(np.zeros(10, np.float32), 8_000), 1)
+    assert isinstance(output, NodeOutput)
+    assert output.data == {"has_speech": False, "energy_db": -120.0}
+
+
+def test_a_window_that_is_no_number_hides_no_other() -> None:
+    samples = np.full(640, 0.5)
+    samples[10] = np.nan
+    assert judge(samples)["energy_db"] == -6.02
 
 
 def test_a_wrong_threshold_is_named() -> None:

@@ -44,6 +44,22 @@ def test_a_unary_call_reports_a_status_and_the_message() -> None:
     assert to_status(error) == (Status.INTERNAL, "Node vad: boom")
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.error_type.name)
+@pytest.mark.parametrize(
+    "message", ["busy", "node 'vad' is busy", "node 'vad2' is busy"]
+)
+def test_a_client_reads_the_node_from_whatever_is_reported(
+    kind: Kind, message: str
+) -> None:
+    error = RemoteMediaError(message, error_type=kind.error_type, failing_node_id="vad")
+    is_prefixed = kind.error_type is ErrorType.NODE_EXECUTION
+    read = from_call_error(CallError(*to_status(error)))
+    assert (read.error_type, read.failing_node_id) == (kind.error_type, "vad")
+    # The node is added to the text only where the text does not say it.
+    assert (read.message == message) is ("'vad'" in message and not is_prefixed)
+    assert from_response(to_stream_response(error)).failing_node_id == "vad"
+
+
 def test_a_stream_reports_the_type_as_a_prefix() -> None:
     error = RemoteMediaError(
         "boom",
@@ -64,3 +80,9 @@ def test_an_error_of_no_type_is_reported_as_internal() -> None:
     error = RemoteMediaError("odd", error_type=ErrorType.UNSPECIFIED)
     assert to_status(error) == (Status.INTERNAL, "odd")
     assert to_stream_response(error).message == "Internal error: odd"
+
+
+@pytest.mark.parametrize("error_type", [ErrorType.VALIDATION, ErrorType.INTERNAL])
+def test_a_response_that_only_names_the_node_in_its_text(error_type: ErrorType) -> None:
+    response = ErrorResponse(error_type=error_type, message="node 'vad' is unknown")
+    assert from_response(response).failing_node_id == "vad"

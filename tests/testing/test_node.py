@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from dataclasses import FrozenInstanceError
 from functools import partial
@@ -10,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from remotemedia.testing import Node, NodeCall, NodeOutput
+from remotemedia.testing import Node, NodeCall, NodeOutput, Parameter
 from remotemedia.testing.node import NodeReturn, NodeType, make_node
 from remotemedia.v1 import ResourceLimits
 
 
-def call(data: object = None) -> NodeCall:
-    return NodeCall("n", {}, None, data, {}, ResourceLimits(), None)
+def call(data: object = None, sequence: int | None = None) -> NodeCall:
+    return NodeCall("n", {}, None, data, {}, ResourceLimits(), sequence)
 
 
 async def answer(node_type: NodeType, data: object) -> NodeReturn:
@@ -101,3 +102,66 @@ def test_a_class_is_made_once_per_session_with_the_params() -> None:
     assert first is not second
     assert isinstance(first, Count)
     assert first.process(call()) == NodeOutput(data=3)
+
+
+async def test_a_function_that_raises_stop_iteration_fails() -> None:
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await asyncio.wait_for(answer(lambda call: next(iter([])), None), 5)
+
+
+class Counter(Node):
+    """Counts its calls."""
+
+    count = 0
+
+    def process(self, call: NodeCall) -> int:
+        self.count += 1
+        return self.count
+
+
+@pytest.mark.parametrize(
+    ("last", "result"),
+    [(call(), 1), (call(sequence=7), None), (call("data", sequence=7), 1)],
+    ids=["an execution", "nothing held back upstream", "something held back upstream"],
+)
+def test_by_default_the_last_call_is_one_like_the_others(
+    last: NodeCall, result: int | None
+) -> None:
+    assert Counter({}).process_last(last) == result
+
+
+class Gain(Counter):
+    parameters = (
+        Parameter(
+            "gain", "a float", lambda value: isinstance(value, float), "dB", 1.5, "db"
+        ),
+        Parameter("mode", "soft or hard", lambda value: value in ("soft", "hard")),
+    )
+
+
+def test_declared_parameters_are_filled_in() -> None:
+    node = Gain({"mode": "soft"})
+    assert node.values == {"gain": 1.5, "mode": "soft"}
+    assert node.params == {"mode": "soft"}
+    assert Gain({"mode": "soft", "db": 2.5}).values["gain"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "params.mode is None; it must be soft or hard"),
+        ({"mode": "soft", "gain": 1}, "params.gain is 1; it must be a float, in dB"),
+        ({"mode": "so" * 99}, "params.mode is 'sososo"),
+        ({"mdoe": "soft"}, "there is no parameter 'mdoe'; did you mean 'mode'?"),
+        ({"xyz": 1}, "there is no parameter 'xyz'; it has gain, mode"),
+    ],
+)
+def test_declared_parameters_are_checked(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        Gain(params)
+    assert len(str(caught.value)) < 100
+
+
+def test_a_node_without_declared_parameters_takes_any() -> None:
+    node = Counter({"anything": 1})
+    assert (node.params, node.values) == ({"anything": 1}, {})

@@ -101,9 +101,16 @@ def test_whole_results_are_integers_as_far_as_floats_are_exact(
     assert type(found) is kind
 
 
-@pytest.mark.parametrize("node_type", ["Echo", "PassThrough", "CalculatorNode"])
-def test_a_node_keeps_its_params(node_type: str) -> None:
-    params = {"operation": "add", "operand": 1}
+@pytest.mark.parametrize(
+    ("node_type", "params"),
+    [
+        ("Echo", {}),
+        ("PassThrough", {}),
+        ("CalculatorNode", {"operation": "add", "operand": 1}),
+        ("AddNode", {"value": 1}),
+    ],
+)
+def test_a_node_keeps_its_params(node_type: str, params: dict[str, Any]) -> None:
     assert make(node_type, **params).params == params
 
 

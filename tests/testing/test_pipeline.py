@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -371,3 +372,145 @@ async def test_a_node_s_own_timeout_is_its_failure() -> None:
     error = await failed(build(chain(node("n", "Own")), Own=give_up))
     assert error.error_type is ErrorType.NODE_EXECUTION
     assert error.message == "no answer"
+
+
+class Delay(Node):
+    """Holds back what it gets until the next call; the last call gives all of it."""
+
+    held: AudioBuffer | None = None
+
+    def process(self, call: NodeCall) -> AudioBuffer | None:
+        given, self.held = self.held, call.audio
+        return given
+
+    def process_last(self, call: NodeCall) -> AudioBuffer | None:
+        rest = [audio for audio in (self.held, call.audio) if audio is not None]
+        if not rest:
+            return None
+        joined = np.concatenate([audio.to_numpy() for audio in rest])
+        return AudioBuffer.from_numpy(joined, rest[0].sample_rate)
+
+
+async def test_what_nodes_hold_back_runs_through_the_nodes_after_them() -> None:
+    manifest = chain(node("one", "Delay"), node("two", "Delay"), node("end", "Listen"))
+    pipeline = build(manifest, Delay=Delay, Listen=Listen)
+    first, second, third = tone(1_920).chunks(640)
+    assert await pipeline.run({"one": first}, 0) == Outputs()
+    assert await pipeline.run({"one": second}, 1) == Outputs()
+    assert await pipeline.run({"one": third}, 2) == Outputs(
+        {"end": first}, {"end": "640"}
+    )
+    outputs = await pipeline.run({}, 2, is_end=True)
+    assert outputs.data == {"end": "1280"}
+    joined = np.concatenate([second.to_numpy(), third.to_numpy()])
+    np.testing.assert_array_equal(outputs.audio["end"].to_numpy(), joined)
+
+
+async def test_an_execution_holds_nothing_back() -> None:
+    manifest = chain(node("one", "Delay"), node("end", "Listen"))
+    pipeline = build(manifest, Delay=Delay, Listen=Listen)
+    assert await pipeline.run({"one": tone()}) == Outputs(
+        {"end": tone()}, {"end": "1600"}
+    )
+
+
+async def test_the_end_of_a_session_runs_only_nodes_that_held_something_back() -> None:
+    ran: list[str] = []
+
+    def note(call: NodeCall) -> NodeOutput:
+        ran.append(call.node_id)
+        return NodeOutput(call.audio, call.data)
+
+    manifest = graph(
+        *(node(name, "Note") for name in ("before", "beside")),
+        node("held", "Delay"),
+        node("after", "Note"),
+        connections=[("before", "held"), ("held", "after")],
+    )
+    pipeline = build(manifest, {"beside": "1", "after": "2"}, Note=note, Delay=Delay)
+    assert await pipeline.run({}, 0, is_end=True) == Outputs()
+    assert ran == []
+    await pipeline.run({"before": tone()}, 0)
+    ran.clear()
+    outputs = await pipeline.run({}, 0, is_end=True)
+    # The client's data for a node goes with its audio.
+    assert (ran, outputs) == (["after"], Outputs({"after": tone()}, {"after": "2"}))
+
+
+@pytest.mark.parametrize(
+    ("node_type", "has_last_calls"), [("Delay", True), ("Listen", False)]
+)
+def test_a_pipeline_knows_whether_it_may_hold_something_back(
+    node_type: str, has_last_calls: bool
+) -> None:
+    manifest = chain(node("a", "Echo"), node("b", node_type))
+    pipeline = build(manifest, Delay=Delay, Listen=Listen)
+    assert pipeline.has_last_calls is has_last_calls
+
+
+async def cancel_itself(call: NodeCall) -> None:
+    raise asyncio.CancelledError
+
+
+async def cancel_its_task(call: NodeCall) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+def cancel_in_a_thread(call: NodeCall) -> None:
+    raise asyncio.CancelledError
+
+
+class CancelAtOnce(Node):
+    def process(self, call: NodeCall) -> None:
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    "node_type", [cancel_itself, cancel_its_task, cancel_in_a_thread, CancelAtOnce]
+)
+async def test_a_node_that_raises_cancelled_error_failed(node_type: NodeType) -> None:
+    error = await failed(build(chain(node("n", "Own")), Own=node_type))
+    assert error.error_type is ErrorType.NODE_EXECUTION
+    assert error.failing_node_id == "n"
+    assert error.message == "the node raised CancelledError"
+
+
+async def test_cancelling_a_run_cancels_its_node() -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(call: NodeCall) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    run = asyncio.create_task(build(chain(node("n", "Work")), Work=work).run({}))
+    await began.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert ended.is_set()
+
+
+async def test_a_node_that_fails_as_it_is_too_late_is_too_late() -> None:
+    async def fail(call: NodeCall) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError
+
+    limits = ResourceLimits(max_timeout_ms=50)
+    error = await failed(build(chain(node("n", "Slow")), {}, limits, Slow=fail))
+    assert error.error_type is ErrorType.RESOURCE_LIMIT
+
+
+def test_an_unknown_parameter_is_refused_with_a_suggestion() -> None:
+    error = refused(chain(node("n", "AddNode", operant=1)))
+    assert error.failing_node_id == "n"
+    assert error.message == (
+        "node 'n', AddNode: there is no parameter 'operant'; did you mean 'operand'?"
+    )

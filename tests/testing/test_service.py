@@ -14,6 +14,9 @@ import trustme
 from grpclib.const import Status
 
 from remotemedia.testing import Fault, LocalService
+from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.v1 import ExecuteRequest
+from tests.support.pipelines import tone
 from tests.testing.core_client import CoreClient, connect
 from tests.testing.manifests import chain, node
 
@@ -162,3 +165,40 @@ async def test_a_taken_port_leaves_nothing_behind(local: LocalService) -> None:
     with pytest.raises(OSError, match=r"in use"):
         await LocalService(port=port).start()
     assert asyncio.all_tasks() == before
+
+
+async def test_the_size_of_requests_is_limited(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    request = ExecuteRequest(manifest=PASS, audio_inputs={"src": tone(2_000)})
+    size = len(bytes(request))
+    for limit, is_accepted in ((size, True), (size - 1, False)):
+        async with (
+            LocalService(max_request_bytes=limit) as service,
+            connect(core_modules, service.address) as client,
+        ):
+            if is_accepted:
+                await client.execute(request)
+                continue
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await client.execute(request)
+        assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
+        assert f"where {limit} is the limit" in (caught.value.details() or "")
+
+
+async def test_requests_may_be_larger_than_the_contract_s_limit(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    audio = tone(2 * MAX_REQUEST_BYTES // 4)
+    request = ExecuteRequest(manifest=PASS, audio_inputs={"src": audio})
+    async with LocalService(max_request_bytes=3 * MAX_REQUEST_BYTES) as service:
+        unlimited = [("grpc.max_receive_message_length", -1)]
+        async with grpc.aio.insecure_channel(service.address, unlimited) as channel:
+            result = await CoreClient(core_modules, channel).execute(request)
+    assert result.audio_outputs["src"].num_samples == audio.num_samples
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_the_size_of_requests_must_be_positive(limit: int) -> None:
+    with pytest.raises(ValueError, match=f"max_request_bytes is {limit}"):
+        LocalService(max_request_bytes=limit)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from remotemedia.testing import LocalService, NodeCall, NodeOutput
+from remotemedia.testing import LocalService, Node, NodeCall, NodeOutput
 from remotemedia.v1 import (
     AudioBuffer,
     ErrorType,
@@ -65,8 +65,8 @@ async def test_a_whole_session(stream: CoreStream) -> None:
         await stream.chunk("src", audio, sequence)
         result = await stream.read("result")
         assert result.sequence == sequence
-        assert list(result.audio_outputs) == ["output"]
-        assert result.audio_outputs["output"].SerializeToString() == bytes(audio)
+        assert list(result.audio_outputs) == ["src"]
+        assert result.audio_outputs["src"].SerializeToString() == bytes(audio)
         assert result.total_samples_processed == samples
         assert result.processing_time_ms > 0
         times_ms.append(result.processing_time_ms)
@@ -118,7 +118,7 @@ async def test_the_pipeline_runs_chunk_by_chunk(stream: CoreStream) -> None:
         await stream.chunk("ear", audio, sequence)
         result = await stream.read("result")
         assert json.loads(result.data_outputs["ear"])["has_speech"] is (sequence == 0)
-        samples += result.audio_outputs["output"].num_samples
+        samples += result.audio_outputs["rate"].num_samples
     # 8,000 frames at half the rate, but for what the filter looks ahead.
     assert 2_700 < samples < 4_000
 
@@ -287,3 +287,106 @@ async def test_a_client_that_goes_away_ends_the_node_s_work(
         async with connect(core_modules, service.address) as client:
             await client.version()
         assert asyncio.all_tasks() == before
+
+
+RESAMPLE = chain(
+    node("rate", "AudioResample", target_sample_rate=8_000), node("ear", "VAD")
+)
+
+
+async def streamed(stream: CoreStream, chunks: int = 3) -> int:
+    """Stream chunks of 100 ms, and return how many samples came back."""
+    await opened(stream, RESAMPLE)
+    samples = 0
+    for sequence in range(chunks):
+        await stream.chunk("rate", tone(), sequence)
+        result = await stream.read("result")
+        # Without audio there is no verdict.
+        assert result.data_outputs.keys() == result.audio_outputs.keys()
+        samples += sum(audio.num_samples for audio in result.audio_outputs.values())
+    return samples
+
+
+@pytest.mark.parametrize("is_half_closed", [False, True])
+async def test_what_a_node_held_back_is_the_last_result(
+    stream: CoreStream, is_half_closed: bool
+) -> None:
+    samples = await streamed(stream)
+    assert samples < 2_400
+    if is_half_closed:
+        await stream.call.done_writing()
+    else:
+        await stream.control(CLOSE)
+    result = await stream.read("result")
+    assert result.sequence == 2
+    assert samples + result.audio_outputs["ear"].num_samples == 2_400
+    assert result.total_samples_processed == 4_800
+    assert json.loads(result.data_outputs["ear"])["has_speech"] is True
+    if not is_half_closed:
+        closed = await stream.read("closed")
+        assert closed.final_metrics.node_metrics["ear"].samples_processed == 2_400
+    assert await stream.ends_well()
+
+
+async def test_cancel_drops_what_a_node_held_back(stream: CoreStream) -> None:
+    await streamed(stream)
+    await stream.control(CANCEL)
+    await stream.read("closed")
+    assert await stream.ends_well()
+
+
+@pytest.mark.parametrize("manifest", [PASS, RESAMPLE])
+async def test_closing_without_a_chunk_gives_no_result(
+    stream: CoreStream, manifest: PipelineManifest
+) -> None:
+    await opened(stream, manifest)
+    await stream.control(CLOSE)
+    await stream.read("closed")
+
+
+async def test_a_filter_that_holds_nothing_back_gives_no_last_result(
+    stream: CoreStream,
+) -> None:
+    await opened(stream, RESAMPLE)
+    await stream.chunk("rate", tone(800, 8_000), 0)
+    await stream.read("result")
+    await stream.control(CLOSE)
+    await stream.read("closed")
+
+
+async def test_a_node_that_fails_in_its_last_call_fails_the_session(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    class Fail(Node):
+        def process(self, call: NodeCall) -> None:
+            pass
+
+        def process_last(self, call: NodeCall) -> None:
+            raise OSError("disk full")
+
+    async with (
+        LocalService(nodes={"Fail": Fail}) as service,
+        connect(core_modules, service.address) as client,
+    ):
+        stream = client.open()
+        await opened(stream, chain(node("n", "Fail")))
+        await stream.chunk("n", tone(), 0)
+        await stream.read("result")
+        await stream.control(CLOSE)
+        await error(stream, "Node execution error in n: disk full")
+
+
+async def test_a_node_that_raises_cancelled_error_ends_the_session(
+    core_modules: dict[str, ModuleType],
+) -> None:
+    async def fail(call: NodeCall) -> None:
+        raise asyncio.CancelledError
+
+    async with (
+        LocalService(nodes={"Fail": fail}) as service,
+        connect(core_modules, service.address) as client,
+    ):
+        stream = client.open()
+        await opened(stream, chain(node("n", "Fail")))
+        await stream.chunk("n", tone(), 0)
+        await error(stream, "Node execution error in n: the node raised CancelledError")
