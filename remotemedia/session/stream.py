@@ -151,11 +151,6 @@ class PipelineStream:
         max_buffered_chunks: int,
         max_in_flight_chunks: int | None,
     ) -> None:
-        if max_in_flight_chunks is not None and max_in_flight_chunks < 1:
-            raise ValueError(
-                f"max_in_flight_chunks must be positive or None, got "
-                f"{max_in_flight_chunks}"
-            )
         self.ready: StreamReady | None = None
         self.metrics: StreamMetrics | None = None
         self.closed: StreamClosed | None = None
