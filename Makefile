@@ -21,7 +21,7 @@ $(VENV)/.examples $(VENV)/.test $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
-demo: $(VENV)/.examples ## Run both examples against the embedded service
+demo: $(VENV)/.examples ## Run two examples against the embedded service
 	@echo "== examples/simple_execution.py"
 	@$(BIN)/python examples/simple_execution.py
 	@echo

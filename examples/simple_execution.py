@@ -2,7 +2,8 @@
 
     python examples/simple_execution.py [--address HOST:PORT]
 
-Without an address it starts the embedded reference service.
+Without an address it starts the embedded reference service. A service may execute a
+pipeline without returning its outputs; then the program says so.
 """
 
 from __future__ import annotations
@@ -10,20 +11,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+
+from service import add_address_option, connect
 
 from remotemedia import RemoteMediaClient, RemoteMediaError
-from remotemedia.testing import LocalService
 
 
 async def run(address: str | None) -> None:
     """Run every example call against the service at `address`."""
-    async with AsyncExitStack() as stack:
-        if address is None:
-            service = await stack.enter_async_context(LocalService())
-            address = service.address
-        client = await stack.enter_async_context(RemoteMediaClient(address))
-        await show_version(client, address)
+    async with connect(address, "CalculatorNode") as (client, found):
+        await show_version(client, found)
         for operation, sign in [
             ("add", "+"),
             ("subtract", "-"),
@@ -57,21 +54,19 @@ async def calculate(client: RemoteMediaClient, operation: str, sign: str) -> Non
     }
     result = await client.execute_pipeline(manifest, data_inputs={"calc": 10})
     metrics = result.metrics
-    print(
-        f"10 {sign} 4 = {result.json('calc')!s:<5}"
-        f"{metrics.wall_time_ms:8.3f} ms in the pipeline,"
-        f"{metrics.node_metrics['calc'].execution_time_ms:8.3f} ms in the node"
-    )
+    time = f"{metrics.wall_time_ms:8.3f} ms in the pipeline"
+    if "calc" in metrics.node_metrics:
+        time += f",{metrics.node_metrics['calc'].execution_time_ms:8.3f} ms in the node"
+    if "calc" in result.data_outputs:
+        print(f"10 {sign} 4 = {result.json('calc')!s:<5}{time}")
+    else:
+        print(f"10 {sign} 4: executed, but the service returned no output; {time}")
 
 
 def main() -> int:
     """Parse the command line, run, and return the exit status."""
     parser = argparse.ArgumentParser(description="Calculate on a RemoteMedia service.")
-    parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        help="the service; without it, the embedded service is started",
-    )
+    add_address_option(parser)
     arguments = parser.parse_args()
     try:
         asyncio.run(run(arguments.address))

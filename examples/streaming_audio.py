@@ -5,26 +5,26 @@
 
 The program sends the file in chunks of 100 ms, one at a time, and measures the time
 from sending a chunk to receiving its result. Without an address, it starts the embedded
-reference service. Without a file, it uses a short clip of speech.
+reference service. Without a file, it uses a short clip of speech. Where the service has
+no voice activity detection, the program says so, and shows the rest.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from service import add_address_option, connect
 from tqdm import tqdm  # type: ignore[import-untyped]  # it has no type hints
 
 from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
-from remotemedia.testing import LocalService
 
 SPEECH = Path(__file__).parent / "data" / "speech.wav"
 CHUNKS_PER_SECOND = 10
@@ -49,10 +49,6 @@ MANIFEST = {
 }
 
 
-NO_VERDICT: dict[str, Any] = {"has_speech": None, "energy_db": math.nan}
-SPEECH_TEXT = {True: "yes", False: "no", None: "-"}
-
-
 class ChunkReport(NamedTuple):
     """What the service found in one chunk, and how long it took."""
 
@@ -61,7 +57,7 @@ class ChunkReport(NamedTuple):
     latency_ms: float
     has_speech: bool | None
     """None if the service has no verdict about the chunk."""
-    energy_db: float
+    energy_db: float | None
 
 
 async def stream(
@@ -81,25 +77,26 @@ async def stream(
             latency_ms = (time.perf_counter() - sent) * 1000
             received.extend(result.audio_outputs.values())
             # A chunk that the resampler held back in full has no verdict.
-            speech = result.json("vad") if result.data_outputs else NO_VERDICT
+            speech = result.json("vad") if "vad" in result.data_outputs else {}
             if last is not None:
                 yield last
             last = ChunkReport(
                 start=index * frames / audio.sample_rate,
                 latency_ms=latency_ms,
-                has_speech=speech["has_speech"],
-                energy_db=speech["energy_db"],
+                has_speech=speech.get("has_speech"),
+                energy_db=speech.get("energy_db"),
             )
         await session.close()
         # The resampler held the last few milliseconds back. They belong to the last
         # chunk, as the sequence of this result says.
         async for result in session:
             received.extend(result.audio_outputs.values())
-            if last is not None and result.data_outputs:
+            if last is not None and "vad" in result.data_outputs:
                 rest = result.json("vad")
+                energies = [rest["energy_db"], last.energy_db]
                 last = last._replace(
                     has_speech=bool(last.has_speech or rest["has_speech"]),
-                    energy_db=float(np.fmax(last.energy_db, rest["energy_db"])),
+                    energy_db=max(e for e in energies if e is not None),
                 )
         if last is not None:
             yield last
@@ -115,20 +112,18 @@ async def run(wav: Path, address: str | None, out: Path | None) -> list[ChunkRep
         f"{audio.channels} channel(s), {audio.format}"
     )
     total = -(-audio.frames // max(1, audio.sample_rate // CHUNKS_PER_SECOND))
-    async with AsyncExitStack() as stack:
-        if address is None:
-            service = await stack.enter_async_context(LocalService())
-            address = service.address
-        client = await stack.enter_async_context(RemoteMediaClient(address))
-        received: list[AudioBuffer] = []
-        reports = await stack.enter_async_context(
-            aclosing(stream(client, audio, received))
-        )
+    received: list[AudioBuffer] = []
+    async with (
+        connect(address, "AudioResample", "VAD") as (client, _),
+        aclosing(stream(client, audio, received)) as reports,
+    ):
         done = await (
             show_table(reports) if total <= TABLE_ROWS else show_bar(reports, total)
         )
     show_summary(done)
-    if out is not None:
+    if out is not None and not received:
+        print(f"the service returned no audio, so {out} is not written")
+    elif out is not None:
         rate = received[0].sample_rate
         joined = np.concatenate([buffer.to_numpy() for buffer in received])
         frames = round(audio.frames * rate / audio.sample_rate)
@@ -143,9 +138,11 @@ async def show_table(reports: AsyncGenerator[ChunkReport, None]) -> list[ChunkRe
     print(f"{'chunk':>5} {'at s':>7} {'latency ms':>11} {'energy dB':>10}  speech")
     done: list[ChunkReport] = []
     async for report in reports:
+        energy = "-" if report.energy_db is None else f"{report.energy_db:.1f}"
+        speech = {True: "yes", False: "no", None: "-"}[report.has_speech]
         print(
             f"{len(done):5} {report.start:7.2f} {report.latency_ms:11.2f} "
-            f"{report.energy_db:10.1f}  {SPEECH_TEXT[report.has_speech]}"
+            f"{energy:>10}  {speech}"
         )
         done.append(report)
     return done
@@ -168,8 +165,11 @@ def show_summary(reports: list[ChunkReport]) -> None:
     latencies = [report.latency_ms for report in reports]
     p50, p95 = np.percentile(latencies, [50, 95])
     late = sum(latency > TARGET_MS for latency in latencies)
-    speech = sum(report.has_speech is True for report in reports)
-    print(f"speech in {speech} of {len(reports)} chunks")
+    speech = [r.has_speech for r in reports if r.has_speech is not None]
+    if speech:
+        print(f"speech in {sum(speech)} of {len(reports)} chunks")
+    else:
+        print("the service returned no output of the node 'vad': speech is not known")
     print(
         f"latency p50 {p50:.2f} ms, p95 {p95:.2f} ms, max {max(latencies):.2f} ms; "
         f"target {TARGET_MS:.0f} ms "
@@ -225,11 +225,7 @@ def main() -> int:
         metavar="FILE.wav",
         help="PCM or float WAV file (default: a short clip of speech)",
     )
-    parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        help="the service; without it, the embedded service is started",
-    )
+    add_address_option(parser)
     parser.add_argument(
         "--out", type=Path, metavar="FILE.wav", help="write the processed audio"
     )

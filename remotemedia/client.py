@@ -27,6 +27,8 @@ from remotemedia.grpc import (
     MetadataLike,
     ServiceStub,
     authorization,
+    check_count,
+    check_seconds,
     deadline_after,
     tls_context,
 )
@@ -65,6 +67,7 @@ REQUEST_ID = "x-request-id"
 """The metadata key that carries the id of a call."""
 
 StubT = TypeVar("StubT", bound=ServiceStub)
+T = TypeVar("T")
 
 
 class RemoteMediaClient:
@@ -94,8 +97,9 @@ class RemoteMediaClient:
         allow_insecure_token: send the token over plaintext to any host.
 
     Raises:
-        ValueError: an argument makes no sense, or the token would travel in
-            plaintext.
+        TypeError: an argument has a wrong type, such as a timeout that is text.
+        ValueError: an argument has a value that makes no sense, or the token would
+            travel in plaintext.
 
     Every call raises ``RemoteMediaError``, or one of its two subclasses, where
     it fails.
@@ -122,8 +126,10 @@ class RemoteMediaClient:
             ("connect_timeout", connect_timeout),
             ("idle_timeout", idle_timeout),
         ):
-            if seconds is not None and not seconds > 0:
-                raise ValueError(f"{name} must be positive or None, got {seconds!r}")
+            check_seconds(name, seconds)
+        if max_send_bytes is not None:
+            check_count("max_send_bytes", max_send_bytes)
+        check_count("max_receive_bytes", max_receive_bytes)
         self._metadata = Metadata.of(metadata)
         if token is not None:
             if not (self._ssl or self._address.is_local or allow_insecure_token):
@@ -234,7 +240,8 @@ class RemoteMediaClient:
         """Run a pipeline once, from whole inputs to whole outputs.
 
         Args:
-            manifest: the pipeline, as a dict, JSON text or ``PipelineManifest``.
+            manifest: the pipeline, as a dict, JSON text, ``PipelineManifest``, or the
+                ``pathlib.Path`` of a JSON or YAML file.
             audio_inputs: audio, by the id of the node it goes to.
             data_inputs: data, by the id of the node it goes to. A ``str`` is sent
                 as it is, as JSON text; anything else is encoded as JSON.
@@ -246,21 +253,23 @@ class RemoteMediaClient:
             The outputs by node id, metrics and each node's result.
 
         Raises:
-            RemoteMediaError: the manifest is wrong, the request is over
-                ``max_send_bytes``, or the service refused or failed.
-            ValueError: an audio buffer is not valid, or a value is not JSON.
+            RemoteMediaError: the manifest is wrong, an input is for a node that it
+                does not have, the request is over ``max_send_bytes``, or the service
+                refused or failed.
+            TypeError, ValueError: the inputs are not mappings, an audio buffer is not
+                valid, a value is not JSON, or another argument makes no sense.
         """
         operation = Operation("execute_pipeline", str(self._address))
         with operation:
             checked = to_manifest(manifest)
             request = ExecuteRequest(
                 manifest=checked,
-                audio_inputs=_audio_inputs(checked, audio_inputs or {}),
-                data_inputs=_data_inputs(checked, data_inputs or {}),
+                audio_inputs=_audio_inputs(checked, audio_inputs),
+                data_inputs=_data_inputs(checked, data_inputs),
                 client_version=PROTOCOL_VERSION,
             )
             if resource_limits is not None:
-                request.resource_limits = resource_limits
+                request.resource_limits = _checked_limits(resource_limits)
             stub = self._stub(PipelineExecutionServiceStub)
             response = await stub.execute_pipeline(
                 request,
@@ -301,7 +310,8 @@ class RemoteMediaClient:
         ``audio_chunks`` raises is raised here at once and unchanged.
 
         Args:
-            manifest: the pipeline, as a dict, JSON text or ``PipelineManifest``.
+            manifest: the pipeline, as a dict, JSON text, ``PipelineManifest``, or the
+                ``pathlib.Path`` of a JSON or YAML file.
             audio_chunks: an asynchronous or plain iterable of ``(node_id, buffer)``
                 or ``(node_id, buffer, sequence)``. It is first asked for audio
                 when the service is ready. A plain iterable may block: it is iterated
@@ -322,7 +332,7 @@ class RemoteMediaClient:
             RemoteMediaError: the manifest is wrong, or the session failed. Every
                 result that came before is delivered first.
             TypeError, ValueError: ``audio_chunks`` is not iterable, an audio buffer is
-                not valid, or a value is not JSON.
+                not valid, a value is not JSON, or another argument makes no sense.
         """
         stream = self._open_stream(
             "stream_pipeline",
@@ -362,7 +372,8 @@ class RemoteMediaClient:
                 await stream.send("src", buffer)
 
         Args:
-            manifest: the pipeline, as a dict, JSON text or ``PipelineManifest``.
+            manifest: the pipeline, as a dict, JSON text, ``PipelineManifest``, or the
+                ``pathlib.Path`` of a JSON or YAML file.
             audio_chunks: where the audio comes from; None to ``send`` it.
             data_inputs: data, by node id.
             expected_chunk_size: samples over all channels that a chunk will have.
@@ -379,7 +390,8 @@ class RemoteMediaClient:
         Raises:
             RemoteMediaError: the manifest is wrong. What the service says is raised
                 when the context is entered.
-            ValueError: a value is not JSON.
+            TypeError, ValueError: ``audio_chunks`` is not iterable, a value is not
+                JSON, or another argument makes no sense.
         """
         return self._open_stream(
             "open_stream",
@@ -410,15 +422,19 @@ class RemoteMediaClient:
     ) -> PipelineStream:
         operation = Operation(name, str(self._address))
         with operation:
+            check_count("expected_chunk_size", expected_chunk_size, least=0)
+            check_count("max_buffered_chunks", max_buffered_chunks)
+            if max_in_flight_chunks is not None:
+                check_count("max_in_flight_chunks", max_in_flight_chunks)
             checked = to_manifest(manifest)
             init = StreamInit(
                 manifest=checked,
-                data_inputs=_data_inputs(checked, data_inputs or {}),
+                data_inputs=_data_inputs(checked, data_inputs),
                 client_version=PROTOCOL_VERSION,
                 expected_chunk_size=expected_chunk_size,
             )
             if resource_limits is not None:
-                init.resource_limits = resource_limits
+                init.resource_limits = _checked_limits(resource_limits)
             return PipelineStream(
                 self._stub(StreamingPipelineServiceStub),
                 init,
@@ -494,32 +510,44 @@ class RemoteMediaClient:
 
 
 def _audio_inputs(
-    manifest: PipelineManifest, inputs: Mapping[str, AudioBuffer]
+    manifest: PipelineManifest, inputs: Mapping[str, AudioBuffer] | None
 ) -> dict[str, AudioBuffer]:
-    node_ids = _node_ids(manifest, "audio_inputs", inputs)
-    for node_id, buffer in inputs.items():
-        check_node_id(node_id, node_ids, "audio_inputs")
+    checked = _by_node(manifest, "audio_inputs", inputs)
+    for node_id, buffer in checked.items():
         check_audio(buffer, f"audio_inputs[{node_id!r}]")
-    return dict(inputs)
+    return dict(checked)
 
 
 def _data_inputs(
-    manifest: PipelineManifest, inputs: Mapping[str, object]
+    manifest: PipelineManifest, inputs: Mapping[str, object] | None
 ) -> dict[str, str]:
-    node_ids = _node_ids(manifest, "data_inputs", inputs)
-    for node_id in inputs:
-        check_node_id(node_id, node_ids, "data_inputs")
     return {
         node_id: to_json_text(value, f"data_inputs[{node_id!r}]")
-        for node_id, value in inputs.items()
+        for node_id, value in _by_node(manifest, "data_inputs", inputs).items()
     }
 
 
-def _node_ids(manifest: PipelineManifest, name: str, inputs: object) -> list[str]:
-    """The nodes that inputs may go to, where the inputs are a mapping."""
+def _by_node(
+    manifest: PipelineManifest, name: str, inputs: Mapping[str, T] | None
+) -> Mapping[str, T]:
+    """Check that inputs are a mapping, and go to nodes of the manifest."""
+    if inputs is None:
+        return {}
+    node_ids = [node.id for node in manifest.nodes]
     if not isinstance(inputs, Mapping):
         raise TypeError(
             f"{name} must be a dict from node ids to inputs, such as "
-            f"{{{manifest.nodes[0].id!r}: …}}, not {type(inputs).__name__}"
+            f"{{{node_ids[0]!r}: …}}, not {type(inputs).__name__}"
         )
-    return [node.id for node in manifest.nodes]
+    for node_id in inputs:
+        check_node_id(node_id, node_ids, name)
+    return inputs
+
+
+def _checked_limits(limits: ResourceLimits) -> ResourceLimits:
+    if not isinstance(limits, ResourceLimits):
+        raise TypeError(
+            "resource_limits must be a ResourceLimits, such as "
+            f"ResourceLimits(max_timeout_ms=1000), not {type(limits).__name__}"
+        )
+    return limits

@@ -1,24 +1,27 @@
 """Turns what a user writes as a manifest into a checked ``PipelineManifest``.
 
-A user may write a manifest as a dict, as JSON text, or as the message itself. The
-rules that a manifest must obey are the contract's; the embedded service checks them
-with the same code.
+A user may write a manifest as a dict, as JSON text, as a JSON or YAML file, or as the
+message itself. The rules that a manifest must obey are the contract's; the embedded
+service checks them with the same code.
 
 The keys of a dict are the names of the message's fields, in snake_case or in the
 spelling of protobuf's JSON (``node_type`` or ``nodeType``). Three fields accept more
 than that: ``params`` may be an object instead of JSON text, a connection may use
-``from_node`` and ``to_node``, and an enum may be a member, its number or its name.
+``from_node`` and ``to_node``, and an enum may be a member, its number or its name. The
+version and the pipeline's name may be left out; a message must state both.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from typing import (
     Any,
     NamedTuple,
@@ -34,13 +37,26 @@ import betterproto
 from betterproto.casing import camel_case, snake_case
 
 from remotemedia.errors import NODE_ID, RemoteMediaError
-from remotemedia.v1 import Connection, ErrorType, NodeManifest, PipelineManifest
+from remotemedia.v1 import (
+    Connection,
+    ErrorType,
+    ManifestMetadata,
+    NodeManifest,
+    PipelineManifest,
+)
 
-ManifestSource: TypeAlias = "PipelineManifest | Mapping[str, object] | str"
-"""A description of a pipeline: the message, a dict, or JSON text."""
+ManifestSource: TypeAlias = (
+    "PipelineManifest | Mapping[str, object] | str | os.PathLike[str]"
+)
+"""A description of a pipeline: the message, a dict, JSON text, or the path of a file.
+
+A path is a ``pathlib.Path``, or any other ``os.PathLike``, to a JSON or YAML file.
+"""
 
 VERSION = "v1"
 """The version of the contract, which every manifest states."""
+
+_UNNAMED = "unnamed"
 
 MessageT = TypeVar("MessageT", bound=betterproto.Message)
 EnumT = TypeVar("EnumT", bound=betterproto.Enum)
@@ -65,6 +81,44 @@ _ALIASES: dict[tuple[type, str], tuple[str, ...]] = {
     (Connection, "from_"): ("from_", "from_node", "fromNode"),
     (Connection, "to"): ("to_node", "toNode"),
 }
+
+# What the fields of a dict have where they are left out. (Made anew for each message.)
+_DEFAULTS: dict[type, Callable[[], dict[str, Any]]] = {
+    PipelineManifest: lambda: {
+        "version": VERSION,
+        "metadata": ManifestMetadata(name=_UNNAMED),
+    },
+    ManifestMetadata: lambda: {"name": _UNNAMED},
+}
+
+
+# Words that other pipeline formats use for our keys, where the spelling gives no hint.
+_SYNONYMS: dict[type, dict[str, str]] = {
+    PipelineManifest: {
+        "name": "metadata",
+        "description": "metadata",
+        "edges": "connections",
+        "links": "connections",
+        "steps": "nodes",
+    },
+    NodeManifest: {
+        "name": "id",
+        "node_id": "id",
+        "kind": "node_type",
+        "type": "node_type",
+        "args": "params",
+        "config": "params",
+        "options": "params",
+        "streaming": "is_streaming",
+    },
+    Connection: {
+        **dict.fromkeys(("source", "src", "input", "start", "from_id"), "from"),
+        **dict.fromkeys(("target", "destination", "dst", "dest", "to_id"), "to"),
+        **dict.fromkeys(("output", "end", "sink"), "to"),
+    },
+}
+
+_FILE_SUFFIXES = (".json", ".yaml", ".yml")
 
 
 class _Place(NamedTuple):
@@ -98,33 +152,121 @@ class _Field(NamedTuple):
 
 
 def to_manifest(source: ManifestSource) -> PipelineManifest:
-    """Turn a dict, JSON text or message into a manifest that obeys the contract.
+    """Turn a dict, JSON text, a file or a message into a checked manifest.
 
-    A message is checked and returned as it is. In a dict or in JSON text, None or
-    ``null`` is the same as leaving out the key, and a node without params gets ``{}``.
+    A message is checked and returned as it is. In the other forms None or ``null`` is
+    the same as leaving out the key, a missing version is ``v1``, a missing name is
+    ``unnamed``, and a node without params gets ``{}``.
+
+    Args:
+        source: the manifest. A file is given as a ``pathlib.Path``, ends in ``.json``,
+            ``.yaml`` or ``.yml``, and is encoded in UTF-8; YAML needs the extra
+            ``remotemedia[yaml]``.
 
     Raises:
         RemoteMediaError: the manifest breaks a rule (see :func:`check`), has an
-            unknown key, or has a value of the wrong type. `error_type` is VALIDATION,
-            the message says where the error is, and `failing_node_id` is the id of
-            the node that it is in, if any.
-        TypeError: `source` is none of the three, or `params` contains an object that
-            JSON cannot represent.
-        ValueError: `params` contains a number that is infinite or NaN.
+            unknown key or a value of the wrong type, or its file cannot be read.
+            `error_type` is VALIDATION, the message says where the error is, and
+            `failing_node_id` is the id of the node that it is in, if any.
+        TypeError: `source` is none of these, or `params` contains an object that JSON
+            cannot represent.
+        ValueError: `params` contains a number that is infinite or NaN, or the name of
+            the file has another ending.
+        ImportError: the file is YAML, and PyYAML is not installed.
     """
     if isinstance(source, PipelineManifest):
         manifest = source
     elif isinstance(source, (str, *_OBJECT)):
-        place = _Place("manifest")
-        data = _parse_json(source, place) if isinstance(source, str) else source
-        manifest = _read_message(PipelineManifest, data, place)
+        data = _parse_text(source) if isinstance(source, str) else source
+        manifest = _read_message(PipelineManifest, data, _Place("manifest"))
+    elif isinstance(source, os.PathLike):
+        return _read_file(Path(source))
     else:
         raise TypeError(
-            "a manifest is a dict, JSON text (str) or a PipelineManifest, "
-            f"not {type(source).__name__}"
+            "a manifest is a dict, JSON text (str) or a PipelineManifest, or the "
+            f"pathlib.Path of a file, not {type(source).__name__}"
         )
     check(manifest)
     return manifest
+
+
+def _parse_text(text: str) -> object:
+    """Parse JSON text, and recognise the path of a file, which is a common mistake."""
+    try:
+        return _parse_json(text, _Place("manifest"))
+    except RemoteMediaError as error:
+        is_json = text.lstrip().startswith(("{", "["))
+        if not text or (is_json and not text.endswith(_FILE_SUFFIXES)):
+            raise
+        raise RemoteMediaError(
+            f"{error}. To read a file, pass pathlib.Path({reprlib.repr(text)})",
+            error_type=ErrorType.VALIDATION,
+        ) from error
+
+
+def _read_file(path: Path) -> PipelineManifest:
+    """Read a manifest from a file, whose path begins the text of every error."""
+    suffix = path.suffix.lower()
+    if suffix not in _FILE_SUFFIXES:
+        raise ValueError(
+            f"{path}: the name of a manifest file ends in {', '.join(_FILE_SUFFIXES)}"
+        )
+    try:
+        place = _Place("manifest")
+        text = path.read_text(encoding="utf-8")
+        parse = _parse_json if suffix == ".json" else _parse_yaml
+        manifest = _read_message(PipelineManifest, parse(text, place), place)
+        check(manifest)
+    except OSError as error:
+        problem = f"the manifest cannot be read: {error.strerror or error}"
+        raise RemoteMediaError(
+            f"{path}: {problem}", error_type=ErrorType.VALIDATION
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RemoteMediaError(
+            f"{path}: the manifest is not UTF-8 text: {error}",
+            error_type=ErrorType.VALIDATION,
+        ) from error
+    except RemoteMediaError as error:
+        raise RemoteMediaError(
+            f"{path}: {error}",
+            error_type=error.error_type,
+            failing_node_id=error.failing_node_id,
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{path}: {error}") from error
+    return manifest
+
+
+def _parse_yaml(text: str, place: _Place) -> object:
+    try:
+        import yaml  # an optional extra, and slow to import
+    except ImportError as error:
+        raise ImportError(
+            "a manifest in YAML needs the PyYAML package: pip install "
+            "'remotemedia[yaml]'"
+        ) from error
+
+    class Loader(yaml.SafeLoader):
+        """Loads plain data only, and leaves dates as text, which JSON has no type for.
+
+        `created_at` is text in the contract.
+        """
+
+        yaml_implicit_resolvers = {  # noqa: RUF012 - the base class has it like this
+            first: [(tag, form) for tag, form in resolvers if "timestamp" not in tag]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    try:
+        return yaml.load(text, Loader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f": line {mark.line + 1} column {mark.column + 1}" if mark else ""
+        problem = f"{error.problem or error.context}{where}"
+        raise place.error(f"is not valid YAML: {problem}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise place.error(f"is not valid YAML: {error}") from error
 
 
 def check(manifest: PipelineManifest) -> None:
@@ -269,14 +411,14 @@ def _read_message(cls: type[MessageT], value: object, place: _Place) -> MessageT
             return value
         raise place.error(f"is {reprlib.repr(value)}; it must be an object")
     fields = _fields(cls)
-    arguments: dict[str, Any] = {}
+    defaults = _DEFAULTS.get(cls)
+    arguments = defaults() if defaults is not None else {}
     given: dict[str, object] = {}
     for key, item in value.items():
         field = fields.get(key)
         if field is None:
-            raise place.error(
-                f"has an unknown key {key!r}{_suggestion(str(key), fields)}"
-            )
+            hint = _suggestion(str(key), fields, cls)
+            raise place.error(f"has an unknown key {key!r}{hint}")
         name = field.name
         if name in given:
             raise place.error(f"has {given[name]!r} and {key!r}, which are the same")
@@ -362,8 +504,9 @@ def _fields(cls: type[Any]) -> dict[str, _Field]:
     return fields
 
 
-def _suggestion(word: str, known: Iterable[str]) -> str:
+def _suggestion(word: str, known: Mapping[str, object], cls: type | None = None) -> str:
     from difflib import get_close_matches  # rarely needed, and slow to import
 
-    close = get_close_matches(word, known, 1)
+    synonym = _SYNONYMS.get(cls or object, {}).get(word.lower())
+    close = [synonym] if synonym else get_close_matches(word, known, 1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,21 +1,54 @@
-"""The methods of results: decoding data outputs.
+"""The methods of results: finding and decoding their outputs.
 
-The generated messages with a field ``data_outputs`` inherit from
-:class:`DataOutputsMixin`. This module imports nothing generated, because the generated
-code imports it.
+The generated messages with the fields ``audio_outputs`` and ``data_outputs`` inherit
+from :class:`DataOutputsMixin`. This module imports nothing generated, because the
+generated code imports it.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+BufferT_co = TypeVar("BufferT_co", covariant=True)
+
+
+class _HasAudio(Protocol[BufferT_co]):
+    """A message with audio outputs, which says of which type they are."""
+
+    @property
+    def audio_outputs(self) -> Mapping[str, BufferT_co]: ...
 
 
 class DataOutputsMixin:
-    """The methods of messages that have the field ``data_outputs``."""
+    """The methods of messages that have audio and data outputs."""
 
     if TYPE_CHECKING:
+        # The messages narrow the values to AudioBuffer, which cannot be named here.
+        audio_outputs: dict[str, Any]
         data_outputs: dict[str, str]
+
+    def audio(self: _HasAudio[BufferT_co], name: str | None = None) -> BufferT_co:
+        """Return an audio output.
+
+        Args:
+            name: the name of the output; None for the only one, whatever its name.
+
+        Raises:
+            KeyError: there is no such output, or `name` is None and there are several;
+                the message lists the existing ones.
+        """
+        outputs = self.audio_outputs
+        if name is None and len(outputs) == 1:
+            (buffer,) = outputs.values()
+            return buffer
+        if name is not None and name in outputs:
+            return outputs[name]
+        if name is None and outputs:
+            names = _listed(outputs)
+            raise KeyError(f"there are several audio outputs, so name one of {names}")
+        raise KeyError(_missing(self, "audio", name))
 
     def json(self, name: str) -> Any:
         """Decode a data output from its JSON text.
@@ -33,6 +66,26 @@ class DataOutputsMixin:
         try:
             text = self.data_outputs[name]
         except KeyError:
-            known = ", ".join(map(repr, sorted(self.data_outputs))) or "none"
-            raise KeyError(f"no data output {name!r}; there are: {known}") from None
+            raise KeyError(_missing(self, "data", name)) from None
         return json.loads(text)
+
+
+def _missing(result: Any, kind: str, name: str | None) -> str:
+    """Say that an output is not there, and what is there instead."""
+    outputs = {"audio": result.audio_outputs, "data": result.data_outputs}
+    text = f"no {kind} output" + ("" if name is None else f" {name!r}")
+    text += f"; there are: {_listed(outputs.pop(kind))}"
+    ((other_kind, others),) = outputs.items()
+    if others:
+        return f"{text} ({other_kind} outputs: {_listed(others)})"
+    if not (result.audio_outputs or result.data_outputs):
+        # The service of October 2025 returns none from any execution.
+        text += (
+            ". A service may return no outputs from an execution, or none yet for a "
+            "chunk"
+        )
+    return text
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    return ", ".join(map(repr, sorted(names))) or "none"

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,6 +238,130 @@ def test_an_invalid_timeout(timeout: float) -> None:
     for name in ("timeout", "connect_timeout", "idle_timeout"):
         with pytest.raises(ValueError, match=f"{name} must be positive"):
             RemoteMediaClient(**{name: timeout})  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds or None"),
+        ({"connect_timeout": "5"}, TypeError, "connect_timeout must be a number .*'5'"),
+        ({"idle_timeout": True}, TypeError, "idle_timeout must be a number .*True"),
+        ({"max_send_bytes": "4M"}, TypeError, "max_send_bytes must be an int.*'4M'"),
+        ({"max_send_bytes": 0}, ValueError, "max_send_bytes must be positive, got 0"),
+        ({"max_receive_bytes": None}, TypeError, "max_receive_bytes must be .*None"),
+        ({"max_receive_bytes": -1}, ValueError, "max_receive_bytes must be positive"),
+        ({"metadata": "a"}, TypeError, "metadata must be a dict or a list"),
+        ({"ssl": "yes"}, TypeError, "ssl must be a bool or an SSLContext, got 'yes'"),
+        ({"address": 50051}, TypeError, "address must be a str, got int"),
+    ],
+)
+def test_an_argument_that_makes_no_sense(
+    arguments: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        RemoteMediaClient(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds.*'5'"),
+        ({"timeout": -1}, ValueError, "timeout must be positive, got -1"),
+        ({"resource_limits": {}}, TypeError, "must be a ResourceLimits, .* not dict"),
+        ({"metadata": "a"}, TypeError, "metadata must be a dict or a list"),
+        ({"data_inputs": []}, TypeError, "data_inputs must be a dict .* not list"),
+        ({"data_inputs": "{}"}, TypeError, "data_inputs must be a dict .* not str"),
+    ],
+)
+async def test_an_argument_of_a_call_that_makes_no_sense(
+    client: RemoteMediaClient,
+    arguments: dict[str, Any],
+    error: type[Exception],
+    text: str,
+) -> None:
+    with pytest.raises(error, match=text):
+        await client.execute_pipeline(PASS, **arguments)
+    with pytest.raises(error, match=text):
+        client.stream_pipeline(PASS, [], **arguments)
+    with pytest.raises(error, match=text):
+        client.open_stream(PASS, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"expected_chunk_size": 10.5}, TypeError, "expected_chunk_size must be an in"),
+        ({"expected_chunk_size": -1}, ValueError, "chunk_size must be at least 0, got"),
+        ({"max_buffered_chunks": "16"}, TypeError, "max_buffered_chunks must be an in"),
+        ({"max_buffered_chunks": 0}, ValueError, "max_buffered_chunks must be positiv"),
+        ({"max_in_flight_chunks": "1"}, TypeError, "max_in_flight_chunks must be an i"),
+        ({"max_in_flight_chunks": 0}, ValueError, "max_in_flight_chunks must be posit"),
+    ],
+)
+async def test_an_argument_of_a_stream_that_makes_no_sense(
+    client: RemoteMediaClient,
+    arguments: dict[str, Any],
+    error: type[Exception],
+    text: str,
+) -> None:
+    with pytest.raises(error, match=text):
+        client.open_stream(PASS, **arguments)
+    if "max_buffered_chunks" not in arguments:
+        with pytest.raises(error, match=text):
+            client.stream_pipeline(PASS, [], **arguments)
+
+
+async def test_a_timeout_of_a_session_that_makes_no_sense(
+    client: RemoteMediaClient,
+) -> None:
+    async with client.open_stream(PASS) as stream:
+        for end in (stream.close, stream.cancel):
+            with pytest.raises(TypeError, match="timeout must be a number of seconds"):
+                await end(timeout="5")  # type: ignore[arg-type]  # the mistake
+            with pytest.raises(ValueError, match="timeout must be positive"):
+                await end(timeout=0)
+        # The session goes on.
+        await stream.send("src", tone())
+        assert (await anext(stream)).sequence == 0
+
+
+@pytest.mark.parametrize(
+    "inputs", [[tone()], [], tone(), AudioBuffer(), np.zeros(4), np.zeros(0), 0, ""]
+)
+async def test_audio_inputs_are_a_mapping(
+    client: RemoteMediaClient, inputs: Any
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        await client.execute_pipeline(PASS, inputs)
+    assert str(caught.value) == (
+        "audio_inputs must be a dict from node ids to inputs, such as {'src': …}, "
+        f"not {type(inputs).__name__}"
+    )
+
+
+async def test_a_manifest_in_a_file(client: RemoteMediaClient, tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text("nodes: [{id: src, node_type: PassThrough}]")
+    result = await client.execute_pipeline(path, {"src": tone()})
+    assert result.audio().samples == tone().samples
+    async for chunk in client.stream_pipeline(path, [("src", tone())]):
+        assert chunk.audio().samples == tone().samples
+
+
+async def test_an_unknown_host_is_named() -> None:
+    client = RemoteMediaClient("no-such-host.invalid:1")
+    with pytest.raises(
+        RemoteMediaConnectionError, match=r"is 'no-such-host\.invalid' the right"
+    ):
+        await client.connect()
+
+
+async def test_a_unix_socket_that_is_not_there_is_named(tmp_path: Path) -> None:
+    client = RemoteMediaClient(f"unix:{tmp_path}/none")
+    with pytest.raises(
+        RemoteMediaConnectionError, match=f"cannot connect to unix:{tmp_path}/none: "
+    ):
+        await client.connect()
 
 
 async def test_a_call_has_a_deadline() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -286,8 +288,6 @@ RULES: list[tuple[Callable[[PipelineManifest], object], str, str]] = [
         "manifest.version is 'v2'; it must be 'v1'",
         "",
     ),
-    (lambda m: setattr(m, "version", ""), "manifest.version is ''", ""),
-    (lambda m: setattr(m.metadata, "name", ""), "manifest.metadata.name is empty", ""),
     (lambda m: m.nodes.clear(), "manifest.nodes is empty", ""),
     (
         lambda m: setattr(m.nodes[1], "id", ""),
@@ -362,6 +362,236 @@ def test_rules_hold_for_messages_and_dicts(
     assert error.failing_node_id == node_id
     as_dict = refusal(manifest.to_dict())
     assert (str(as_dict), as_dict.failing_node_id) == (str(error), node_id)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda m: setattr(m, "version", ""), "manifest.version is ''"),
+        (lambda m: setattr(m.metadata, "name", ""), "manifest.metadata.name is empty"),
+    ],
+)
+def test_a_message_states_its_version_and_its_name(
+    edit: Callable[[PipelineManifest], object], said: str
+) -> None:
+    manifest = PipelineManifest().parse(bytes(MESSAGE))
+    edit(manifest)
+    assert str(refusal(manifest)).startswith(said)
+
+
+def unnamed() -> PipelineManifest:
+    """What a manifest with nothing but one node means."""
+    return PipelineManifest(
+        version="v1",
+        metadata=ManifestMetadata(name="unnamed"),
+        nodes=[NodeManifest(id="src", node_type="Echo", params="{}")],
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"metadata": {}},
+        {"metadata": {"name": None}},
+        {"metadata": None, "version": None, "connections": None},
+        {"version": "v1", "metadata": {"name": "unnamed"}, "connections": []},
+    ],
+)
+@pytest.mark.parametrize("form", [dict, json.dumps])
+def test_a_dict_may_leave_out_version_and_name(
+    given: dict[str, object], form: Callable[[object], Any]
+) -> None:
+    source = {"nodes": [{"id": "src", "node_type": "Echo"}], **given}
+    assert to_manifest(form(source)) == unnamed()
+    described = to_manifest({**source, "metadata": {"description": "d"}})
+    assert described.metadata == ManifestMetadata(name="unnamed", description="d")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"version": "v2"}, "manifest.version is 'v2'"),
+        ({"version": ""}, "manifest.version is ''"),
+        ({"metadata": {"name": ""}}, "manifest.metadata.name is empty"),
+        ({"metadata": ManifestMetadata()}, "manifest.metadata.name is empty"),
+    ],
+)
+def test_what_a_dict_gives_is_checked(given: dict[str, object], said: str) -> None:
+    source = {"nodes": [{"id": "src", "node_type": "Echo"}], **given}
+    assert str(refusal(source)).startswith(said)
+
+
+def test_manifests_share_no_defaults() -> None:
+    source = {"nodes": [{"id": "src", "node_type": "Echo"}]}
+    to_manifest(source).metadata.name = "changed"
+    assert to_manifest(source) == unnamed()
+
+
+# Files
+
+
+YAML = """
+# A comment, as JSON has none.
+version: v1
+metadata:
+  name: demo
+  description: two nodes
+  created_at: 2025-01-01T00:00:00Z
+nodes:
+  - id: src
+    node_type: PassThrough
+    params: {gain: 2}
+    is_streaming: true
+    capabilities:
+      gpu: {type: cuda, min_memory_gb: 4.5, required: true}
+      cpu: {cores: 2, arch: x86_64}
+      memory_gb: 8
+    host: gpu-1
+    runtime_hint: CPYTHON
+  - id: calc
+    node_type: CalculatorNode
+connections:
+  - {from: src, to: calc}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pipeline.json", json.dumps(snake())),
+        ("pipeline.JSON", json.dumps(camel())),
+        ("pipeline.yaml", YAML),
+        ("pipeline.yml", json.dumps(snake())),
+    ],
+)
+def test_a_file_is_read(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert to_manifest(path) == MESSAGE
+
+
+def test_a_file_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.json"
+    source = edited(lambda m: m["metadata"].update(name="größe → 音"))
+    path.write_bytes(json.dumps(source, ensure_ascii=False).encode())
+    assert to_manifest(path).metadata.name == "größe → 音"
+    path.write_bytes(b'{"version": "\xff"}')
+    assert str(refusal(path)).startswith(f"{path}: the manifest is not UTF-8 text: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said", "node_id"),
+    [
+        (
+            "p.json",
+            '{"version": "v1",\n "nodes": [}',
+            "manifest is not valid JSON: Expecting value: line 2 column 12",
+            "",
+        ),
+        ("p.json", "version: v1", "manifest is not valid JSON: Expecting value", ""),
+        (
+            "p.yaml",
+            "version: v1\nnodes:\n  - id: a: b\n",
+            "manifest is not valid YAML: mapping values are not allowed here: "
+            "line 3 column 10",
+            "",
+        ),
+        (
+            "p.yaml",
+            "nodes: !!python/object:os.system {}",
+            "manifest is not valid YAML: could not determine a constructor",
+            "",
+        ),
+        ("p.yaml", "a: \x00", "manifest is not valid YAML: ", ""),
+        ("p.yaml", "[" * 10_000, "manifest is not valid YAML: ", ""),
+        ("p.yaml", "2025-13-99", "manifest is '2025-13-99'; it must be an object", ""),
+        ("p.yaml", "", "manifest is None; it must be an object", ""),
+        (
+            "p.yaml",
+            "nodes: [{id: src, type: Echo}]",
+            "manifest.nodes[0] (node 'src') has an unknown key 'type'; did you mean "
+            "'node_type'?",
+            "src",
+        ),
+        ("p.yml", "nodes: []", "manifest.nodes is empty", ""),
+    ],
+)
+def test_an_error_in_a_file_names_the_file_and_the_place(
+    tmp_path: Path, name: str, text: str, said: str, node_id: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    error = refusal(path)
+    assert str(error).startswith(f"{path}: {said}")
+    assert error.failing_node_id == node_id
+
+
+@pytest.mark.parametrize(
+    ("params", "error"), [("{x: .nan}", ValueError), ("{x: !!binary eA==}", TypeError)]
+)
+def test_params_in_a_file_that_json_cannot_say(
+    tmp_path: Path, params: str, error: type[Exception]
+) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(f"nodes: [{{id: src, node_type: Echo, params: {params}}}]")
+    with pytest.raises(error, match=r"p\.yaml: manifest\.nodes\[0\]\.params"):
+        to_manifest(path)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "none.json"
+    error = refusal(path)
+    assert str(error).startswith(f"{path}: the manifest cannot be read: No such file")
+    assert isinstance(error.__cause__, FileNotFoundError)
+    with pytest.raises(ValueError, match=r"ends in \.json, \.yaml, \.yml"):
+        to_manifest(tmp_path / "pipeline.toml")
+
+
+def test_yaml_without_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(YAML)
+    with pytest.raises(ImportError, match=r"pip install 'remotemedia\[yaml\]'"):
+        to_manifest(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["pipeline.json", "{name}.json", "dir/pipeline.yml", "nodes: [a]"]
+)
+def test_a_path_that_is_passed_as_text(text: str) -> None:
+    error = refusal(text)
+    assert str(error).startswith("manifest is not valid JSON: ")
+    assert f"pass pathlib.Path({text!r})" in str(error)
+
+
+@pytest.mark.parametrize("text", ["", '{"nodes": [', "[}"])
+def test_broken_json_is_not_taken_for_a_path(text: str) -> None:
+    assert "pathlib" not in str(refusal(text))
+
+
+@pytest.mark.parametrize(
+    ("edit", "key", "meant"),
+    [
+        (lambda m: m.update(edges=[]), "edges", "connections"),
+        (lambda m: m.update(name="demo"), "name", "metadata"),
+        (lambda m: m["nodes"][1].update(node_id="x"), "node_id", "id"),
+        (lambda m: m["nodes"][1].update(config={}), "config", "params"),
+        (lambda m: m["nodes"][1].update(parameters={}), "parameters", "params"),
+        (lambda m: m.update(connections=[{"source": "src"}]), "source", "from"),
+        (lambda m: m.update(connections=[{"Source": "src"}]), "Source", "from"),
+        (lambda m: m.update(connections=[{"target": "calc"}]), "target", "to"),
+        (lambda m: m.update(connections=[{"dst": "calc"}]), "dst", "to"),
+    ],
+)
+def test_the_word_of_another_format_is_understood(
+    edit: Callable[[Any], object], key: str, meant: str
+) -> None:
+    assert str(refusal(edited(edit))).endswith(
+        f"has an unknown key {key!r}; did you mean {meant!r}?"
+    )
 
 
 def test_params_may_be_empty_and_connections_repeated() -> None:

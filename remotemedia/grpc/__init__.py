@@ -21,6 +21,7 @@ from remotemedia.grpc.limits import (
     DEFAULT_MAX_RECEIVE_BYTES,
     DEFAULT_MAX_SEND_BYTES,
     DEFAULT_TIMEOUT_S,
+    check_count,
     deadline_after,
     earliest,
 )
@@ -33,6 +34,7 @@ from remotemedia.http2 import (
     DEFAULT_CONNECT_TIMEOUT_S,
     Address,
     Channel,
+    check_seconds,
     tls_context,
     wait_at_most,
 )
@@ -54,6 +56,8 @@ __all__ = [
     "ServiceStub",
     "Status",
     "authorization",
+    "check_count",
+    "check_seconds",
     "deadline_after",
     "earliest",
     "retry_refused",

@@ -1,13 +1,16 @@
-"""Deadlines and the limits of a call, with their defaults.
+"""Deadlines and the limits of a call: their defaults, and the checks of arguments.
 
-``RemoteMediaClient`` and the generated stubs take their defaults from here.
+``RemoteMediaClient`` and the generated stubs take both from here.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 
 from grpclib.metadata import Deadline
+
+from remotemedia.http2 import check_seconds
 
 DEFAULT_TIMEOUT_S = 30.0
 """How long a call with a single response may take."""
@@ -23,13 +26,30 @@ def deadline_after(timeout: float | None) -> Deadline | None:
     """The deadline `timeout` seconds from now; None if there is no timeout.
 
     Raises:
-        ValueError: the timeout is not positive.
+        TypeError: the timeout is not a number.
+        ValueError: it is not positive.
     """
+    check_seconds("timeout", timeout)
     if timeout is None or timeout == math.inf:
         return None
-    if not timeout > 0:
-        raise ValueError(f"timeout must be positive, got {timeout!r}")
     return Deadline.from_timeout(timeout)
+
+
+def check_count(name: str, count: object, *, least: int = 1) -> None:
+    """Check a count or a size in bytes that a user passed.
+
+    Raises:
+        TypeError: it is not an int.
+        ValueError: it is less than `least`.
+    """
+    try:
+        # To Python, True is an int.
+        number = operator.index("" if isinstance(count, bool) else count)  # type: ignore[arg-type]  # may be anything
+    except TypeError:
+        raise TypeError(f"{name} must be an int, got {count!r}") from None
+    if number < least:
+        bound = "positive" if least == 1 else f"at least {least}"
+        raise ValueError(f"{name} must be {bound}, got {number}")
 
 
 def earliest(*deadlines: Deadline | None) -> Deadline | None:

@@ -28,6 +28,7 @@ class Metadata(tuple[Pair, ...]):
         """Check metadata in any of its forms.
 
         Raises:
+            TypeError: it is neither a mapping nor pairs.
             ValueError: a header cannot carry a key or a value. The text does not show
                 the value, which may be a secret.
         """
@@ -39,7 +40,18 @@ class Metadata(tuple[Pair, ...]):
             pairs = cast("Mapping[str, str | bytes]", metadata).items()
         elif metadata is not None:
             pairs = metadata
-        for key, value in pairs:
+        if isinstance(pairs, (str, bytes)) or not isinstance(pairs, Collection):
+            raise TypeError(
+                "metadata must be a dict or a list of (key, value) pairs, not "
+                f"{type(pairs).__name__}"
+            )
+        for pair in pairs:
+            is_pair = isinstance(pair, (tuple, list)) and len(pair) == 2
+            if not is_pair or not isinstance(pair[0], str):
+                raise TypeError(
+                    "metadata must have pairs of a key, which is a str, and a value"
+                )
+            key, value = pair
             if not _KEY.fullmatch(key) or key.startswith("grpc-"):
                 raise ValueError(
                     f"metadata {key!r}: a key has lower-case letters, digits, '_', '-' "

@@ -11,13 +11,14 @@ from remotemedia.grpc.limits import (
     DEFAULT_MAX_RECEIVE_BYTES,
     DEFAULT_MAX_SEND_BYTES,
     DEFAULT_TIMEOUT_S,
+    check_count,
     deadline_after,
     earliest,
 )
 from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.responses import ResponseStream
 from remotemedia.grpc.retry import retry_refused
-from remotemedia.http2 import Channel
+from remotemedia.http2 import Channel, check_seconds
 
 if TYPE_CHECKING:
     from grpclib.metadata import Deadline
@@ -46,7 +47,9 @@ class ServiceStub:
             before it is received.
 
     Raises:
-        TypeError: the channel is not a ``remotemedia.grpc.Channel``.
+        TypeError: the channel is not a ``remotemedia.grpc.Channel``, a timeout is not a
+            number, or a size is not an int.
+        ValueError: a timeout or a size is not positive.
     """
 
     def __init__(
@@ -66,6 +69,11 @@ class ServiceStub:
                 f"channel is a {cls.__module__}.{cls.__qualname__}; make one with "
                 "remotemedia.grpc.Channel('host:port')"
             )
+        check_seconds("timeout", timeout)
+        check_seconds("idle_timeout", idle_timeout)
+        if max_send_bytes is not None:
+            check_count("max_send_bytes", max_send_bytes)
+        check_count("max_receive_bytes", max_receive_bytes)
         self.channel = channel
         self.timeout = timeout
         self.deadline = deadline

@@ -24,7 +24,7 @@ from remotemedia.http2.errors import (
     HTTP2Error,
     connect_failed,
 )
-from remotemedia.http2.timeouts import wait_at_most
+from remotemedia.http2.timeouts import check_seconds, wait_at_most
 from remotemedia.http2.tls import tls_context
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Channel:
         self.address: Address = (
             address if isinstance(address, Address) else Address.parse(address)
         )
+        check_seconds("connect_timeout", connect_timeout)
         self._ssl = tls_context(ssl)
         self._connect_timeout_s = connect_timeout
         self._home = _here()
@@ -226,7 +227,7 @@ class Channel:
             connection = await self._open_transport()
         except (OSError, UnicodeError) as error:
             # A host name with an empty label is a UnicodeError.
-            raise connect_failed(error) from error
+            raise connect_failed(self.address, error) from error
         self._connections.add(connection)
         try:
             problem = await connection.greeted

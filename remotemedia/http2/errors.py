@@ -16,7 +16,10 @@ texts, which are for people.
 
 from __future__ import annotations
 
+import socket
 import ssl
+
+from remotemedia.http2.address import Address
 
 
 class HTTP2Error(Exception):
@@ -64,8 +67,8 @@ class NotHTTP2Error(HTTP2Error):
         )
 
 
-def connect_failed(error: Exception) -> ConnectFailedError:
-    """Say what to check after the system could not connect."""
+def connect_failed(address: Address, error: Exception) -> ConnectFailedError:
+    """Say where the system could not connect, and what to check."""
     if isinstance(error, ssl.SSLCertVerificationError):
         hint = (
             "the certificate is not for this name, or of an authority not trusted "
@@ -73,9 +76,13 @@ def connect_failed(error: Exception) -> ConnectFailedError:
         )
     elif isinstance(error, ssl.SSLError):
         hint = "is TLS on at the service?"
+    elif isinstance(error, socket.gaierror):
+        hint = f"is {address.host!r} the right name, and can this machine look it up?"
     elif isinstance(error, OSError) and error.errno is not None:
         hint = "is the service running, and is this its address?"
     else:
         hint = ""
     text = str(error) or type(error).__name__
-    return ConnectFailedError(text + (hint and f": {hint}"))
+    return ConnectFailedError(
+        f"cannot connect to {address}: {text}" + (hint and f": {hint}")
+    )

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import numbers
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+def check_seconds(name: str, seconds: Any) -> None:
+    """Check a duration that a user passed: a positive number of seconds, or None.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not positive, or not a number in the sense of NaN.
+    """
+    if seconds is None:
+        return
+    # To Python, True is a number. A float is checked first because it is the fastest.
+    if not isinstance(seconds, float) and (
+        isinstance(seconds, bool) or not isinstance(seconds, numbers.Real)
+    ):
+        raise TypeError(f"{name} must be a number of seconds or None, got {seconds!r}")
+    if not float(seconds) > 0:
+        raise ValueError(f"{name} must be positive, got {seconds!r}")
 
 
 async def wait_at_most(timeout_s: float | None, work: Awaitable[T]) -> T:

@@ -26,6 +26,7 @@ from remotemedia.grpc import (
     Deadline,
     Metadata,
     ResponseStream,
+    check_seconds,
     retry_refused,
     wait_at_most,
 )
@@ -299,6 +300,7 @@ class PipelineStream:
             the call without saying.
 
         Raises:
+            TypeError, ValueError: the timeout makes no sense; the session goes on.
             RemoteMediaError: the session is not open yet, or failed; RESOURCE_LIMIT, if
                 more results came than are kept.
             RemoteMediaTimeoutError: the service took too long. The session goes on
@@ -306,11 +308,12 @@ class PipelineStream:
         """
         with self._operation:
             self._check_loop()
+            timeout_s = self._seconds(timeout)
             action = self._action("close")
             if action is Action.DO:
                 self._begin_to_end(Event.CLOSE)
             if action is not Action.NOTHING:
-                await self._wait_for_end(self._seconds(timeout))
+                await self._wait_for_end(timeout_s)
             return self.closed
 
     async def cancel(
@@ -328,11 +331,13 @@ class PipelineStream:
             As ``close``.
 
         Raises:
+            TypeError, ValueError: the timeout makes no sense; the session goes on.
             RemoteMediaError: the session is not open yet, or failed while waiting.
             RemoteMediaTimeoutError: the service took too long; the call was reset.
         """
         with self._operation:
             self._check_loop()
+            timeout_s = self._seconds(timeout)
             action = self._action("cancel")
             if action is Action.DO:
                 if self._session.state is not State.OPEN:
@@ -341,7 +346,7 @@ class PipelineStream:
                 self._begin_to_end(Event.CANCEL)
             if action is not Action.NOTHING:
                 try:
-                    await self._wait_for_end(self._seconds(timeout))
+                    await self._wait_for_end(timeout_s)
                 except RemoteMediaTimeoutError as error:
                     await self._reset(error)
                     raise
@@ -412,7 +417,10 @@ class PipelineStream:
         return self._responses is None or self._responses.is_over
 
     def _seconds(self, timeout: float | EllipsisType | None) -> float | None:
-        return self._timeout_s if timeout is ... else timeout
+        if timeout is ...:
+            return self._timeout_s
+        check_seconds("timeout", timeout)
+        return timeout
 
     # -- how a session begins and ends
 

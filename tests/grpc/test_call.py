@@ -334,15 +334,12 @@ async def test_a_request_is_refused_that_is_one_byte_too_large(size: int) -> Non
 
 
 async def test_a_time_out_that_is_no_number_is_an_error_of_its_own() -> None:
-    async with h2_peer(lambda exchange: exchange.headers()) as port:
-        service = StreamingPipelineServiceStub(
-            Channel(f"127.0.0.1:{port}"),
+    channel = Channel("localhost:1")
+    with pytest.raises(TypeError, match="idle_timeout must be .* str"):
+        StreamingPipelineServiceStub(
+            channel,
             idle_timeout="5",  # type: ignore[arg-type]  # on purpose
         )
-        with pytest.raises(TypeError, match="str"):
-            await anext(service.stream_pipeline(no_input()))
-        service.channel.close()
-        await asyncio.sleep(0)
 
 
 async def test_a_stream_that_is_over_lets_go_of_what_was_sent() -> None:

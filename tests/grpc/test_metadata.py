@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from remotemedia.grpc.metadata import Metadata, MetadataLike, authorization
@@ -27,6 +29,24 @@ def test_what_was_checked_is_not_checked_again() -> None:
     checked = Metadata.of({"a": "1"})
     assert Metadata.of(checked) is checked
     assert checked.merged(None) is checked
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (5, "must be a dict or a list of .*, not int"),
+        ("authorization", "must be a dict or a list of .*, not str"),
+        (b"ab", "must be a dict or a list of .*, not bytes"),
+        (["s3cret"], "must have pairs"),
+        (["s3"], "must have pairs"),
+        ([("a", "s3cret", "b")], "must have pairs"),
+        ({5: "s3cret"}, "must have pairs of a key, which is a str"),
+    ],
+)
+def test_what_is_no_metadata(given: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=text) as caught:
+        Metadata.of(given)
+    assert "s3" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["", "A", "a b", "grpc-timeout", ":path", "ä", "a\n"])

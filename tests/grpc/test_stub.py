@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import grpclib.client
 import h2.events
@@ -16,7 +17,7 @@ from grpclib.const import Status
 from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
-from remotemedia.grpc import CallError
+from remotemedia.grpc import CallError, Channel
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     VersionRequest,
@@ -81,6 +82,29 @@ async def test_a_status_in_the_headers() -> None:
         )
     )
     assert (error.status, error.message) == (Status.UNAUTHENTICATED, "who")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds or None"),
+        ({"timeout": 0}, ValueError, "timeout must be positive, got 0"),
+        ({"idle_timeout": "5"}, TypeError, "idle_timeout must be a number of seconds"),
+        ({"max_send_bytes": "1"}, TypeError, "max_send_bytes must be an int, got '1'"),
+        ({"max_receive_bytes": 0}, ValueError, "max_receive_bytes must be positive"),
+    ],
+)
+async def test_an_argument_that_makes_no_sense(
+    arguments: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        PipelineExecutionServiceStub(Channel("localhost:1"), **arguments)
+
+
+@pytest.mark.parametrize("timeout", ["5", b"5"])
+async def test_a_connect_timeout_is_a_number(timeout: Any) -> None:
+    with pytest.raises(TypeError, match="connect_timeout must be a number of seconds"):
+        Channel("localhost:1", connect_timeout=timeout)
 
 
 @pytest.mark.parametrize("text", ["!!!", "A"])
@@ -257,6 +281,16 @@ async def test_a_peer_that_says_nothing() -> None:
             await service.get_version(
                 VersionRequest(), deadline=Deadline.from_timeout(0.05)
             )
+
+
+async def test_a_short_timeout_is_told_in_full() -> None:
+    async with (
+        h2_peer(lambda exchange: None) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError, match=r"the deadline|not done within") as caught:
+            await service.get_version(VersionRequest(), timeout=0.001)
+        assert "within 0 s" not in str(caught.value)
 
 
 async def test_the_deadline_goes_to_the_peer() -> None:

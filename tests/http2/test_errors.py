@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import socket
 import ssl
 
 import pytest
 
+from remotemedia.http2.address import Address
 from remotemedia.http2.errors import (
     ConnectFailedError,
     HTTP2Error,
@@ -22,12 +24,15 @@ from remotemedia.http2.errors import (
         (ssl.SSLCertVerificationError("bad"), "not for this name, or of an authority"),
         (ssl.SSLError("wrong version number"), "is TLS on at the service?"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "is the service running"),
+        (FileNotFoundError(errno.ENOENT, "no"), "is the service running"),
+        (socket.gaierror(socket.EAI_NONAME, "unknown"), "is 'host' the right name"),
     ],
 )
 def test_a_failed_connection_says_what_to_check(error: Exception, text: str) -> None:
-    failed = connect_failed(error)
+    failed = connect_failed(Address("host", 1), error)
     assert isinstance(failed, ConnectFailedError)
     assert text in str(failed)
+    assert str(failed).startswith("cannot connect to host:1: ")
     assert str(error) in str(failed)
 
 
@@ -36,7 +41,8 @@ def test_a_failed_connection_says_what_to_check(error: Exception, text: str) -> 
     [(OSError("odd"), "odd"), (OSError(), "OSError"), (UnicodeError("x"), "x")],
 )
 def test_without_a_hint_the_text_is_the_systems(error: Exception, text: str) -> None:
-    assert str(connect_failed(error)) == text
+    failed = connect_failed(Address(path="/s"), error)
+    assert str(failed) == f"cannot connect to unix:/s: {text}"
 
 
 def test_a_reset_carries_its_code() -> None:

@@ -6,9 +6,15 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from remotemedia import RemoteMediaClient
+from remotemedia.testing import LocalService
+from tests.support.pipelines import pipeline, tone
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -34,8 +40,6 @@ def test_every_block_is_python(block: str) -> None:
 
 
 async def test_the_custom_node_runs() -> None:
-    from remotemedia import RemoteMediaClient
-
     (program,) = [block for block in BLOCKS if "Shout" in block]
     names: dict[str, object] = {}
     exec(program, names)
@@ -50,6 +54,23 @@ async def test_the_custom_node_runs() -> None:
         }
         result = await client.execute_pipeline(manifest, None, {"n": '"hello"'})
         assert result.json("n") == "HELLO"
+
+
+async def test_the_live_example_runs() -> None:
+    (program,) = [block for block in BLOCKS if "def live(" in block]
+    names: dict[str, Any] = {"MANIFEST": pipeline("vad", "VAD")}
+    exec(program, names)
+
+    async def microphone(error: Exception | None) -> AsyncIterator[Any]:
+        for _ in range(3):
+            yield "vad", tone()
+        if error is not None:
+            raise error
+
+    async with LocalService() as service, RemoteMediaClient(service.address) as client:
+        await names["live"](client, microphone(None))
+        with pytest.raises(KeyError, match="unplugged"):
+            await names["live"](client, microphone(KeyError("unplugged")))
 
 
 def test_it_is_short() -> None:

@@ -2,7 +2,7 @@
 
 It shares no line with the library, so tests against it show that the client works with
 servers of another implementation. It has two node types, and reports failures as the
-contract says.
+contract says. Like the service of October 2025, it can also leave pipelines unexecuted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ OPERATIONS = {
 class Execution:
     """``PipelineExecutionService``."""
 
-    def __init__(self, modules: dict[str, ModuleType], token: str | None) -> None:
+    def __init__(
+        self, modules: dict[str, ModuleType], token: str | None, runs_pipelines: bool
+    ) -> None:
+        self.runs_pipelines = runs_pipelines
         self.common = modules["common_pb2"]
         self.execution = modules["execution_pb2"]
         self.token = token
@@ -63,7 +66,7 @@ class Execution:
             metrics=self.common.ExecutionMetrics(wall_time_ms=0.5),
             status=self.common.EXECUTION_STATUS_SUCCESS,
         )
-        for node in request.manifest.nodes:
+        for node in request.manifest.nodes if self.runs_pipelines else ():
             if node.node_type == "PassThrough":
                 for node_id, buffer in request.audio_inputs.items():
                     result.audio_outputs[node_id].CopyFrom(buffer)
@@ -119,7 +122,7 @@ class Streaming:
                     for node in request.init.manifest.nodes
                     if node.node_type != "PassThrough"
                 ]
-                if unknown:
+                if unknown and self.execution.runs_pipelines:
                     yield respond(
                         error=self.common.ErrorResponse(
                             error_type=self.common.ERROR_TYPE_INTERNAL,
@@ -175,11 +178,21 @@ class CoreServer:
 
 @asynccontextmanager
 async def serve(
-    modules: dict[str, ModuleType], *, token: str | None = None
+    modules: dict[str, ModuleType],
+    *,
+    token: str | None = None,
+    runs_pipelines: bool = True,
 ) -> AsyncIterator[CoreServer]:
-    """Run the server on a free port of the loopback interface."""
+    """Run the server on a free port of the loopback interface.
+
+    Args:
+        modules: the code of plain protoc.
+        token: the bearer token of every call; None for no check.
+        runs_pipelines: False for a server that executes pipelines without any output,
+            and echoes the chunks of a stream whatever the types of its nodes.
+    """
     server = grpc.aio.server()
-    execution = Execution(modules, token)
+    execution = Execution(modules, token, runs_pipelines)
     streaming = Streaming(modules, execution)
     modules["execution_pb2_grpc"].add_PipelineExecutionServiceServicer_to_server(
         execution, server

@@ -54,10 +54,12 @@ async def calls() -> None:
         assert_type(result, ExecutionResult)
         assert_type(result.status, ExecutionStatus)
         assert_type(result.audio_outputs["src"].frames, int)
+        assert_type(result.audio("src"), AudioBuffer)
         async for chunk in client.stream_pipeline(manifest, chunks()):
             assert_type(chunk, ChunkResult)
         async for chunk in client.stream_pipeline("{}", [("src", buffer, 0)]):
             assert_type(chunk.data_outputs, dict[str, str])
+            assert_type(chunk.audio(), AudioBuffer)
         async with client.open_stream(manifest) as stream:
             assert_type(stream, PipelineStream)
             await stream.send("src", buffer)

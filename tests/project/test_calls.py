@@ -1,0 +1,153 @@
+"""The programs of docs/calls.md run as they are, and its table is the code's."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import threading
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from remotemedia import AudioBuffer, RemoteMediaClient
+from remotemedia.session.actions import ACTIONS, Action
+from remotemedia.session.machine import State
+from remotemedia.session.stream import MAX_UNREAD_BYTES
+from tests.support.pipelines import pipeline, tone
+
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "calls.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+MANIFEST = pipeline("mic", "PassThrough")
+
+
+class Microphone:
+    """Endless or failing audio, and whether whoever took it has closed it."""
+
+    def __init__(self, chunks: int | None = None, error: Exception | None = None):
+        self.is_closed = False
+        self._chunks = chunks
+        self._error = error
+
+    async def listen(self) -> AsyncGenerator[tuple[str, AudioBuffer], None]:
+        async for buffer in self.buffers():
+            yield "mic", buffer
+
+    async def buffers(self) -> AsyncGenerator[AudioBuffer, None]:
+        try:
+            count = 0
+            while count != self._chunks:
+                yield tone()
+                count += 1
+            if self._error is not None:
+                raise self._error
+        finally:
+            self.is_closed = True
+
+
+@pytest_asyncio.fixture
+async def client(address: str) -> Any:
+    async with RemoteMediaClient(address) as client:
+        yield client
+
+
+def function(name: str) -> Any:
+    """A function of the guide."""
+    (block,) = [block for block in BLOCKS if f"def {name}(" in block]
+    names: dict[str, Any] = {}
+    exec(block, names)
+    return names[name]
+
+
+def test_every_function_of_the_guide_is_run_here() -> None:
+    functions = {
+        node.name
+        for block in BLOCKS
+        for node in ast.parse(block).body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    run = set(re.findall(r'function\("(\w+)"\)', Path(__file__).read_text()))
+    assert functions == run | {"sequences"}
+
+
+async def test_a_source_is_listened_to(
+    client: RemoteMediaClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = await function("listen")(client, MANIFEST, Microphone(3).listen())
+    assert closed is not None
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["0", "1", "2"]
+    broken = Microphone(2, KeyError("unplugged"))
+    with pytest.raises(KeyError, match="unplugged"):
+        await function("listen")(client, MANIFEST, broken.listen())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="it uses asyncio.TaskGroup")
+async def test_chunks_are_sent_by_hand(
+    client: RemoteMediaClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = await function("send_by_hand")(client, MANIFEST, Microphone(3).buffers())
+    assert closed is not None
+    assert capsys.readouterr().out.split() == ["0", "1", "2"]
+    broken = Microphone(2, KeyError("unplugged"))
+    with pytest.raises(Exception, match="TaskGroup") as caught:
+        await function("send_by_hand")(client, MANIFEST, broken.buffers())
+    (inner,) = caught.value.exceptions  # type: ignore[attr-defined]  # an ExceptionGroup
+    assert inner.args == ("unplugged",)
+
+
+async def test_a_callback_sends_from_its_thread(client: RemoteMediaClient) -> None:
+    async with client.open_stream(MANIFEST) as stream:
+        callback = function("make_callback")(stream)
+        array = np.zeros((1600, 1), np.float32)
+        thread = threading.Thread(target=callback, args=(array, 1600, None, None))
+        thread.start()
+        result = await anext(stream)
+        thread.join()
+        assert result.audio().frames == 1600
+
+
+async def test_streams_are_left_early(client: RemoteMediaClient) -> None:
+    microphone = Microphone()
+    chunks = await function("first_three")(client, MANIFEST, microphone.listen())
+    assert [chunk.sequence for chunk in chunks] == [0, 1, 2]
+    assert microphone.is_closed
+    microphone = Microphone()
+    first = await function("first_sequence")(client, MANIFEST, microphone.listen())
+    assert first == 0
+    assert microphone.is_closed
+
+
+WORDS = {
+    "works": Action.DO,
+    "waits": Action.WAIT,
+    "nothing": Action.NOTHING,
+    "raises": Action.RAISE,
+    "refused": Action.REFUSE,
+}
+
+
+def test_the_table_of_states_is_the_codes() -> None:
+    (header,) = re.findall(r"^\| \| (new .*) \|$", GUIDE, re.MULTILINE)
+    states = [State[name.strip().upper()] for name in header.split("|")]
+    rows = re.findall(
+        r"^\| `?(\w+)[^|]*((?:\| (?:%s) )+)\|$" % "|".join(WORDS),  # noqa: UP031
+        GUIDE,
+        re.MULTILINE,
+    )
+    table = {
+        method: {
+            state: WORDS[cell.strip()]
+            for state, cell in zip(states, cells.split("|")[1:], strict=True)
+        }
+        for method, cells in rows
+    }
+    assert table == ACTIONS
+
+
+def test_the_numbers_are_the_codes() -> None:
+    assert f"up to {MAX_UNREAD_BYTES // 2**20} MiB" in GUIDE
