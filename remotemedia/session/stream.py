@@ -124,6 +124,7 @@ class PipelineStream:
             max_in_flight=max_in_flight_chunks,
             max_send_bytes=stub.max_send_bytes,
         )
+        self._has_source = source is not None
         self._session = Session()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._responses: ResponseStream[StreamResponse] | None = None
@@ -212,7 +213,7 @@ class PipelineStream:
         """
         with self._operation:
             self._check_loop()
-            self._sender.validate(node_id, buffer, "the chunk")
+            self._check_chunk(node_id, buffer)
             while True:
                 self._action("send")
                 if self._is_call_over:
@@ -254,7 +255,7 @@ class PipelineStream:
                 f"when_full is {when_full!r}; it must be 'raise' or 'drop_oldest'"
             )
         with self._operation:
-            self._sender.validate(node_id, buffer, "the chunk")
+            self._check_chunk(node_id, buffer)
             self._action("send")
             if self._is_call_over:
                 raise RemoteMediaError("the session is over: iterate to learn why")
@@ -411,6 +412,15 @@ class PipelineStream:
                 why_refused(method, state, reason), error_type=ErrorType.VALIDATION
             )
         return action
+
+    def _check_chunk(self, node_id: str, buffer: AudioBuffer) -> None:
+        if self._has_source:
+            raise RemoteMediaError(
+                "the stream takes its audio from audio_chunks: open one without it to "
+                "send chunks yourself",
+                error_type=ErrorType.VALIDATION,
+            )
+        self._sender.validate(node_id, buffer, "the chunk")
 
     @property
     def _is_call_over(self) -> bool:

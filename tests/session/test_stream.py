@@ -524,6 +524,17 @@ async def test_a_chunk_over_the_limit_is_refused(address: str) -> None:
         assert (await anext(stream)).sequence == 0
 
 
+async def test_a_stream_with_a_source_takes_no_other_chunks(
+    client: RemoteMediaClient,
+) -> None:
+    async with client.open_stream(PASS, [("src", tone())]) as stream:
+        with pytest.raises(RemoteMediaError, match="takes its audio from audio_chunks"):
+            await stream.send("src", tone())
+        with pytest.raises(RemoteMediaError, match="takes its audio from audio_chunks"):
+            stream.try_send("src", tone())
+        assert await drain(stream) == [0]
+
+
 async def test_a_typing_error_in_when_full(client: RemoteMediaClient) -> None:
     async with client.open_stream(PASS) as stream:
         with pytest.raises(ValueError, match="it must be 'raise' or 'drop_oldest'"):
