@@ -207,8 +207,7 @@ class RemoteMediaClient:
             return
         if channel.is_at_home:
             channel.close()
-            # The transport closes its socket in the loop's next turn.
-            await asyncio.sleep(0)
+            await channel.wait_closed()
         else:
             channel.abandon()
 

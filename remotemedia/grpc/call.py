@@ -39,6 +39,7 @@ from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.status import CallError, from_headers, from_http2, from_trailers
 from remotemedia.http2 import (
     Channel,
+    Connection,
     Headers,
     HTTP2Error,
     Stream,
@@ -47,6 +48,8 @@ from remotemedia.http2 import (
 from remotemedia.protobuf import joined
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from typing_extensions import Self
 
     from remotemedia.protobuf import Parts
@@ -129,8 +132,10 @@ class Call(Generic[RequestT, ResponseT]):
         self._inbox = Inbox(max_receive_bytes, self._on_bad_data)
         self._state = _State.NEW
         self._error: BaseException | None = None
+        self._traceback: TracebackType | None = None
         self._stream: Stream | None = None
-        self._opened_s = 0.0
+        self._connection: Connection | None = None
+        self._used_since_s = 0.0
         self._are_headers_checked = False
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -242,7 +247,8 @@ class Call(Generic[RequestT, ResponseT]):
         )
         if stream is None:
             return False
-        self._use(stream)
+        self._use(connection)
+        self._begin(stream)
         self._sent_messages = 1
         return True
 
@@ -309,18 +315,22 @@ class Call(Generic[RequestT, ResponseT]):
     async def _open(self) -> Stream:
         try:
             connection = await self._channel.connect()
+            self._use(connection)
             stream = await connection.open(
                 *self._headers(), self._inbox.add, self._on_end
             )
         except HTTP2Error as error:
             raise from_http2(error) from error
-        self._use(stream)
+        self._begin(stream)
         return stream
 
-    def _use(self, stream: Stream) -> None:
+    def _use(self, connection: Connection) -> None:
+        self._connection = connection
+        self._used_since_s = time.monotonic()
+
+    def _begin(self, stream: Stream) -> None:
         self._stream = stream
         self._inbox.acknowledge = stream.acknowledge
-        self._opened_s = time.monotonic()
 
     def _headers(self) -> tuple[Headers, Sequence[tuple[str, str]]]:
         own = self._metadata.headers()
@@ -354,6 +364,7 @@ class Call(Generic[RequestT, ResponseT]):
             return
         self._state = _State.OVER
         self._error = error
+        self._traceback = None if error is None else error.__traceback__
         for timer in (self._deadline_timer, self._idle_timer):
             if timer is not None:
                 timer.cancel()
@@ -405,6 +416,7 @@ class Call(Generic[RequestT, ResponseT]):
         progress = self._sent_messages + self._inbox.received_frames
         # The peer waits for the reader, and need not send anything.
         if progress == seen and not self._inbox.messages:
+            self._check_connection()
             self._finish(
                 CallError(
                     Status.DEADLINE_EXCEEDED,
@@ -417,19 +429,19 @@ class Call(Generic[RequestT, ResponseT]):
     def _has_waited_long(self) -> bool:
         """Whether an answer is overdue, most likely by the caller's own time-out."""
         return (
-            self._stream is not None
-            and self._stream.headers is None
-            and time.monotonic() - self._opened_s > _LONG_WAIT_S
+            self._connection is not None
+            and not self._response_headers()
+            and time.monotonic() - self._used_since_s > _LONG_WAIT_S
         )
 
     def _check_connection(self) -> None:
         """Have new calls connect anew, if the peer has been silent since this one."""
-        if self._stream is not None:
+        if self._connection is not None:
             # What a peer sends right after the connection opened says nothing of
             # whether it still lives.
-            waited_s = time.monotonic() - self._opened_s
-            since_s = self._opened_s + min(waited_s / 10, 1.0)
-            self._stream.connection.retire_if_silent(since_s)
+            waited_s = time.monotonic() - self._used_since_s
+            since_s = self._used_since_s + min(waited_s / 10, 1.0)
+            self._connection.retire_if_silent(since_s)
 
     def _response_headers(self) -> dict[str, str]:
         return dict(self._stream.headers or ()) if self._stream is not None else {}
@@ -452,7 +464,8 @@ class Call(Generic[RequestT, ResponseT]):
         if self._stream is not None and self._stream.headers is not None:
             self._check_headers()
         if self._error is not None:
-            raise self._error
+            # Without the frames of earlier readers, which would pile up.
+            raise self._error.with_traceback(self._traceback)
         if self._inbox.is_partial:
             raise CallError(
                 Status.INTERNAL, "the peer ended the stream in the middle of a message"

@@ -120,8 +120,15 @@ def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
     message = trailers.get("grpc-message")
     return CallError(
         code,
-        None if message is None else decode_grpc_message(message),
+        None if message is None else _decoded(message),
         _details(trailers.get("grpc-status-details-bin")),
+    )
+
+
+def _decoded(message: str) -> str:
+    """The text of ``grpc-message``: percent-encoded, or raw UTF-8 of a sloppy peer."""
+    return decode_grpc_message(
+        message.encode("latin-1", "replace").decode("utf-8", "replace")
     )
 
 

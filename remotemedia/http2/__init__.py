@@ -31,7 +31,7 @@ from remotemedia.http2.errors import (
     StreamResetError,
 )
 from remotemedia.http2.frames import Headers
-from remotemedia.http2.timeouts import check_seconds, wait_at_most
+from remotemedia.http2.timeouts import WaitTimeoutError, check_seconds, wait_at_most
 from remotemedia.http2.tls import tls_context
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "StreamClosedError",
     "StreamRefusedError",
     "StreamResetError",
+    "WaitTimeoutError",
     "check_seconds",
     "tls_context",
     "wait_at_most",

@@ -24,7 +24,7 @@ from remotemedia.http2.errors import (
     HTTP2Error,
     connect_failed,
 )
-from remotemedia.http2.timeouts import check_seconds, wait_at_most
+from remotemedia.http2.timeouts import WaitTimeoutError, check_seconds, wait_at_most
 from remotemedia.http2.tls import tls_context
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 DEFAULT_CONNECT_TIMEOUT_S = 10.0
 """How long connecting may take, TLS and the peer's greeting included."""
 
+# How long closing may take.
+_CLOSE_GRACE_S = 1.0
 # How long no attempt is made after a failed one; doubled with every further failure.
 _FIRST_BACKOFF_S = 0.1
 _MAX_DOUBLINGS = 6
@@ -81,8 +83,7 @@ class Channel:
         self._is_closed = False
         self._connection: Connection | None = None
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._lock = asyncio.Lock()
-        self._attempt: asyncio.Future[Connection] | None = None
+        self._attempt: asyncio.Task[Connection] | None = None
         self._failures = 0
         self._last_failure: HTTP2Error | None = None
         self._next_attempt_s = 0.0
@@ -129,11 +130,18 @@ class Channel:
             )
         if (connection := self.connection) is not None:
             return connection
-        async with self._lock:
-            # Another task may have connected meanwhile.
-            if (connection := self.connection) is None:
-                connection = self._connection = await self._connect()
-        return connection
+        if self._attempt is None:
+            self._check_backoff()
+            self._attempt = self._loop.create_task(self._connect())
+            self._attempt.add_done_callback(self._on_attempt_done)
+        attempt = self._attempt
+        try:
+            # The attempt is for everyone who waits: it goes on if one of them leaves.
+            return await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            if attempt.cancelled():
+                raise ConnectFailedError(_DISCONNECTED) from None
+            raise
 
     def close(self) -> None:
         """Close for good: streams that are open fail, and none can be opened."""
@@ -145,6 +153,17 @@ class Channel:
                 ConnectionLostError(f"the connection was lost: {_DISCONNECTED}")
             )
         self._connection = None
+
+    async def wait_closed(self) -> None:
+        """Wait until the sockets of a closed channel are closed, for a second at most.
+
+        After that, connections are cut off that still have something to write.
+        """
+        lost = [connection.lost for connection in self._connections]
+        if lost:
+            await asyncio.wait(lost, timeout=_CLOSE_GRACE_S)
+        for connection in list(self._connections):
+            connection.abort()
 
     def abandon(self) -> None:
         """Forget the connection, and leave its socket to the loop that it is in."""
@@ -161,8 +180,7 @@ class Channel:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-        # The transport closes its socket in the loop's next turn.
-        await asyncio.sleep(0)
+        await self.wait_closed()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address}>"
@@ -181,46 +199,48 @@ class Channel:
                     ConnectionLostError("the channel was dropped without being closed"),
                 )
 
-    async def _connect(self) -> Connection:
-        """Connect, unless the last attempt failed a moment ago."""
+    def _check_backoff(self) -> None:
+        """Refuse to connect if the last attempt failed a moment ago."""
         if self._is_closed:
             raise ConnectFailedError(_DISCONNECTED)
         if self._last_failure is not None and self._loop.time() < self._next_attempt_s:
             raise ConnectFailedError(
                 "the last attempt to connect failed a moment ago, and it is too early "
-                f"for another: "
-                f"{self._last_failure}"
+                f"for another: {self._last_failure}"
             ) from self._last_failure
+
+    async def _connect(self) -> Connection:
+        """Make one attempt, for everyone who waits for a connection."""
         try:
-            connection = await self._connect_in_time()
+            connection = await wait_at_most(
+                self._connect_timeout_s, self._connect_once()
+            )
+        except WaitTimeoutError:
+            error = ConnectFailedError(
+                f"the peer did not greet within {self._connect_timeout_s:g} s: is it "
+                "an HTTP/2 service, and is TLS on at both ends or at neither?"
+            )
+            self._back_off(error)
+            raise error from None
         except HTTP2Error as error:
             if not self._is_closed:
                 self._back_off(error)
             raise
         self._failures, self._last_failure = 0, None
+        self._connection = connection
         return connection
+
+    def _on_attempt_done(self, attempt: asyncio.Task[Connection]) -> None:
+        self._attempt = None
+        if not attempt.cancelled():
+            # Retrieve the exception, or the event loop would log that nobody did.
+            attempt.exception()
 
     def _back_off(self, error: HTTP2Error) -> None:
         backoff_s = _FIRST_BACKOFF_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
         self._failures += 1
         self._last_failure = error
         self._next_attempt_s = self._loop.time() + backoff_s
-
-    async def _connect_in_time(self) -> Connection:
-        self._attempt = asyncio.ensure_future(self._connect_once())
-        try:
-            return await wait_at_most(self._connect_timeout_s, self._attempt)
-        except asyncio.TimeoutError:
-            raise ConnectFailedError(
-                f"the peer did not greet within {self._connect_timeout_s:g} s: is it "
-                "an HTTP/2 service, and is TLS on at both ends or at neither?"
-            ) from None
-        except asyncio.CancelledError:
-            if self._is_closed:
-                raise ConnectFailedError(_DISCONNECTED) from None
-            raise
-        finally:
-            self._attempt = None
 
     async def _connect_once(self) -> Connection:
         try:

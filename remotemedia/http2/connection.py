@@ -199,6 +199,7 @@ class Connection(asyncio.BufferedProtocol):
 
     Attributes:
         greeted: done when the peer has greeted. The result is what went wrong, or None.
+        lost: done when the socket is closed.
         end: why the connection is closed, or None while it is not.
         is_retired: whether it accepts no new streams.
         is_paused: whether the socket takes nothing more for now.
@@ -210,6 +211,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[HTTP2Error | None] = self._loop.create_future()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
         self.end: HTTP2Error | None = None
         self.is_retired: bool = False
         self.is_paused: bool = False
@@ -224,8 +226,8 @@ class Connection(asyncio.BufferedProtocol):
         self._received_bytes = 0
         self._will_flush = False
         self._resumed = asyncio.Event()
-        # Set whenever a stream that waits to be opened should look again.
-        self._may_open = asyncio.Event()
+        # Whoever waits to open a stream, first come, first served.
+        self._opening: deque[asyncio.Future[None]] = deque()
         self.waiting_senders: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -260,12 +262,14 @@ class Connection(asyncio.BufferedProtocol):
         Raises:
             StreamRefusedError: the connection accepts no streams any more.
         """
+        has_waited = False
         while True:
             if not self.accepts_streams:
                 raise StreamRefusedError(
                     "the peer ended the connection before the call"
                 )
-            if not self.is_paused:
+            # Whoever has waited is first in line, and the others queue up behind.
+            if not self.is_paused and (has_waited or not self._opening):
                 try:
                     number = self.http2.send_request(headers, own_headers)
                     break
@@ -276,8 +280,10 @@ class Connection(asyncio.BufferedProtocol):
                     raise StreamRefusedError(
                         "the connection has carried as many calls as it can"
                     ) from None
-            self._may_open.clear()
-            await self._may_open.wait()
+            await self._wait_to_open(first=has_waited)
+            has_waited = True
+        # There may be room for one more.
+        self._wake_opener()
         return self._register(number, on_data, on_end)
 
     def open_now(
@@ -296,6 +302,7 @@ class Connection(asyncio.BufferedProtocol):
         if (
             not self.accepts_streams
             or self.is_paused
+            or self._opening
             or len(data) > _WRITE_BYTES
             or not self.http2.can_send(len(data))
         ):
@@ -313,13 +320,13 @@ class Connection(asyncio.BufferedProtocol):
     def forget(self, number: int) -> None:
         """Remove a stream that is over; its callbacks are not called any more."""
         if self._streams.pop(number, None) is not None:
-            self._may_open.set()
+            self._wake_opener()
             self._close_if_done()
 
     def retire(self) -> None:
         """Accept no new streams, and close after the last one that is open."""
         self.is_retired = True
-        self._may_open.set()
+        self._wake_all_openers()
         self._close_if_done()
 
     def retire_if_silent(self, since_s: float) -> None:
@@ -334,11 +341,47 @@ class Connection(asyncio.BufferedProtocol):
         self.flush()
         self.end = end
         self._transport.close()
+        if self.is_paused:
+            # What waits to be written never will be.
+            self._transport.abort()
         for stream in list(self._streams.values()):
             stream.on_end(end)
-        self._may_open.set()
+        self._wake_all_openers()
         self._resumed.set()
         self.http2.forget_handlers()
+
+    async def _wait_to_open(self, *, first: bool) -> None:
+        """Wait for a turn to open a stream, at the front or the back of the line."""
+        waiter = self._loop.create_future()
+        if first:
+            self._opening.appendleft(waiter)
+        else:
+            self._opening.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                # It was woken as well: the turn goes to the next.
+                self._wake_opener()
+            raise
+
+    def _wake_opener(self) -> None:
+        """Have the first in line try to open a stream."""
+        while self._opening:
+            waiter = self._opening.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _wake_all_openers(self) -> None:
+        """Have everyone in line see that the connection ends."""
+        while self._opening:
+            self._wake_opener()
+
+    def abort(self) -> None:
+        """Cut the connection off, if it is not closed yet."""
+        if not self.lost.done():
+            self._transport.abort()
 
     def _register(self, number: int, on_data: OnData, on_end: OnEnd) -> Stream:
         stream = self._streams[number] = Stream(self, number, on_data, on_end)
@@ -377,7 +420,7 @@ class Connection(asyncio.BufferedProtocol):
         """Go on: the socket's buffer has room."""
         self.is_paused = False
         self._resumed.set()
-        self._may_open.set()
+        self._wake_opener()
 
     async def wait_until_resumed(self) -> None:
         """Wait until the socket's buffer has room, or the connection is closed."""
@@ -447,6 +490,8 @@ class Connection(asyncio.BufferedProtocol):
                 f"HTTP/2 service, and {hint}?"
             )
         self.close(ConnectionLostError(f"the connection was lost{reason}"))
+        if not self.lost.done():
+            self.lost.set_result(None)
 
     # -- receiving: what the frames mean
 
@@ -474,7 +519,7 @@ class Connection(asyncio.BufferedProtocol):
             # The windows of streams may have grown, or the limit of streams.
             for stream in self._streams.values():
                 stream.on_window_opened()
-            self._may_open.set()
+            self._wake_opener()
             if not self.greeted.done():
                 self.greeted.set_result(None)
         elif isinstance(
@@ -492,7 +537,7 @@ class Connection(asyncio.BufferedProtocol):
         elif isinstance(event, TrailersReceived):
             stream.trailers = cast("list[tuple[str, str]]", event.headers)
         else:
-            self._may_open.set()
+            self._wake_opener()
             if isinstance(event, StreamEnded):
                 stream.on_end(None)
             elif event.remote_reset:

@@ -89,7 +89,8 @@ class ClientConnection(OpenH2Connection):
         super().__init__(
             H2Configuration(
                 client_side=True,
-                header_encoding="ascii",
+                # Any byte is a character of it, so that no header ends the connection.
+                header_encoding="latin-1",
                 validate_inbound_headers=False,
                 validate_outbound_headers=False,
                 normalize_inbound_headers=False,

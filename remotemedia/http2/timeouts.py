@@ -28,6 +28,13 @@ def check_seconds(name: str, seconds: Any) -> None:
         raise ValueError(f"{name} must be positive, got {seconds!r}")
 
 
+class WaitTimeoutError(asyncio.TimeoutError):
+    """The time of ``wait_at_most`` is over.
+
+    A type of its own, because the work may raise a time-out of its own as well.
+    """
+
+
 async def wait_at_most(timeout_s: float | None, work: Awaitable[T]) -> T:
     """Wait for work, cancel it after so many seconds; None waits without a bound.
 
@@ -35,7 +42,7 @@ async def wait_at_most(timeout_s: float | None, work: Awaitable[T]) -> T:
     turn of the event loop in which the work ends. Here it is always raised.
 
     Raises:
-        asyncio.TimeoutError: the time is over. The work was cancelled, and has ended.
+        WaitTimeoutError: the time is over. The work was cancelled, and has ended.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -44,7 +51,7 @@ async def wait_at_most(timeout_s: float | None, work: Awaitable[T]) -> T:
             task.cancel()
             await asyncio.wait({task})
             if task.cancelled():
-                raise asyncio.TimeoutError
+                raise WaitTimeoutError
     except asyncio.CancelledError:
         task.cancel()
         await asyncio.wait({task})

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import enum
 import json
+from typing import TYPE_CHECKING
 
 from remotemedia.errors import RemoteMediaError
 from remotemedia.v1 import (
@@ -32,6 +33,9 @@ from remotemedia.v1 import (
     StreamRequest,
     StreamResponse,
 )
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 # Members are strings as well, because hashing those runs no Python code: every message
 # of every session is looked up by its state and its event.
@@ -114,6 +118,7 @@ class Session:
         self.state: State = State.NEW
         self.ending: Event | None = None
         self.failure: BaseException | None = None
+        self._traceback: TracebackType | None = None
         self.chunks: int = 0
         self.results: int = 0
 
@@ -202,8 +207,18 @@ class Session:
         """
         if not self.is_over:
             self.state = State.CLOSED if failure is None else State.FAILED
-        if self.state is State.FAILED and self.failure is None:
+        if self.state is State.FAILED and self.failure is None and failure is not None:
             self.failure = failure
+            self._traceback = failure.__traceback__
+
+    def raise_failure(self) -> None:
+        """Raise what the session failed with, if it is known.
+
+        Its traceback is as it was at first: the frames of those who ask again and again
+        would pile up in it.
+        """
+        if self.failure is not None:
+            raise self.failure.with_traceback(self._traceback)
 
     def _refusal(self, side: str, event: Event, what: str = "") -> RemoteMediaError:
         what = what or f"'{event.value}'"

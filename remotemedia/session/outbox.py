@@ -41,6 +41,7 @@ class Outbox:
         self._chunks: deque[tuple[str, AudioBuffer]] = deque()
         self._size_bytes = 0
         self._changed = asyncio.Event()
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def bind(self) -> None:
@@ -67,6 +68,8 @@ class Outbox:
             drop_oldest: make room by dropping the chunk that has waited longest.
         """
         with self._lock:
+            if self._is_closed:
+                return False
             if self.is_full:
                 if not drop_oldest:
                     return False
@@ -84,9 +87,10 @@ class Outbox:
         self._changed.set()
         return chunk
 
-    def clear(self) -> None:
-        """Drop every chunk."""
+    def close(self) -> None:
+        """Drop every chunk, and take no more."""
         with self._lock:
+            self._is_closed = True
             while self._chunks:
                 self._remove_oldest()
                 self.dropped += 1

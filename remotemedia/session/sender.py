@@ -102,6 +102,7 @@ class Sender:
                     raise
                 # The service may have ended the session meanwhile.
                 if session.state is not State.OPEN:
+                    self._outbox.dropped += 1
                     break
                 yield self._request(session, chunk)
             if session.state is State.OPEN:

@@ -24,7 +24,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TypeAlias
 
-from remotemedia.grpc import wait_at_most
+from remotemedia.grpc import WaitTimeoutError, wait_at_most
 from remotemedia.v1 import AudioBuffer
 
 AudioChunkLike: TypeAlias = "tuple[str, AudioBuffer] | tuple[str, AudioBuffer, int]"
@@ -41,7 +41,7 @@ _Answer: TypeAlias = (
 An exception is a value here, since a future could not hold a ``GeneratorExit``."""
 
 # How long a plain iterable may take to return from the item that it is at.
-_CLOSE_GRACE_S = 5.0
+_CLOSE_GRACE_S = 1.0
 
 
 class Source:
@@ -127,6 +127,7 @@ class _ThreadIterator(AsyncIterator[AudioChunkLike]):
         # Whoever asks for an item; None to say that nobody will.
         self._asking: queue.SimpleQueue[_Answer | None] = queue.SimpleQueue()
         self._is_closed = asyncio.Event()
+        self._close_error: BaseException | None = None
         # A daemon: an iterable that blocks for ever does not hold up the exit.
         threading.Thread(
             target=copy_context().run,
@@ -139,6 +140,8 @@ class _ThreadIterator(AsyncIterator[AudioChunkLike]):
         answer: _Answer = self._loop.create_future()
         self._asking.put(answer)
         item, error = await answer
+        if isinstance(error, StopAsyncIteration):
+            raise RuntimeError("audio_chunks raised StopAsyncIteration") from error
         if error is not None:
             raise error
         if item is None:
@@ -148,8 +151,10 @@ class _ThreadIterator(AsyncIterator[AudioChunkLike]):
     async def aclose(self) -> None:
         """Close the iterable if it is a generator, after the item that it is at."""
         self._asking.put(None)
-        with suppress(asyncio.TimeoutError):
+        with suppress(WaitTimeoutError):
             await wait_at_most(_CLOSE_GRACE_S, self._is_closed.wait())
+        if self._close_error is not None:
+            raise self._close_error
 
     def _run(self) -> None:
         iterator: Iterator[AudioChunkLike] | None = None
@@ -165,9 +170,13 @@ class _ThreadIterator(AsyncIterator[AudioChunkLike]):
             except BaseException as raised:  # noqa: BLE001 - raised by the reader
                 error = raised
             self._tell(_answer, answer, item, error)
-        if isinstance(iterator, Generator):
-            iterator.close()
-        self._tell(self._is_closed.set)
+        try:
+            if isinstance(iterator, Generator):
+                iterator.close()
+        except BaseException as raised:  # noqa: BLE001 - raised by aclose
+            self._close_error = raised
+        finally:
+            self._tell(self._is_closed.set)
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         # The loop may be closed: then nobody waits.

@@ -26,6 +26,7 @@ from remotemedia.grpc import (
     Deadline,
     Metadata,
     ResponseStream,
+    WaitTimeoutError,
     check_seconds,
     retry_refused,
     wait_at_most,
@@ -125,6 +126,8 @@ class PipelineStream:
             max_send_bytes=stub.max_send_bytes,
         )
         self._has_source = source is not None
+        # Whether it was given up, also between two attempts to open it.
+        self._is_reset = False
         self._session = Session()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._responses: ResponseStream[StreamResponse] | None = None
@@ -159,7 +162,7 @@ class PipelineStream:
                 await wait_at_most(
                     self._timeout_s, retry_refused(self._open, self._deadline)
                 )
-            except asyncio.TimeoutError:
+            except WaitTimeoutError:
                 error = RemoteMediaTimeoutError(
                     f"the session was not open within {self._timeout_s:g} s",
                     retryable=True,
@@ -193,7 +196,7 @@ class PipelineStream:
                         await self._wait_for_end(self._timeout_s, keep_results=False)
                 if self.closed is not None and self._responses is not None:
                     # The service is about to end the call by itself.
-                    with suppress(CallError, asyncio.TimeoutError):
+                    with suppress(CallError, WaitTimeoutError):
                         await wait_at_most(_GOODBYE_S, self._responses.read())
         finally:
             await self._reset(None)
@@ -263,6 +266,8 @@ class PipelineStream:
             try:
                 if self._outbox.put(node_id, buffer, drop_oldest=drop_oldest):
                     return
+                # The session may have ended in another thread meanwhile.
+                self._action("send")
             except RuntimeError as error:
                 raise RemoteMediaError(
                     "the session is over: its event loop is closed"
@@ -370,8 +375,7 @@ class PipelineStream:
             while not self._unread:
                 if self._session.state is not State.OPEN:
                     self._action("iterate")
-                    if self._session.failure is not None:
-                        raise self._session.failure
+                    self._session.raise_failure()
                     if self._session.is_over:
                         raise StopAsyncIteration
                 self._iterating += 1
@@ -404,8 +408,8 @@ class PipelineStream:
         """
         state = self._session.phase
         action = ACTIONS[method][state]
-        if action is Action.RAISE and self._session.failure is not None:
-            raise self._session.failure
+        if action is Action.RAISE:
+            self._session.raise_failure()
         if action is Action.REFUSE or action is Action.RAISE:
             reason = self.closed.reason if self.closed else ""
             raise RemoteMediaError(
@@ -436,6 +440,8 @@ class PipelineStream:
 
     async def _open(self) -> None:
         """Open the call, and read until the service is ready: one attempt."""
+        if self._is_reset:
+            raise RemoteMediaError("the session is over")
         self._session = Session()
         self._responses = self._stub.stream_pipeline(
             self._sender.requests(self._session),
@@ -457,7 +463,7 @@ class PipelineStream:
         """Have the service told of the end, after the chunks that were accepted."""
         self._session.ending = ending
         if ending is Event.CANCEL:
-            self._outbox.clear()
+            self._outbox.close()
         self._sender.stop()
 
     async def _wait_for_end(
@@ -465,7 +471,7 @@ class PipelineStream:
     ) -> None:
         try:
             await wait_at_most(timeout_s, self._read_to_end(keep_results=keep_results))
-        except asyncio.TimeoutError:
+        except WaitTimeoutError:
             raise RemoteMediaTimeoutError(
                 f"the session was not closed within {timeout_s:g} s"
             ) from None
@@ -496,11 +502,11 @@ class PipelineStream:
                             error_type=ErrorType.RESOURCE_LIMIT,
                         )
                     )
-        if self._session.failure is not None:
-            raise self._session.failure
+        self._session.raise_failure()
 
     async def _reset(self, failure: BaseException | None) -> None:
         """End the session at once; the service sees a reset, unless it was over."""
+        self._is_reset = True
         self._end(failure)
         if self._responses is not None:
             await self._responses.aclose()
@@ -512,7 +518,9 @@ class PipelineStream:
 
     def _end(self, failure: BaseException | None) -> None:
         self._session.end(failure)
-        self._outbox.clear()
+        if self.ready is not None:
+            # Before, there are no chunks, and there may be another attempt.
+            self._outbox.close()
         self._sender.wake()
 
     # -- receiving
@@ -546,6 +554,9 @@ class PipelineStream:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
+            if self._session.state is State.CLOSED:
+                # Another task has ended the session meanwhile.
+                return
             self._end(error)
             self._responses.stop()
             raise

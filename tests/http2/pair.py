@@ -56,7 +56,7 @@ def plain_h2() -> H2Connection:
     client = H2Connection(
         H2Configuration(
             client_side=True,
-            header_encoding="ascii",
+            header_encoding="latin-1",
             validate_inbound_headers=False,
             validate_outbound_headers=False,
             normalize_inbound_headers=False,

@@ -52,15 +52,14 @@ async def test_it_is_full_by_bytes() -> None:
     assert not outbox.put("src", mebibyte)
     outbox.take()
     assert not outbox.is_full
-    outbox.put("src", mebibyte)
-    outbox.clear()
+    outbox = empty(100)
     outbox.put("src", AudioBuffer(samples=bytes(8 * 1024 * 1024 - 1)))
     assert not outbox.is_full
     outbox.put("src", AudioBuffer(samples=b"1"))
     assert outbox.is_full
 
 
-@pytest.mark.parametrize("change", ["put", "take", "clear", "wake"])
+@pytest.mark.parametrize("change", ["put", "take", "close", "wake"])
 async def test_whoever_waits_is_woken_by_every_change(change: str) -> None:
     outbox = filled(1)
     waiting = asyncio.create_task(outbox.wait())
@@ -70,8 +69,8 @@ async def test_whoever_waits_is_woken_by_every_change(change: str) -> None:
         outbox.put("src", tone(16))
     elif change == "take":
         outbox.take()
-    elif change == "clear":
-        outbox.clear()
+    elif change == "close":
+        outbox.close()
     else:
         outbox.wake()
     await waiting
@@ -97,6 +96,14 @@ async def test_without_room_nothing_is_taken_in_or_the_oldest_is_dropped() -> No
     assert drained(outbox) == ["1", "2"]
 
 
+async def test_what_is_closed_takes_nothing() -> None:
+    outbox = filled(1)
+    outbox.close()
+    assert not outbox.put("1", tone(16))
+    assert not outbox.put("1", tone(16), drop_oldest=True)
+    assert (len(outbox), outbox.dropped) == (0, 1)
+
+
 async def test_with_room_nothing_is_dropped() -> None:
     outbox = filled(1, max_chunks=2)
     assert outbox.put("1", tone(16), drop_oldest=True)
@@ -105,7 +112,7 @@ async def test_with_room_nothing_is_dropped() -> None:
 
 async def test_what_is_dropped_is_counted() -> None:
     outbox = filled(3)
-    outbox.clear()
+    outbox.close()
     assert (len(outbox), outbox.dropped) == (0, 3)
 
 
