@@ -1,4 +1,4 @@
-"""The methods of results: decoding data outputs.
+"""The methods of results: decoding data outputs, and a table for notebooks.
 
 The generated messages with a field ``data_outputs`` inherit from
 :class:`DataOutputsMixin`. This module imports nothing generated, because the generated
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+
+from remotemedia import notebook
 
 
 class DataOutputsMixin:
@@ -36,3 +38,7 @@ class DataOutputsMixin:
             known = ", ".join(map(repr, sorted(self.data_outputs))) or "none"
             raise KeyError(f"no data output {name!r}; there are: {known}") from None
         return json.loads(text)
+
+    def _repr_html_(self) -> str:
+        """Show the metrics and the outputs as a table in a notebook."""
+        return notebook.table(self)
