@@ -21,3 +21,6 @@ MIXINS = {
     "google.protobuf.UInt64Value": "remotemedia.protobuf.well_known:WrapperMixin",
 }
 """The mixin of each message, as `module:Class`, by the message's full name."""
+
+COMPUTED = {"remotemedia.v1.AudioBuffer.num_samples"}
+"""Fields that may be left out of the constructor: their mixin computes them."""

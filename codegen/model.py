@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from betterproto import encode_varint
 
 from codegen import naming
+from codegen.mixins import COMPUTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -337,8 +338,16 @@ class Field:
         return self.kind == "bytes" and not self.is_list
 
     @property
+    def is_computed(self) -> bool:
+        """Whether the mixin computes the value if the constructor does not get it."""
+        return f"{self.owner.full_name}.{self.name}" in COMPUTED
+
+    @property
     def value(self) -> str:
         """The value that the constructor stores."""
+        if self.is_computed:
+            computed = f"self._computed_{self.name}()"
+            return f"{computed} if {self.name} is protobuf.COMPUTED else {self.name}"
         if not self.is_bytes_like:
             return self.name
         where = f"{self.owner.name}.{self.name}"

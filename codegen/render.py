@@ -169,7 +169,7 @@ def _parameter(field: Field, module: Module) -> str:
     annotation = (
         "protobuf.BytesLike" if field.is_bytes_like else field.annotation(module)
     )
-    default = field.default(module)
+    default = "protobuf.COMPUTED" if field.is_computed else field.default(module)
     if field.has_presence or default is None:
         default = "None"
         annotation = f"{annotation.removesuffix(' | None')} | None"

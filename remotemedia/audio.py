@@ -1,4 +1,4 @@
-"""The methods of ``AudioBuffer``: conversion to and from numpy and WAV files, checks.
+"""The methods of ``AudioBuffer``: conversion to and from numpy and files, checks.
 
 The generated message ``AudioBuffer`` inherits from :class:`AudioBufferMixin`. The
 message has the fields: ``samples`` are interleaved and little-endian, and
@@ -16,12 +16,15 @@ import io
 import math
 import operator
 import os
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias, cast
 
+from remotemedia import audio_files, notebook
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import numpy as np
     import numpy.typing as npt
@@ -38,21 +41,15 @@ _AnyArray: TypeAlias = "npt.NDArray[np.floating[Any] | np.signedinteger[Any]]"
 # not repeated here: _sample_types finds the members by name.
 _DTYPES = {"F32": "<f4", "I16": "<i2", "I32": "<i4"}
 
-# libsndfile's names for the samples in a WAV file, and the dtype to read each as: the
-# smallest that loses nothing. Other samples (compressed, double) are read as float32.
-_WAV_READ = {
-    "PCM_S8": "int16",
-    "PCM_U8": "int16",
-    "PCM_16": "int16",
-    "ALAW": "int16",
-    "ULAW": "int16",
-    "PCM_24": "int32",
-    "PCM_32": "int32",
-}
+# libsndfile's names for the samples in a WAV file.
 _WAV_WRITE = {"f4": "FLOAT", "i2": "PCM_16", "i4": "PCM_32"}
 
-# libsndfile's limit. An array with more is nearly always a transposed one.
+# libsndfile's limit.
 _MAX_CHANNELS = 1024
+# An array with more is nearly always a transposed one.
+_MAX_LIKELY_CHANNELS = 32
+# How much of a file is read at a time.
+_BLOCK_FRAMES = 65536
 _MAX_UINT32 = 2**32 - 1
 
 # The names of boolean types: Python's and numpy's, whose name changed in numpy 2.0.
@@ -80,20 +77,43 @@ class AudioBufferMixin:
             num_samples: int = ...,
         ) -> None: ...
 
+    def _computed_num_samples(self) -> int:
+        """The value of `num_samples` where the constructor does not get it."""
+        # Without this, _sample_types would come back here.
+        if not self.samples:
+            return 0
+        width = _sample_types(type(self)).widths.get(self.format)
+        return len(self.samples) // width if width else 0
+
     @classmethod
-    def from_numpy(cls, array: _AnyArray, sample_rate: int) -> Self:
+    def from_numpy(
+        cls,
+        array: _AnyArray,
+        sample_rate: int,
+        *,
+        format: int | None = None,  # noqa: A002 - the field's name
+        channels_first: bool | None = None,
+    ) -> Self:
         """Make a buffer from a numpy array; the samples are copied once.
 
         Args:
-            array: shape ``(frames,)`` for mono, or ``(frames, channels)``. The
-                dtype decides the format: float32 (nominally -1.0 to 1.0), int16 or
-                int32. Any byte order and any strides are accepted.
+            array: shape ``(frames,)`` for mono, or ``(frames, channels)``. Without
+                `format`, the dtype decides the format: float32 (nominally -1.0 to
+                1.0), int16 or int32. Any byte order and any strides are accepted.
             sample_rate: frames per second, in Hz.
+            format: ``AudioFormat.F32``, ``I16`` or ``I32``, to convert floats and
+                integers of any size. Integers are scaled by the range of their dtype;
+                the middle of an unsigned one is silence. For an integer format,
+                values are rounded and clamped, and NaN becomes silence.
+            channels_first: whether the shape is ``(channels, frames)``, as torch and
+                librosa give it. It must be given if there seem to be more channels
+                than frames, or more than 32 channels.
 
         Raises:
             TypeError: `array` is not an array or has another dtype, or
                 `sample_rate` is not an int.
-            ValueError: `array` has another shape, no channels or more than 1024, or
+            ValueError: `array` has another shape, looks like channels first, has no
+                channels or more than 1024; `format` is another value; or
                 `sample_rate` is not between 1 and 4294967295.
         """
         import numpy as np
@@ -103,30 +123,46 @@ class AudioBufferMixin:
                 f"array must be a numpy array, not {type(array).__name__}; "
                 "numpy.asarray(..., dtype=numpy.float32) makes one"
             )
-        dtype = array.dtype.newbyteorder("<")
-        format_ = _sample_types(cls).formats.get(dtype.str)
-        if format_ is None:
-            raise TypeError(
-                f"array has dtype {array.dtype}, and audio is float32, int16 or "
-                f"int32; {_dtype_advice(array.dtype)}"
-            )
+        if format is not None:
+            dtype = _dtype_of(cls, "format", format)
+        else:
+            dtype = array.dtype.newbyteorder("<")
+            if dtype.str not in _DTYPES.values():
+                raise TypeError(
+                    f"array has dtype {array.dtype}, and audio is float32, int16 or "
+                    f"int32; {_dtype_advice(array.dtype)}"
+                )
         if array.ndim not in (1, 2):
             raise ValueError(
                 f"array has shape {array.shape}; it must be (frames,) or "
                 "(frames, channels)"
             )
-        channels = 1 if array.ndim == 1 else array.shape[1]
+        shape = array.shape
+        if channels_first and array.ndim == 2:
+            array = array.T
+        frames, channels = array.shape if array.ndim == 2 else (array.size, 1)
         if not 1 <= channels <= _MAX_CHANNELS:
             raise ValueError(
-                f"array has shape {array.shape}, which is {channels} channels; "
+                f"array has shape {shape}, which is {channels} channels; "
                 f"it must be (frames, channels), with 1 to {_MAX_CHANNELS} channels. "
-                "Pass array.T where it is (channels, frames)"
+                "Pass array.T or channels_first=True where it is (channels, frames)"
+            )
+        # An array without frames would be without channels if it were transposed.
+        if (
+            channels_first is None
+            and frames > 0
+            and channels > min(frames, _MAX_LIKELY_CHANNELS)
+        ):
+            raise ValueError(
+                f"array has shape {shape}, which looks like (channels, frames). Pass "
+                f"channels_first=True if it is, or channels_first=False if it is "
+                f"{frames} frames of {channels} channels"
             )
         return cls(
-            samples=array.astype(dtype, copy=False).tobytes(),
+            samples=_converted(array, dtype).tobytes(),
             sample_rate=_checked_int("sample_rate", sample_rate, 1, _MAX_UINT32),
             channels=channels,
-            format=format_,
+            format=_sample_types(cls).formats[dtype.str],
             num_samples=array.size,
         )
 
@@ -184,34 +220,23 @@ class AudioBufferMixin:
             ValueError: `target` is another format, or the fields do not fit
                 together; see :meth:`validate`.
         """
-        import numpy as np
-
-        dtypes = _sample_types(type(self)).dtypes
-        if target not in dtypes:
-            raise ValueError(f"target is {target!r}; it must be F32, I16 or I32")
-        dtype = np.dtype(dtypes[target])
+        dtype = _dtype_of(type(self), "target", target)
         array = self.to_numpy()
         if array.dtype == dtype:
             return self
-        # Of the floats, only float64 can hold every int32. numpy would warn of an
-        # invalid value where it casts a signalling NaN.
-        with np.errstate(invalid="ignore"):
-            values = array.astype(np.float64)
-        if array.dtype.kind == "i":
-            values /= _full_scale(array.dtype)
-        if dtype.kind == "i":
-            values *= _full_scale(dtype)
-            limits = np.iinfo(dtype)
-            values = np.clip(np.rint(values), limits.min, limits.max)
-            values = np.nan_to_num(values, nan=0.0)
-        return self.from_numpy(values.astype(dtype), self.sample_rate)
+        return self.from_numpy(
+            array, self.sample_rate, format=target, channels_first=False
+        )
 
     @classmethod
-    def from_wav(cls, source: str | os.PathLike[str] | BinaryIO) -> Self:
-        """Read a whole WAV file of any sample rate and number of channels.
+    def from_file(cls, source: str | os.PathLike[str] | BinaryIO) -> Self:
+        """Read a whole audio file: WAV, FLAC, OGG, MP3 or another of libsndfile's.
 
         Samples of 16 bits or fewer become I16, those of 24 and 32 bits I32 (24 bits
-        fill the upper three bytes), and floats F32. Doubles are rounded to F32.
+        fill the upper three bytes), and floats F32. Doubles are rounded to F32. What
+        GSM 6.10 and ADPCM compressed becomes I16, what MP3 and Vorbis did F32.
+
+        A WAV file whose header does not give its length is read to its end.
 
         Args:
             source: a path, or a file open for reading in binary mode.
@@ -219,24 +244,84 @@ class AudioBufferMixin:
         Raises:
             ImportError: the ``soundfile`` package is missing.
             OSError: the file cannot be read.
-            ValueError: it is not a WAV file, or it is damaged.
+            TypeError: `source` is neither a path nor a file.
+            ValueError: it is not an audio file, or it is damaged.
         """
-        soundfile = _import_soundfile()
-        # libsndfile would report a missing file as "System error", and needs a file
-        # that can seek, so the bytes are read here.
-        if isinstance(source, (str, os.PathLike)):
-            data, name = Path(source).read_bytes(), str(source)
-        else:
-            data, name = source.read(), getattr(source, "name", "the file")
-        try:
-            with soundfile.SoundFile(io.BytesIO(data)) as file:
-                dtype = _WAV_READ.get(file.subtype, "float32")
-                array = file.read(dtype=dtype, always_2d=True)
-                return cls.from_numpy(array, file.samplerate)
-        except soundfile.LibsndfileError as error:
-            raise ValueError(
-                f"{name} is not a WAV file that can be read: {error.error_string}"
-            ) from error
+        return cls._from_file(source, "an audio file")
+
+    @classmethod
+    def from_wav(cls, source: str | os.PathLike[str] | BinaryIO) -> Self:
+        """Read a whole WAV file of any sample rate and number of channels.
+
+        It does the same as :meth:`from_file`, whose arguments and errors it has.
+        """
+        return cls._from_file(source, "a WAV file")
+
+    @classmethod
+    def _from_file(cls, source: str | os.PathLike[str] | BinaryIO, kind: str) -> Self:
+        blocks = [
+            cls.from_numpy(block, rate, channels_first=False)
+            for block, rate in audio_files.read(source, kind, lambda _: _BLOCK_FRAMES)
+        ]
+        return cls(
+            samples=b"".join(block.samples for block in blocks),
+            sample_rate=blocks[0].sample_rate,
+            channels=blocks[0].channels,
+            format=blocks[0].format,
+            num_samples=sum(block.num_samples for block in blocks),
+        )
+
+    @classmethod
+    def stream_file(
+        cls, path: str | os.PathLike[str], chunk_ms: float = 100
+    ) -> Generator[Self, None, None]:
+        """Read an audio file chunk by chunk, as the chunks are taken.
+
+        Only one chunk is in memory at a time, unless the path is that of a pipe. The
+        file is opened for the first chunk, and closed after the last one, or by
+        ``close`` of the iterator. An empty file has no chunks.
+
+        Args:
+            path: the file, of any kind that :meth:`from_file` reads.
+            chunk_ms: the length of a chunk in milliseconds. A chunk has at least one
+                frame, and the last one may be shorter than the others.
+
+        Raises:
+            ImportError: the ``soundfile`` package is missing.
+            OSError: the file cannot be read. Like the other two, it is raised when
+                a chunk is taken.
+            ValueError: `chunk_ms` is not a positive number, which is raised at once;
+                or it is not an audio file, or it is damaged.
+        """
+        if not 0 < chunk_ms < math.inf:
+            raise ValueError(f"chunk_ms is {chunk_ms}; it must be a positive number")
+        return cls._stream_file(path, chunk_ms)
+
+    @classmethod
+    def _stream_file(
+        cls, path: str | os.PathLike[str], chunk_ms: float
+    ) -> Generator[Self, None, None]:
+        blocks = audio_files.read(
+            path, "an audio file", lambda rate: max(1, round(rate * chunk_ms / 1000))
+        )
+        with closing(blocks):
+            for block, rate in blocks:
+                if len(block):
+                    yield cls.from_numpy(block, rate, channels_first=False)
+
+    @staticmethod
+    def file_writer(path: str | os.PathLike[str]) -> audio_files.AudioFileWriter:
+        """Return a writer that takes chunks as they come; use it with ``with``.
+
+        Args:
+            path: the file to write. Its ending decides the kind of file: ``.wav``,
+                ``.flac``, ``.ogg``, ``.mp3`` or another of libsndfile's.
+
+        Raises:
+            ImportError: the ``soundfile`` package is missing.
+            ValueError: the ending is not one of an audio file.
+        """
+        return audio_files.AudioFileWriter(path)
 
     def to_wav(self, target: str | os.PathLike[str] | BinaryIO) -> None:
         """Write a WAV file: 16-bit PCM for I16, 32-bit PCM for I32, float for F32.
@@ -247,9 +332,12 @@ class AudioBufferMixin:
         Raises:
             ImportError: the ``soundfile`` package is missing.
             OSError: the file cannot be written.
+            TypeError: `target` is neither a path nor a file.
             ValueError: the fields do not fit together; see :meth:`validate`.
         """
-        soundfile = _import_soundfile()
+        soundfile = audio_files.import_soundfile()
+        if not isinstance(target, (str, os.PathLike)):
+            audio_files.check_file(target, "write")
         array = self.to_numpy()
         wav = io.BytesIO()
         subtype = _WAV_WRITE[array.dtype.str[1:]]
@@ -325,15 +413,20 @@ class AudioBufferMixin:
             rate = _checked_int("AudioBuffer.sample_rate", rate, 1, _MAX_UINT32)
         return self.num_samples // channels / rate
 
-    def validate(self) -> None:
+    def validate(self, *, finite: bool = False) -> None:
         """Check that the fields fit together, as the contract demands.
+
+        Args:
+            finite: whether to check as well that no sample is NaN or infinite, which
+                takes a look at every sample.
 
         Raises:
             TypeError: `samples` is not bytes, or a number is not an int.
             ValueError: `format` is none of F32, I16 and I32; `sample_rate` or
                 `channels` is 0; the length of `samples` is not `num_samples` times
-                the size of one sample; or `num_samples` is not a multiple of
-                `channels`. The message names the field.
+                the size of one sample; `num_samples` is not a multiple of
+                `channels`; or a sample is not finite. The message names the field,
+                and the position of the first sample that is not finite.
         """
         width = _sample_types(type(self)).widths.get(self.format)
         if width is None:
@@ -369,6 +462,28 @@ class AudioBufferMixin:
                 f"AudioBuffer.num_samples is {num_samples}, which is not a multiple "
                 f"of channels, {channels}; it counts the samples of all channels"
             )
+        if finite:
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        import numpy as np
+
+        array = self.to_numpy()
+        is_finite = np.isfinite(array)
+        if not is_finite.all():
+            frame, channel = divmod(int(is_finite.argmin()), self.channels)
+            raise ValueError(
+                f"AudioBuffer.samples has {array[frame, channel]} at frame {frame}, "
+                f"channel {channel}"
+            )
+
+    def _repr_html_(self) -> str:
+        """Show the audio in a notebook: what it is, its waveform, and a player."""
+        try:
+            array = self.to_numpy()
+        except (TypeError, ValueError) as error:
+            return notebook.text(f"{self!r}: {error}")
+        return notebook.audio(array, self.sample_rate)
 
 
 class _SampleTypes(NamedTuple):
@@ -400,6 +515,41 @@ _sample_types = cast(
 )
 
 
+def _dtype_of(cls: type[AudioBufferMixin], name: str, format_: int) -> np.dtype[Any]:
+    import numpy as np
+
+    found = _sample_types(cls).dtypes.get(format_)
+    if found is None:
+        raise ValueError(f"{name} is {format_!r}; it must be F32, I16 or I32")
+    return np.dtype(found)
+
+
+def _converted(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Convert samples of any float or integer dtype to one of a format."""
+    import numpy as np
+
+    if array.dtype.newbyteorder("<") == dtype:
+        return array.astype(dtype, copy=False)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(
+            f"array has dtype {array.dtype}, and audio is floats or integers"
+        )
+    # Of the floats, only float64 can hold every int32. numpy would warn of an invalid
+    # value where it casts a signalling NaN, and of a float64 too large for float32.
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = array.astype(np.float64)
+        if array.dtype.kind in "iu":
+            if array.dtype.kind == "u":
+                values -= _full_scale(array.dtype)
+            values /= _full_scale(array.dtype)
+        if dtype.kind == "i":
+            values *= _full_scale(dtype)
+            limits = np.iinfo(dtype)
+            values = np.clip(np.rint(values), limits.min, limits.max)
+            values = np.nan_to_num(values, nan=0.0)
+        return values.astype(dtype)
+
+
 def _full_scale(dtype: np.dtype[Any]) -> int:
     """The integer that represents 1.0: the type's largest integer plus one."""
     return 1 << 8 * dtype.itemsize - 1
@@ -425,14 +575,3 @@ def _dtype_advice(dtype: np.dtype[Any]) -> str:
     if dtype.kind in "iu":
         return "array.astype(numpy.int16) converts it, if its values are 16-bit"
     return "convert it to one of these"
-
-
-def _import_soundfile() -> Any:
-    # Imported on first use: the package is an optional extra and loads a C library.
-    try:
-        import soundfile  # type: ignore[import-untyped]  # it has no type hints
-    except ImportError as error:
-        raise ImportError(
-            "WAV files need the soundfile package: pip install 'remotemedia[audio]'"
-        ) from error
-    return soundfile

@@ -1,4 +1,4 @@
-"""The methods of results: finding and decoding their outputs.
+"""The methods of results: their outputs, and a table of them for notebooks.
 
 The generated messages with the fields ``audio_outputs`` and ``data_outputs`` inherit
 from :class:`DataOutputsMixin`. This module imports nothing generated, because the
@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from remotemedia import notebook
 
 BufferT_co = TypeVar("BufferT_co", covariant=True)
 
@@ -68,6 +70,10 @@ class DataOutputsMixin:
         except KeyError:
             raise KeyError(_missing(self, "data", name)) from None
         return json.loads(text)
+
+    def _repr_html_(self) -> str:
+        """Show the metrics and the outputs as a table in a notebook."""
+        return notebook.table(self)
 
 
 def _missing(result: Any, kind: str, name: str | None) -> str:

@@ -62,7 +62,7 @@ def arrays(format_: AudioFormat) -> st.SearchStrategy[npt.NDArray[Any]]:
 @given(data=st.data(), rate=st.integers(1, 2**32 - 1))
 def test_numpy_round_trip(format_: AudioFormat, data: st.DataObject, rate: int) -> None:
     array = data.draw(arrays(format_))
-    buffer = AudioBuffer.from_numpy(array, rate)
+    buffer = AudioBuffer.from_numpy(array, rate, channels_first=False)
 
     frames = array.shape[0]
     channels = 1 if array.ndim == 1 else array.shape[1]
@@ -252,7 +252,8 @@ def test_every_16_bit_sample_survives_a_wider_format(wider: AudioFormat) -> None
 def test_to_format_agrees_with_to_float32(
     format_: AudioFormat, target: AudioFormat, data: st.DataObject
 ) -> None:
-    buffer = AudioBuffer.from_numpy(data.draw(arrays(format_)), 8000)
+    array = data.draw(arrays(format_))
+    buffer = AudioBuffer.from_numpy(array, 8000, channels_first=False)
     converted = buffer.to_format(target)
     converted.validate()
     assert converted.format is target
@@ -292,7 +293,8 @@ def test_to_format_refuses_other_values(target: int) -> None:
 def test_chunks_lose_and_repeat_nothing(
     format_: AudioFormat, data: st.DataObject, frames: int
 ) -> None:
-    buffer = AudioBuffer.from_numpy(data.draw(arrays(format_)), 16000)
+    array = data.draw(arrays(format_))
+    buffer = AudioBuffer.from_numpy(array, 16000, channels_first=False)
     chunks = list(buffer.chunks(frames))
     assert b"".join(chunk.samples for chunk in chunks) == buffer.samples
     for chunk in chunks:
@@ -561,3 +563,141 @@ def test_without_soundfile_the_error_says_what_to_install(
         AudioBuffer.from_wav("a.wav")
     with pytest.raises(ImportError, match=r"pip install 'remotemedia\[audio\]'"):
         stereo().to_wav("a.wav")
+
+
+# Channels first
+
+
+@pytest.mark.parametrize("shape", [(2, 160), (1, 160), (1, 2), (40, 33), (100, 1024)])
+def test_an_array_that_looks_like_channels_first_is_refused(
+    shape: tuple[int, int],
+) -> None:
+    array = np.zeros(shape, np.int16)
+    with pytest.raises(ValueError, match="looks like") as caught:
+        AudioBuffer.from_numpy(array, 8000)
+    frames, channels = shape
+    assert str(caught.value) == (
+        f"array has shape {shape}, which looks like (channels, frames). Pass "
+        "channels_first=True if it is, or channels_first=False if it is "
+        f"{frames} frames of {channels} channels"
+    )
+    buffer = AudioBuffer.from_numpy(array, 8000, channels_first=False)
+    assert (buffer.frames, buffer.channels) == (frames, channels)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (32, 32), (33, 32), (160, 2), (0, 2), (1,)])
+def test_other_arrays_are_frames_first(shape: tuple[int, ...]) -> None:
+    buffer = AudioBuffer.from_numpy(np.zeros(shape, np.int16), 8000)
+    assert buffer.frames == shape[0]
+
+
+def test_channels_first_is_transposed() -> None:
+    array = np.array([[1, 2, 3], [4, 5, 6]], np.int16)
+    buffer = AudioBuffer.from_numpy(array, 8000, channels_first=True)
+    assert buffer.to_numpy().tolist() == [[1, 4], [2, 5], [3, 6]]
+    mono = AudioBuffer.from_numpy(array[0], 8000, channels_first=True)
+    assert mono.to_numpy().tolist() == [[1], [2], [3]]
+    with pytest.raises(ValueError, match=r"shape \(1025, 2\), which is 1025 channels"):
+        AudioBuffer.from_numpy(np.zeros((1025, 2), np.int16), 8000, channels_first=True)
+
+
+# Conversion of arrays
+
+
+@pytest.mark.parametrize(
+    ("array", "values"),
+    [
+        (np.array([-2.0, -1, -0.5, 0, 0.5, 2, np.nan]), [-1, -1, -0.5, 0, 0.5, 1, 0]),
+        (np.array([-1, 0.5], np.float32), [-1, 0.5]),
+        (np.array([-1, 0.5], np.float16), [-1, 0.5]),
+        (np.array([0.5], np.longdouble), [0.5]),
+        (np.array([-128, 64], np.int8), [-1, 0.5]),
+        (np.array([0, 128, 192], np.uint8), [-1, 0, 0.5]),
+        (np.array([0, 2**15], np.uint16), [-1, 0]),
+        (np.array([0, 2**31], np.uint32), [-1, 0]),
+        (np.array([-(2**15), 2**14], np.int16), [-1, 0.5]),
+        (np.array([-(2**15), 2**14], ">i2"), [-1, 0.5]),
+        (np.array([-(2**31), 2**30], np.int32), [-1, 0.5]),
+        (np.array([-(2**63), 2**62], np.int64), [-1, 0.5]),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+@pytest.mark.parametrize(
+    ("format_", "top"), [(AudioFormat.I16, 2**15), (AudioFormat.I32, 2**31)]
+)
+def test_from_numpy_converts_to_a_format(
+    array: npt.NDArray[Any], values: list[float], format_: AudioFormat, top: int
+) -> None:
+    buffer = AudioBuffer.from_numpy(array, 8000, format=format_)
+    assert buffer.format is format_
+    expected = [min(int(value * top), top - 1) for value in values]
+    assert buffer.to_numpy()[:, 0].tolist() == expected
+
+
+def test_from_numpy_converts_to_floats_without_clamping() -> None:
+    array = np.array([-2.0, 0.25, np.inf, 1e300])
+    buffer = AudioBuffer.from_numpy(array, 8000, format=AudioFormat.F32)
+    assert buffer.to_numpy()[:, 0].tolist() == [-2.0, 0.25, np.inf, np.inf]
+    ints = np.array([2**14], np.int16)
+    buffer = AudioBuffer.from_numpy(ints, 8000, format=AudioFormat.F32)
+    assert buffer.to_numpy()[:, 0].tolist() == [0.5]
+
+
+def test_from_numpy_refuses_other_formats_and_dtypes() -> None:
+    with pytest.raises(ValueError, match=r"^format is .*; it must be F32, I16 or I32"):
+        AudioBuffer.from_numpy(np.zeros(1), 8000, format=AudioFormat.UNSPECIFIED)
+    for dtype in (np.bool_, np.complex64):
+        array: Any = np.zeros(1, dtype)
+        with pytest.raises(TypeError, match="and audio is floats or integers"):
+            AudioBuffer.from_numpy(array, 8000, format=AudioFormat.I16)
+
+
+# Samples that are left out or not finite
+
+
+def test_num_samples_may_be_left_out() -> None:
+    for format_, count in [
+        (AudioFormat.I16, 4),
+        (AudioFormat.F32, 2),
+        (AudioFormat.UNSPECIFIED, 0),
+        (AudioFormat.try_value(9), 0),
+    ]:
+        assert AudioBuffer(samples=bytes(8), format=format_).num_samples == count
+    buffer = AudioBuffer(
+        samples=bytes(8), sample_rate=8000, channels=2, format=AudioFormat.I16
+    )
+    assert bytes(buffer) == bytes(stereo())
+    assert AudioBuffer(samples=bytearray(8), format=AudioFormat.I16).num_samples == 4
+    assert AudioBuffer(format=AudioFormat.I16).num_samples == 0
+
+
+def test_num_samples_that_is_given_is_kept() -> None:
+    with pytest.raises(ValueError, match="has 8 bytes, and num_samples says 0 x 2"):
+        stereo(num_samples=0).validate()
+    decoded = AudioBuffer().parse(bytes(stereo(num_samples=0)))
+    assert decoded.num_samples == 0
+
+
+def test_a_partial_sample_is_refused() -> None:
+    buffer = AudioBuffer(
+        samples=bytes(9), sample_rate=8000, channels=1, format=AudioFormat.I16
+    )
+    with pytest.raises(ValueError, match="has 9 bytes, and num_samples says 4 x 2"):
+        buffer.validate()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_sample_that_is_not_finite_is_found(value: float) -> None:
+    array = np.zeros((10, 2), np.float32)
+    array[7, 1] = array[8, 0] = value
+    buffer = AudioBuffer.from_numpy(array, 8000)
+    buffer.validate()
+    with pytest.raises(ValueError, match=f"has {value} at frame 7, channel 1$"):
+        buffer.validate(finite=True)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_finite_samples_are_valid(format_: AudioFormat) -> None:
+    for frames in (0, 5):
+        array = np.zeros((frames, 2), DTYPES[format_])
+        AudioBuffer.from_numpy(array, 8000).validate(finite=True)

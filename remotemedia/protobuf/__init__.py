@@ -24,7 +24,7 @@ package as any generated code is, so importing this package does not import it.
 """
 
 from remotemedia.protobuf.enum import Enum
-from remotemedia.protobuf.message import Message, attach_codec, field
+from remotemedia.protobuf.message import COMPUTED, Message, attach_codec, field
 from remotemedia.protobuf.well_known import EPOCH
 from remotemedia.protobuf.wire import (
     BytesLike,
@@ -37,6 +37,7 @@ from remotemedia.protobuf.wire import (
 )
 
 __all__ = [
+    "COMPUTED",
     "EPOCH",
     "BytesLike",
     "DecodeError",

@@ -14,6 +14,10 @@ field's value once something in it is set. Unknown fields are kept as bytes unde
 A constructor checks bytes-like values. Any other invalid value is found when the
 message is encoded. If a constructor receives several members of a oneof, the one that
 is last in the proto is set, as if they had been assigned in that order.
+
+`dataclasses.replace` passes the constructor the member of a oneof that is set, and the
+changes. To switch a oneof, assign the new member, or pass `None` for the old one, too.
+`dataclasses.asdict` leaves out members of a oneof and messages that are not set.
 """
 
 from __future__ import annotations
@@ -21,15 +25,16 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import betterproto
 from betterproto.casing import camel_case
+from betterproto.utils import hybridmethod
 
 from remotemedia.protobuf import json_format, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import ClassVar, TypeVar
 
     from _typeshed import SupportsRead, SupportsWrite
@@ -38,6 +43,18 @@ if TYPE_CHECKING:
     MessageT = TypeVar("MessageT", bound="Message")
 
 _CHUNK_BYTES = 1 << 20
+
+# Limits of what `repr` shows of a message, in characters, and of a value in it.
+_REPR_LENGTH = 200
+_VALUE_LENGTH = 60
+# Longer bytes show as their number.
+_SHOWN_BYTES = 32
+
+COMPUTED: int = cast("int", ...)
+"""The default of a constructor's argument that a mixin computes if it is left out.
+
+The mixin's method `_computed_<field>` returns the value, from the fields before it.
+"""
 
 
 def field(
@@ -77,7 +94,7 @@ def attach_codec(
     encode: Callable[[MessageT, wire.Parts], int],
     decode: Callable[[MessageT, bytes, int, int, int], None],
 ) -> None:
-    """Give a message class its encoder and its decoder, which become its methods.
+    """Complete a message class: its encoder and its decoder become its methods.
 
     Args:
         cls: The class.
@@ -86,6 +103,45 @@ def attach_codec(
     """
     cls._encode = encode  # type: ignore[assignment, method-assign]  # takes this class
     cls._decode = decode  # type: ignore[assignment, method-assign]  # takes this class
+    fields = _DataclassFields(vars(cls)["__dataclass_fields__"])
+    cls.__dataclass_fields__ = fields  # type: ignore[attr-defined]  # a dict when read
+
+
+class _DataclassFields:
+    """Tells the functions of `dataclasses` which fields a class or a message has.
+
+    They read every field of an instance. Reading an unset member of a oneof is an
+    error, and reading an unset message gives a placeholder, which `replace` would set.
+    So an instance has all fields but those.
+    """
+
+    def __init__(self, fields: dict[str, dataclasses.Field[Any]]) -> None:
+        self._fields = fields
+
+    def __get__(
+        self, instance: Message | None, owner: type[Message]
+    ) -> dict[str, dataclasses.Field[Any]]:
+        if instance is None:
+            return self._fields
+        instance._adopt_placeholders()
+        meta, values = owner._betterproto, instance._values
+        return {
+            name: field
+            for name, field in self._fields.items()
+            if name in values
+            or not (
+                meta.meta_by_field_name[name].group
+                or hasattr(meta.default_gen[name], "_encode")
+            )
+        }
+
+
+class _ClassMetadata(betterproto.ProtoClassMetadata):
+    def __init__(self, cls: type[Message]) -> None:
+        super().__init__(cls)
+        # Without it `inspect`, and so `help`, looks for the class that defines this,
+        # and betterproto's base class raises a TypeError when it is asked.
+        self.__objclass__ = cls
 
 
 class _Metadata:
@@ -97,7 +153,7 @@ class _Metadata:
     def __get__(
         self, instance: object, owner: type[Message]
     ) -> betterproto.ProtoClassMetadata:
-        owner._betterproto = meta = betterproto.ProtoClassMetadata(owner)
+        owner._betterproto = meta = _ClassMetadata(owner)
         return meta
 
 
@@ -158,6 +214,9 @@ class Message(betterproto.Message):
             values = self._values
             field = meta.meta_by_field_name.get(name)
             if field is None:
+                # betterproto sets the first of these.
+                if name != "_serialized_on_wire" and not name.startswith("__"):
+                    raise AttributeError(_no_field(type(self), name))
                 object.__setattr__(self, name, value)
                 return
             values["_serialized_on_wire"] = True
@@ -170,6 +229,11 @@ class Message(betterproto.Message):
                 values[name] = wire.as_bytes(value, f"{type(self).__name__}.{name}")
             else:
                 values[name] = value
+
+        # In JSON a field that is left out has its default, also one that a constructor
+        # would compute.
+        from_dict = hybridmethod(lambda cls, value: cls().from_dict(value))
+        from_dict.instancemethod(vars(betterproto.Message)["from_dict"].instance_func)
 
         @property
         def _group_current(self):
@@ -340,8 +404,8 @@ class Message(betterproto.Message):
     __hash__ = None  # type: ignore[assignment]  # messages are mutable
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{k}={v!r}" for k, v in self._set_fields().items())
-        return f"{type(self).__name__}({shown})"
+        """Show the fields that are set, in a few hundred characters at most."""
+        return _shown(self, _REPR_LENGTH)
 
     def to_dict(
         self,
@@ -404,6 +468,50 @@ class Message(betterproto.Message):
             elif name != "_placeholders":
                 new._values[name] = copied(value)
         return new
+
+
+def _no_field(cls: type[Message], name: str) -> str:
+    import difflib  # only errors need it
+
+    names = cls._betterproto.sorted_field_names
+    close = difflib.get_close_matches(name, names, 1)
+    advice = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
+    return f"{cls.__name__!r} object has no field {name!r}; {advice}"
+
+
+def _shown(value: object, room: int) -> str:
+    """Show a value in about as many characters as there is room for."""
+    if isinstance(value, Message):
+        fields = ((f"{k}=", v) for k, v in value._set_fields().items())
+        return f"{type(value).__name__}({_items_shown(fields, room)})"
+    if isinstance(value, dict):
+        pairs = ((f"{_shown(k, room)}: ", v) for k, v in value.items())
+        return f"{{{_items_shown(pairs, room)}}}"
+    if isinstance(value, list):
+        return f"[{_items_shown((('', item) for item in value), room)}]"
+    if isinstance(value, memoryview):
+        return f"<{value.nbytes} bytes>"
+    if isinstance(value, (bytes, bytearray)) and len(value) > _SHOWN_BYTES:
+        return f"<{len(value)} bytes>"
+    if isinstance(value, str) and len(value) > _VALUE_LENGTH:
+        return f"{value[:_VALUE_LENGTH]!r}..."
+    text = repr(value)
+    # A field may hold anything until the message is encoded.
+    return text if len(text) <= 4 * _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}..."
+
+
+def _items_shown(items: Iterable[tuple[str, object]], room: int) -> str:
+    shown = []
+    for prefix, value in items:
+        # Each level takes some, or lists in lists would be shown to any depth.
+        room -= len(prefix) + 2
+        if room <= 0:
+            shown.append("...")
+            break
+        text = _shown(value, room)
+        shown.append(prefix + text)
+        room -= len(text)
+    return ", ".join(shown)
 
 
 def _equal(one: object, other: object) -> bool:

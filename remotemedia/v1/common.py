@@ -127,14 +127,18 @@ class AudioBuffer(AudioBufferMixin, protobuf.Message):
         sample_rate: int = 0,
         channels: int = 0,
         format: AudioFormat = AudioFormat.UNSPECIFIED,
-        num_samples: int = 0,
+        num_samples: int = protobuf.COMPUTED,
     ) -> None:
         _values = self._values
         _values["samples"] = protobuf.as_bytes(samples, "AudioBuffer.samples")
         _values["sample_rate"] = sample_rate
         _values["channels"] = channels
         _values["format"] = format
-        _values["num_samples"] = num_samples
+        _values["num_samples"] = (
+            self._computed_num_samples()
+            if num_samples is protobuf.COMPUTED
+            else num_samples
+        )
 
 
 @dataclass(init=False, repr=False, eq=False, kw_only=True)

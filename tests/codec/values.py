@@ -10,12 +10,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import importlib
+import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 import betterproto
 from betterproto.compile.naming import pythonize_class_name
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message_factory import GetMessageClass
+
+from remotemedia import protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,7 +233,12 @@ def construct(ours: type[betterproto.Message], message: GoogleMessage) -> Any:
     """Make our message with the same content as Google's, as a user would."""
     names = python_names(ours)
     hints = cast("Any", ours)._betterproto.cls_by_field
-    arguments: dict[str, Value] = {}
+    # Left out, these would be computed, and an unset field is 0.
+    arguments: dict[str, Value] = {
+        name: 0
+        for name, parameter in inspect.signature(ours).parameters.items()
+        if parameter.default is protobuf.COMPUTED
+    }
     for field, value in message.ListFields():
         name = names[field.number]
         if is_map(field):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,16 @@ def test_every_path_exists(document: Path) -> None:
     folders = "|".join(path.name for path in REPOSITORY.iterdir() if path.is_dir())
     for path in re.findall(rf"`((?:{folders})/[\w./]*)`", document.read_text()):
         assert (REPOSITORY / path).exists(), path
+
+
+def test_the_programs_about_audio_run(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs/audio.md").read_text()
+    programs = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    assert programs
+    for program in programs:
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", program], cwd=tmp_path, check=True
+        )
 
 
 def test_the_commit_hooks_name_no_other_repository() -> None:

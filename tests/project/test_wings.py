@@ -13,8 +13,10 @@ PACKAGE = Path(__file__).resolve().parents[2] / "remotemedia"
 # The wings of the package, and which of the others each may import. A module at the
 # root is a wing of its own. `wing.module` allows that module of the wing only.
 WINGS: dict[str, set[str]] = {
-    "audio": set(),
-    "results": set(),
+    "audio": {"audio_files", "notebook"},
+    "audio_files": set(),
+    "notebook": set(),
+    "results": {"notebook"},
     "protobuf": set(),
     "http2": set(),
     "grpc": {"http2", "protobuf"},

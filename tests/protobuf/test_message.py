@@ -7,6 +7,7 @@ import dataclasses
 import io
 import math
 import pickle
+import pydoc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,8 +16,10 @@ import betterproto
 import pytest
 from betterproto.casing import snake_case
 
+import remotemedia
 from conformance.records import delimited, varint
-from remotemedia.protobuf import DecodeError, EncodeTypeError
+from remotemedia import protobuf
+from remotemedia.protobuf import DecodeError, EncodeTypeError, Message
 from remotemedia.protobuf.wkt import Empty, Value
 from remotemedia.v1 import (
     AudioBuffer,
@@ -24,6 +27,7 @@ from remotemedia.v1 import (
     AudioFormat,
     ExecuteRequest,
     ExecutionMetrics,
+    ExecutionResult,
     ManifestMetadata,
     NodeManifest,
     NodeMetrics,
@@ -33,6 +37,7 @@ from remotemedia.v1 import (
     StreamInit,
     StreamRequest,
     StreamResponse,
+    VersionInfo,
 )
 
 UNKNOWN = b"\x78\x05"
@@ -295,12 +300,136 @@ def test_an_attribute_that_does_not_exist_is_an_error() -> None:
     assert isinstance(caught.value.obj, StreamRequest)
 
 
-def test_attributes_that_are_no_fields_are_kept_apart() -> None:
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("sampl_rate", "did you mean 'sample_rate'?"),
+        ("note", "it has samples, sample_rate, channels, format, num_samples"),
+        ("validate", "it has samples, sample_rate, channels, format, num_samples"),
+        ("_note", "it has samples, sample_rate, channels, format, num_samples"),
+    ],
+)
+def test_an_attribute_that_is_no_field_is_refused(name: str, advice: str) -> None:
     buffer = AudioBuffer(channels=1)
-    setattr(buffer, "note", "mine")  # noqa: B010 - type checkers refuse an assignment
-    assert getattr(buffer, "note") == "mine"  # noqa: B009 - as above
+    with pytest.raises(AttributeError) as caught:
+        setattr(buffer, name, 8000)
+    assert str(caught.value) == f"'AudioBuffer' object has no field {name!r}; {advice}"
     assert buffer == AudioBuffer(channels=1)
     assert bytes(buffer) == b"\x18\x01"
+
+
+EXPORTED = [
+    found
+    for found in vars(remotemedia).values()
+    if isinstance(found, type) and issubclass(found, protobuf.Message)
+]
+
+
+@pytest.mark.parametrize("message", EXPORTED)
+def test_help_shows_every_exported_message(message: Any) -> None:
+    shown = pydoc.plain(pydoc.render_doc(message))
+    for field in dataclasses.fields(message):
+        assert f"{field.name}: '" in shown
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        StreamRequest(audio_chunk=AudioChunk(node_id="src", buffer=AudioBuffer())),
+        StreamRequest(),
+        ExecutionResult(data_outputs={"a": "1"}),
+        ExecutionResult(metrics=ExecutionMetrics()),
+        AudioBuffer(samples=b"ab", channels=1),
+        AudioBuffer(samples=b"ab", format=AudioFormat.I16, num_samples=0),
+    ],
+)
+def test_replace_without_changes_gives_an_equal_message(message: Any) -> None:
+    again = dataclasses.replace(message)
+    assert again == message
+    assert again is not message
+
+
+def test_replace_changes_a_field_and_keeps_the_others() -> None:
+    buffer = AudioBuffer(channels=1)
+    request = StreamRequest(audio_chunk=AudioChunk(buffer=buffer))
+    other = AudioChunk(node_id="src")
+    assert dataclasses.replace(request, audio_chunk=other).audio_chunk is other
+    assert dataclasses.replace(buffer, sample_rate=8000) == AudioBuffer(
+        channels=1, sample_rate=8000
+    )
+
+
+def test_replace_switches_a_oneof() -> None:
+    request: Any = StreamRequest(audio_chunk=AudioChunk())
+    control = StreamControl(command=StreamControlCommand.COMMAND_CLOSE)
+    changed = dataclasses.replace(request, audio_chunk=None, control=control)
+    assert changed == StreamRequest(control=control)
+
+
+def test_replace_keeps_a_message_that_was_filled_where_it_was_read() -> None:
+    result = ExecutionResult()
+    result.metrics.wall_time_ms = 2.0
+    assert dataclasses.replace(result) == result
+
+
+def test_asdict_has_what_can_be_read() -> None:
+    request = StreamRequest(audio_chunk=AudioChunk(node_id="src", sequence=3))
+    assert dataclasses.asdict(request) == {
+        "audio_chunk": {"node_id": "src", "sequence": 3, "timestamp_ms": 0}
+    }
+    assert dataclasses.asdict(StreamRequest()) == {}
+    result = ExecutionResult(audio_outputs={"a": AudioBuffer(samples=b"a")})
+    assert dataclasses.asdict(result)["audio_outputs"]["a"]["samples"] == b"a"
+
+
+LARGE = AudioBuffer(samples=bytes(6400), sample_rate=16000)
+MANY = [NodeManifest(id=f"node {i}", params="x" * 500) for i in range(1000)]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (LARGE, "AudioBuffer(samples=<6400 bytes>, sample_rate=16000)"),
+        (AudioBuffer(samples=bytes(33)), "AudioBuffer(samples=<33 bytes>)"),
+        (AudioBuffer(samples=b"a" * 32), f"AudioBuffer(samples={b'a' * 32!r})"),
+        (AudioBuffer(samples=memoryview(b"a")), "AudioBuffer(samples=<1 bytes>)"),
+        (NodeManifest(id="a" * 61), f"NodeManifest(id='{'a' * 60}'...)"),
+        (
+            ExecutionResult(data_outputs={str(i): "1" for i in range(100)}),
+            "ExecutionResult(data_outputs={'0': '1', '1': '1', ",
+        ),
+    ],
+)
+def test_a_repr_is_short(message: Message, shown: str) -> None:
+    assert repr(message).startswith(shown)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        StreamRequest(audio_chunk=AudioChunk(node_id="n" * 1000, buffer=LARGE)),
+        ExecutionResult(audio_outputs={f"output {i}": LARGE for i in range(1000)}),
+        PipelineManifest(nodes=MANY),
+        VersionInfo(supported_node_types=["x" * 1000] * 1000),
+        AudioBuffer(sample_rate=[0.5] * 10**5),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
+        AudioBuffer(sample_rate=10**4000),
+    ],
+)
+def test_no_repr_is_longer_than_a_few_hundred_characters(message: Message) -> None:
+    assert len(repr(message)) < 400
+
+
+def test_a_repr_of_lists_in_lists_is_short() -> None:
+    value: list[object] = []
+    for _ in range(10_000):
+        value = [value]
+    buffer = AudioBuffer(sample_rate=value)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # on purpose
+    assert len(repr(buffer)) < 400
+
+
+def test_json_without_a_computed_field_gives_its_default() -> None:
+    buffer = AudioBuffer(samples=b"ab", format=AudioFormat.I16, num_samples=0)
+    assert AudioBuffer.from_dict(buffer.to_dict()) == buffer
 
 
 def test_a_field_is_set_if_it_differs_from_what_an_unset_one_reads_as() -> None:
