@@ -227,7 +227,7 @@ class Connection(asyncio.BufferedProtocol):
         self._will_flush = False
         self._resumed = asyncio.Event()
         # Whoever waits to open a stream, first come, first served.
-        self._opening: deque[asyncio.Future[None]] = deque()
+        self._opening: deque[asyncio.Event] = deque()
         self.waiting_senders: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -262,28 +262,19 @@ class Connection(asyncio.BufferedProtocol):
         Raises:
             StreamRefusedError: the connection accepts no streams any more.
         """
-        has_waited = False
-        while True:
-            if not self.accepts_streams:
-                raise StreamRefusedError(
-                    "the peer ended the connection before the call"
-                )
-            # Whoever has waited is first in line, and the others queue up behind.
-            if not self.is_paused and (has_waited or not self._opening):
-                try:
-                    number = self.http2.send_request(headers, own_headers)
-                    break
-                except TooManyStreamsError:
-                    pass
-                except NoAvailableStreamIDError:
-                    self.retire()
-                    raise StreamRefusedError(
-                        "the connection has carried as many calls as it can"
-                    ) from None
-            await self._wait_to_open(first=has_waited)
-            has_waited = True
-        # There may be room for one more.
-        self._wake_opener()
+        number = None if self._opening else self._request(headers, own_headers)
+        if number is None:
+            turn = asyncio.Event()
+            self._opening.append(turn)
+            try:
+                while number is None:
+                    await turn.wait()
+                    turn.clear()
+                    number = self._request(headers, own_headers)
+            finally:
+                self._opening.remove(turn)
+                # There may be room for one more, or the turn was not used.
+                self._wake_opener()
         return self._register(number, on_data, on_end)
 
     def open_now(
@@ -326,7 +317,7 @@ class Connection(asyncio.BufferedProtocol):
     def retire(self) -> None:
         """Accept no new streams, and close after the last one that is open."""
         self.is_retired = True
-        self._wake_all_openers()
+        self._wake_opener()
         self._close_if_done()
 
     def retire_if_silent(self, since_s: float) -> None:
@@ -346,37 +337,39 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
         for stream in list(self._streams.values()):
             stream.on_end(end)
-        self._wake_all_openers()
+        self._wake_opener()
         self._resumed.set()
         self.http2.forget_handlers()
 
-    async def _wait_to_open(self, *, first: bool) -> None:
-        """Wait for a turn to open a stream, at the front or the back of the line."""
-        waiter = self._loop.create_future()
-        if first:
-            self._opening.appendleft(waiter)
-        else:
-            self._opening.append(waiter)
+    def _request(
+        self, headers: Headers, own_headers: Sequence[tuple[str, str]]
+    ) -> int | None:
+        """Send the headers of a new stream, and return its number.
+
+        Returns:
+            The number; None if the socket or the peer accepts none for now.
+
+        Raises:
+            StreamRefusedError: the connection accepts no streams any more.
+        """
+        if not self.accepts_streams:
+            raise StreamRefusedError("the peer ended the connection before the call")
+        if self.is_paused:
+            return None
         try:
-            await waiter
-        except asyncio.CancelledError:
-            if not waiter.cancelled():
-                # It was woken as well: the turn goes to the next.
-                self._wake_opener()
-            raise
+            return self.http2.send_request(headers, own_headers)
+        except TooManyStreamsError:
+            return None
+        except NoAvailableStreamIDError:
+            self.retire()
+            raise StreamRefusedError(
+                "the connection has carried as many calls as it can"
+            ) from None
 
     def _wake_opener(self) -> None:
-        """Have the first in line try to open a stream."""
-        while self._opening:
-            waiter = self._opening.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-
-    def _wake_all_openers(self) -> None:
-        """Have everyone in line see that the connection ends."""
-        while self._opening:
-            self._wake_opener()
+        """Have the first in line try to open a stream. It then wakes the next."""
+        if self._opening:
+            self._opening[0].set()
 
     def abort(self) -> None:
         """Cut the connection off, if it is not closed yet."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class AudioResample(Node):
     of the old one.
     """
 
-    parameters = (
+    parameters: ClassVar[Sequence[Parameter] | None] = (
         Parameter("target_sample_rate", "a positive integer", _is_rate, unit="Hz"),
     )
 
@@ -96,7 +96,9 @@ class AudioFormatConverter(Node):
     The format may also be a name from the contract's enum: ``AUDIO_FORMAT_I16``.
     """
 
-    parameters = (Parameter("format", "F32, I16 or I32", _is_format),)
+    parameters: ClassVar[Sequence[Parameter] | None] = (
+        Parameter("format", "F32, I16 or I32", _is_format),
+    )
 
     def process(self, call: NodeCall) -> AudioBuffer:
         """Convert one chunk, or the whole audio of an execution."""
@@ -120,7 +122,7 @@ class VAD(Node):
     audio has no output.
     """
 
-    parameters = (
+    parameters: ClassVar[Sequence[Parameter] | None] = (
         Parameter("threshold_db", "a number", is_number, unit="dB", default=-40.0),
     )
 

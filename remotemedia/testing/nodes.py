@@ -32,7 +32,7 @@ _OPERAND = Parameter("operand", "a number", is_number, alias="value")
 class PassThrough(Node):
     """Passes its input on unchanged."""
 
-    parameters = ()
+    parameters: ClassVar[Sequence[Parameter] | None] = ()
 
     def process(self, call: NodeCall) -> NodeOutput:
         """Pass audio and data on."""
@@ -42,7 +42,7 @@ class PassThrough(Node):
 class Echo(Node):
     """Wraps each JSON input in an object with a counter; audio is passed on."""
 
-    parameters = ()
+    parameters: ClassVar[Sequence[Parameter] | None] = ()
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(params)
@@ -89,15 +89,15 @@ class Calculator(Node):
 class Add(Calculator):
     """Adds its operand to its input."""
 
-    parameters = (_OPERAND,)
-    operation = "add"
+    parameters: ClassVar[Sequence[Parameter] | None] = (_OPERAND,)
+    operation: ClassVar[str | None] = "add"
 
 
 class Multiply(Calculator):
     """Multiplies its input by its operand."""
 
-    parameters = (_OPERAND,)
-    operation = "multiply"
+    parameters: ClassVar[Sequence[Parameter] | None] = (_OPERAND,)
+    operation: ClassVar[str | None] = "multiply"
 
 
 REFERENCE_NODES: Mapping[str, type[Node]] = {

@@ -363,3 +363,33 @@ async def test_an_idle_source_is_not_bounded_by_the_clients_timeout() -> None:
         results = client.stream_pipeline(PASS, no_audio(), timeout=0.2)
         with pytest.raises(RemoteMediaTimeoutError, match=r"within 0\.2 s"):
             await anext(results)
+
+
+async def test_a_message_that_is_not_ascii_ends_only_its_own_call() -> None:
+    """A status message must be percent-encoded; some services send UTF-8."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        if exchange.path.endswith("GetVersion"):
+            trailers = [(b"grpc-status", b"13"), (b"grpc-message", "café".encode())]
+            exchange.connection.send_headers(
+                exchange.stream_id, trailers, end_stream=True
+            )
+        else:
+            exchange.message(READY)
+            streams.append(exchange)
+
+    streams: list[Exchange] = []
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as versions,
+    ):
+        streaming = StreamingPipelineServiceStub(versions.channel)
+        async with aclosing(streaming.stream_pipeline(no_input())) as responses:
+            await anext(responses)
+            with pytest.raises(CallError, match="caf") as caught:
+                await versions.get_version(VersionRequest())
+            assert caught.value.status is Status.INTERNAL
+            streams[0].message(result(1))
+            streams[0].flush()
+            assert (await anext(responses)).result is not None

@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 import pytest
 from grpclib.const import Status
@@ -25,8 +28,8 @@ from remotemedia.v1 import (
     VersionRequest,
 )
 from tests.faults.tools import black_hole, endless, is_version, sockets_to
-from tests.support.calls import no_input, stub
-from tests.support.peers import Exchange, h2_peer, tcp_peer
+from tests.support.calls import READY, no_input, stub
+from tests.support.peers import Exchange, Peer, h2_peer, tcp_peer
 from tests.support.pipelines import PASS, tone
 from tests.support.processes import address_of, free_port, service_process
 from tests.support.waiting import GUARD_S, turns, until
@@ -200,6 +203,68 @@ async def test_a_frozen_service_with_unsent_bytes() -> None:
         await until(lambda: not sockets_to(int(port)))
 
 
+@asynccontextmanager
+async def frozen_peer(connections: list[object]) -> AsyncIterator[int]:
+    """A peer that reads nothing more from a connection once a stream is open on it."""
+
+    def script(exchange: Exchange) -> None:
+        if exchange.transport not in connections:
+            connections.append(exchange.transport)
+        if is_version(exchange):
+            return
+        for stream_id in (None, exchange.stream_id):
+            exchange.connection.increment_flow_control_window(2**30, stream_id)
+        exchange.headers()
+        exchange.message(READY)
+        exchange.flush()
+        exchange.transport.pause_reading()
+
+    async with h2_peer(script) as port:
+        yield port
+
+
+async def fill_the_socket(client: RemoteMediaClient) -> None:
+    """Send until the system takes no more bytes, and leave with an exception."""
+    with suppress(ZeroDivisionError):
+        async with client.open_stream(PASS, endless(160_000)) as stream:
+            await stalls(lambda: stream.chunks_sent)
+            raise ZeroDivisionError
+
+
+async def stalls(count: Callable[[], int]) -> None:
+    """Wait until a count stands still above zero."""
+    before, still = 0, 0
+    while still < 20:
+        await asyncio.sleep(0.005)
+        now = count()
+        still = still + 1 if now == before and now else 0
+        before = now
+
+
+async def test_disconnecting_from_a_peer_that_stopped_reading() -> None:
+    """The socket is closed, although bytes that cannot be sent are left."""
+    async with frozen_peer([]) as port:
+        client = RemoteMediaClient(f"127.0.0.1:{port}")
+        await client.connect()
+        await fill_the_socket(client)
+        await client.disconnect()
+        await until(lambda: not sockets_to(port))
+
+
+async def test_a_peer_that_stopped_reading_is_replaced() -> None:
+    """The call that times out ends the connection; the next one has another."""
+    connections: list[object] = []
+    async with (
+        frozen_peer(connections) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        await fill_the_socket(client)
+        with pytest.raises(RemoteMediaTimeoutError):
+            await client.get_version(timeout=0.1)
+        await client.get_version()
+    assert len(connections) == 2
+
+
 async def test_a_silent_connection_is_not_used_again() -> None:
     """A call timed out without a byte from the peer. The next one connects again."""
     connections: list[object] = []
@@ -311,6 +376,49 @@ async def test_two_tasks_fail_to_connect_at_once() -> None:
         *[client.connect() for _ in range(3)], return_exceptions=True
     )
     assert [type(error) for error in errors] == [RemoteMediaConnectionError] * 3
+
+
+async def test_the_deadline_of_one_call_leaves_the_attempt_to_others() -> None:
+    """Calls that cannot wait for a slow service do not restart the attempt."""
+    attempts: list[asyncio.Transport] = []
+
+    class Slow(Peer):
+        """Greets only when it is told to."""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            attempts.append(cast("asyncio.Transport", transport))
+            self.heard = b""
+
+        def data_received(self, data: bytes) -> None:
+            if greeted:
+                super().data_received(data)
+            else:
+                self.heard += data
+
+        def greet(self) -> None:
+            greeted.append(self)
+            super().connection_made(attempts[0])
+            super().data_received(self.heard)
+
+    def answer(exchange: Exchange) -> None:
+        is_version(exchange)
+
+    greeted: list[Slow] = []
+    slow = Slow(answer, [], [], {}, takes_data=True)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: slow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with stub(PipelineExecutionServiceStub, port) as service:
+        for _ in range(3):
+            with pytest.raises(CallError) as caught:
+                await service.get_version(VersionRequest(), timeout=0.02)
+            assert caught.value.status is Status.DEADLINE_EXCEEDED
+        slow.greet()
+        assert (await service.get_version(VersionRequest())).compatible
+        assert len(attempts) == 1
+    server.close()
+    attempts[0].abort()
+    await server.wait_closed()
 
 
 # -- another loop, another process

@@ -238,6 +238,51 @@ async def _ends(task: asyncio.Task[None]) -> None:
     assert isinstance(task.exception(), CallError | RemoteMediaError | None)
 
 
+async def test_cancelling_ends_the_iteration_in_another_task() -> None:
+    """It ends as at the end of the results: the user asked for it."""
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            exchange.headers()
+            exchange.message(READY)
+
+    log: list[h2.events.Event] = []
+    async with (
+        h2_peer(script, log) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        reader = asyncio.create_task(sequences(stream))
+        await turns(5)
+        await stream.half_close()
+        await until(lambda: any(isinstance(e, h2.events.StreamEnded) for e in log))
+        await stream.cancel()
+        assert await asyncio.wait_for(reader, GUARD_S) == []
+        assert await sequences(stream) == []
+
+
+async def test_leaving_while_a_refused_opening_is_repeated() -> None:
+    """The opening is not tried again, and the reader gets an error."""
+    attempts: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            attempts.append(exchange)
+            exchange.reset(ErrorCodes.REFUSED_STREAM)
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        results = client.stream_pipeline(PASS, endless())
+        reader = asyncio.create_task(sequences(results))
+        await until(lambda: len(attempts) == 2)
+        await results.aclose()
+        with pytest.raises(RemoteMediaError, match="the session is over"):
+            await asyncio.wait_for(reader, GUARD_S)
+        assert len(attempts) == 2
+
+
 async def test_two_readers_of_one_bare_stream() -> None:
     """Both get results or an error. Neither waits forever."""
 

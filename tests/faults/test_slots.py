@@ -77,6 +77,31 @@ async def test_many_calls_where_the_peer_allows_one_stream() -> None:
         assert all(answer.compatible for answer in answers)
 
 
+async def test_calls_that_wait_for_a_stream_are_served_in_order() -> None:
+    """A free stream wakes the first that waits, and no other."""
+    answered: list[int] = []
+
+    def script(exchange: Exchange) -> None:
+        asyncio.get_running_loop().call_soon(answer, exchange)
+
+    def answer(exchange: Exchange) -> None:
+        is_version(exchange)
+        exchange.flush()
+
+    async with (
+        h2_peer(script, settings={SettingCodes.MAX_CONCURRENT_STREAMS: 1}) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        await service.get_version(VersionRequest())
+
+        async def call(number: int) -> None:
+            await service.get_version(VersionRequest())
+            answered.append(number)
+
+        await asyncio.gather(*map(call, range(20)))
+    assert answered == list(range(20))
+
+
 async def test_the_deadline_includes_waiting_for_a_free_stream() -> None:
     def script(exchange: Exchange) -> None:
         exchange.headers()

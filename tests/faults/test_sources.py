@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import h2.events
@@ -12,7 +12,7 @@ import pytest
 from grpclib.const import Status
 from h2.errors import ErrorCodes
 
-from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
+from remotemedia import AudioBuffer, PipelineStream, RemoteMediaClient, RemoteMediaError
 from remotemedia.grpc import CallError
 from remotemedia.testing import LocalService
 from remotemedia.v1 import (
@@ -27,7 +27,7 @@ from tests.support.calls import READY, stub
 from tests.support.core_server import CoreServer
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
-from tests.support.waiting import GUARD_S, until
+from tests.support.waiting import GUARD_S, turns, until
 
 
 class TheirsError(BaseException):
@@ -309,6 +309,36 @@ async def test_a_source_whose_cleanup_waits(local: LocalService) -> None:
         await anext(results)
         await results.aclose()
         assert closed == [True]
+
+
+@pytest.mark.parametrize("leave", [PipelineStream.close, PipelineStream.half_close])
+async def test_its_exception_is_not_taken_for_a_timeout_of_ours(
+    local: LocalService, leave: Callable[[PipelineStream], Awaitable[object]]
+) -> None:
+    """A source of `open_stream` raises a TimeoutError, and the stream is left."""
+    error = asyncio.TimeoutError("the microphone timed out")
+    source = RaisingAsync([("src", tone(160))], error)
+
+    async def run() -> None:
+        async with (
+            RemoteMediaClient(local.address) as client,
+            client.open_stream(PASS, source) as stream,
+        ):
+            await until(lambda: not source.items)
+            await turns(3)
+            await leave(stream)
+
+    with pytest.raises(asyncio.TimeoutError) as caught:
+        await run()
+    assert caught.value is error
+
+
+async def test_a_stop_async_iteration_of_a_plain_iterable(local: LocalService) -> None:
+    """It would end the results silently, so it becomes a RuntimeError."""
+    source = RaisingPlain([("src", tone(160))], StopAsyncIteration("theirs"))
+    async with RemoteMediaClient(local.address) as client:
+        with pytest.raises(RuntimeError, match="StopAsyncIteration"):
+            await drained(client.stream_pipeline(PASS, source), [])
 
 
 async def test_a_message_over_the_limit_in_a_stream(local: LocalService) -> None:

@@ -97,6 +97,26 @@ async def test_a_generator_that_was_begun_is_closed(is_async: bool) -> None:
         await source.next()
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_a_generator_raises_as_it_is_closed(is_async: bool) -> None:
+    async def broken() -> AsyncIterator[AudioChunkLike]:
+        try:
+            yield CHUNKS[0]
+        finally:
+            raise OSError("the device is gone")
+
+    def broken_plain() -> Iterator[AudioChunkLike]:
+        try:
+            yield CHUNKS[0]
+        finally:
+            raise OSError("the device is gone")
+
+    source = Source(broken() if is_async else broken_plain())
+    await source.next()
+    with pytest.raises(OSError, match="the device is gone"):
+        await source.close()
+
+
 class Waiting:
     """Waits for ever, and keeps what ended that."""
 

@@ -391,6 +391,25 @@ async def test_an_error_ends_the_session() -> None:
         assert caught.value.address == service.address
 
 
+async def test_the_traceback_of_a_failure_does_not_grow() -> None:
+    """A live source may go on sending: each raise says where it was raised last."""
+    fault = Fault.error("why", at_chunk=0)
+    depths = set()
+    async with (
+        LocalService(faults=[fault]) as service,
+        RemoteMediaClient(service.address) as client,
+        client.open_stream(PASS) as stream,
+    ):
+        await stream.send("src", tone())
+        with pytest.raises(RemoteMediaError, match="why"):
+            await anext(stream)
+        for _ in range(3):
+            with pytest.raises(RemoteMediaError, match="why") as caught:
+                stream.try_send("src", tone())
+            depths.add(len(caught.traceback))
+    assert len(depths) == 1
+
+
 async def test_the_service_goes_away(client: RemoteMediaClient, address: str) -> None:
     """Closing the client's connection is the nearest that both services offer."""
     async with client.open_stream(PASS) as stream:
