@@ -36,6 +36,7 @@ SLOW = (
     "tests/codec/test_all_types.py",
     "tests/codec/test_broken.py",
     "tests/codec/test_conformance.py",
+    "tests/codec/test_decode_rules.py::test_messages_nest_100_deep_and_no_deeper",
     "tests/codec/test_doors.py",
     "tests/codec/test_hostile.py",
     "tests/codec/test_objects.py",
@@ -43,23 +44,38 @@ SLOW = (
     "tests/codec/test_values.py",
     "tests/codegen/",
     "tests/faults/",
+    "tests/grpc/test_call.py::test_one_unread_stream_leaves_the_others_alone",
     "tests/grpc/test_inbox.py::test_messages_come_through_any_cut",
+    "tests/http2/test_compat.py::test_importing_the_client_checks_its_names",
+    "tests/http2/test_compat.py::test_importing_the_service_checks_the_names",
+    "tests/http2/test_connection.py::test_whatever_happened_all_is_sent_in_the_end",
+    "tests/http2/test_frames.py::test_both_ways_are_the_same",
+    "tests/http2/test_frames.py::test_bytes_may_be_cut_anywhere",
+    "tests/project/test_documents.py::test_the_programs_about_audio_run",
     "tests/project/test_examples.py",
     "tests/project/test_hot_path.py",
     "tests/project/test_package.py",
     "tests/project/test_typing.py",
     "tests/protobuf/test_json_format.py::test_a_struct_is_an_object",
     "tests/protobuf/test_json_format.py::test_a_value_is_anything",
+    "tests/protobuf/test_unknown.py::test_any_run_is_decoded_as_by_upb",
+    "tests/test_audio.py::test_chunks_lose_and_repeat_nothing",
+    "tests/test_audio.py::test_numpy_round_trip",
+    "tests/test_audio.py::test_to_format_agrees_with_to_float32",
     "tests/test_manifest.py::test_params_keep_their_value",
+    "tests/test_manifest.py::test_values_are_json_encoded",
     "tests/testing/test_guide.py",
     "tests/testing/test_main.py",
+    "tests/testing/test_quiet.py",
+    "tests/testing/test_streaming.py::test_an_idle_session_is_dropped",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, and those that run on a second event loop."""
+    """Mark the slow tests, and those that run in a second way."""
     for item in items:
-        if item.nodeid.startswith(SLOW) or "uvloop" in item.name:
+        is_second = "uvloop" in item.name or "[h2" in item.name or "-h2" in item.name
+        if item.nodeid.startswith(SLOW) or is_second:
             item.add_marker(pytest.mark.slow)
 
 
