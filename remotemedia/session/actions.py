@@ -53,7 +53,8 @@ def why_refused(method: str, state: State, reason: str) -> str:
         reason: why the service ended the session, or "".
     """
     if state is State.CLOSED or state is State.FAILED:
-        return "the session is over" + (reason and f": {reason}")
+        because = f": {reason}" if reason else ""
+        return f"the session is over{because}; open another one"
     if state is State.NEW or state is State.OPENING:
         return (
             "the stream is not open: use it as `async with client.open_stream(…) "
@@ -62,4 +63,4 @@ def why_refused(method: str, state: State, reason: str) -> str:
     if method == "enter":
         return "the stream was entered already: open another one"
     ended = "cancelled" if state is State.CANCELLING else "closed"
-    return f"the stream was {ended} by you, and takes nothing more"
+    return f"the stream was {ended} by you, and takes nothing more: open another one"

@@ -35,11 +35,21 @@ def test_only_an_open_session_takes_chunks() -> None:
         ("send", State.NEW, "", "use it as `async with client.open_stream"),
         ("iterate", State.OPENING, "", "use it as `async with client.open_stream"),
         ("enter", State.OPEN, "", "entered already: open another one"),
-        ("send", State.CLOSING, "", "closed by you"),
-        ("send", State.CANCELLING, "", "cancelled by you"),
-        ("send", State.CLOSED, "", "the session is over"),
-        ("send", State.CLOSED, "idle", "the session is over: idle"),
-        ("enter", State.FAILED, "", "the session is over"),
+        (
+            "send",
+            State.CLOSING,
+            "",
+            "closed by you, and takes nothing more: open another",
+        ),
+        (
+            "send",
+            State.CANCELLING,
+            "",
+            "cancelled by you, and takes nothing more: open another",
+        ),
+        ("send", State.CLOSED, "", "the session is over; open another one"),
+        ("send", State.CLOSED, "idle", "the session is over: idle; open another one"),
+        ("enter", State.FAILED, "", "the session is over; open another one"),
     ],
 )
 def test_a_refusal_says_what_to_do(
