@@ -61,6 +61,8 @@ MAX_UNREAD_BYTES = 64 * 1024 * 1024
 # How long a service may take to end a call after it said that it would.
 _GOODBYE_S = 1.0
 
+_LEFT = "the session was left before it was open"
+
 
 class PipelineStream:
     """A live session: send audio, iterate over what comes back.
@@ -441,7 +443,7 @@ class PipelineStream:
     async def _open(self) -> None:
         """Open the call, and read until the service is ready: one attempt."""
         if self._is_reset:
-            raise RemoteMediaError("the session is over")
+            raise RemoteMediaError(_LEFT)
         self._session = Session()
         self._responses = self._stub.stream_pipeline(
             self._sender.requests(self._session),
@@ -453,7 +455,9 @@ class PipelineStream:
                 await self._receive()
                 if self._session.is_over:
                     raise RemoteMediaError(
-                        "the service ended the call before the session was open"
+                        _LEFT
+                        if self._is_reset
+                        else "the service ended the call before the session was open"
                     )
         except BaseException:
             await self._responses.aclose()
