@@ -102,5 +102,8 @@ async def connect(
     modules: dict[str, ModuleType], address: str
 ) -> AsyncIterator[CoreClient]:
     """Connect to a service."""
-    async with grpc.aio.insecure_channel(address) as channel:
+    # grpcio otherwise shares one connection between channels to the same address, and a
+    # new channel can get a connection that the service is just closing.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
         yield CoreClient(modules, channel)
