@@ -22,7 +22,7 @@ from tests.support.pipelines import PASS, tone
 from tests.support.processes import address_of, service_process
 
 # A little above the measured count. Lower it when a chunk gets cheaper.
-MOST_CALLS_A_CHUNK = 130
+MOST_CALLS_A_CHUNK = 120
 # Besides its result: the message that it was decoded from, and the previous result.
 MOST_COPIES_OF_A_CHUNK = 2.2
 # Nothing should be kept of an answered chunk. Over a thousand chunks, a list or
