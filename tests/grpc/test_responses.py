@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import AsyncIterator
 
 import h2.events
 import pytest
 
-from remotemedia.v1 import StreamingPipelineServiceStub
+from remotemedia.grpc import CallError
+from remotemedia.v1 import AudioChunk, StreamingPipelineServiceStub, StreamRequest
 from tests.support.calls import METRICS, READY, no_input, stub
 from tests.support.peers import Exchange, h2_peer
 from tests.support.waiting import until
@@ -41,6 +43,37 @@ async def test_reading_to_the_end() -> None:
         assert await responses.read() is None
         await responses.aclose()
         assert responses.is_over
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_iterating_to_the_end_closes_the_callers_iterable(fails: bool) -> None:
+    def script(exchange: Exchange) -> None:
+        two_and_silence(exchange)
+        exchange.trailers(13 if fails else 0)
+
+    async def source() -> AsyncIterator[StreamRequest]:
+        try:
+            yield StreamRequest(audio_chunk=AudioChunk())
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    closed: list[bool] = []
+    found = []
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+    ):
+        responses = service.stream_pipeline(source())
+        error: BaseException | None = None
+        try:
+            async for response in responses:
+                found.append(bytes(response))  # noqa: PERF401 - kept on an error
+        except CallError as raised:
+            error = raised
+        assert (error is not None) is fails
+        assert closed == [True]
+    assert found == [READY, METRICS]
 
 
 async def test_a_read_can_be_cancelled_and_repeated() -> None:
