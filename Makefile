@@ -48,7 +48,7 @@ types: mypy ## Check types with mypy and pyright
 	@# It looks for the package in the environment of the first python on PATH.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" basedpyright --verifytypes remotemedia --ignoreexternal
 
-# For every minute: it leaves out pyright, which takes half of one.
+# It is meant to run often, so it leaves out pyright, which takes half a minute.
 check: $(VENV)/.test ## Check style, types with mypy, and run the tests that are not slow
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(OUTPUT_SYNC) mypy test-fast lint
 

@@ -178,7 +178,7 @@ class RemoteMediaClient:
         loop = asyncio.get_running_loop()
         async with self._connecting.setdefault(loop, asyncio.Lock()):
             if self._channel is not None:
-                if self._channel.is_at_home:
+                if self._channel.is_usable_here:
                     return
                 self._channel.abandon()
             self._channel = self._new_channel()
@@ -205,7 +205,7 @@ class RemoteMediaClient:
         channel, self._channel = self._channel, None
         if channel is None:
             return
-        if channel.is_at_home:
+        if channel.is_usable_here:
             channel.close()
             await channel.wait_closed()
         else:
@@ -359,7 +359,7 @@ class RemoteMediaClient:
         max_buffered_chunks: int = 16,
         max_in_flight_chunks: int | None = None,
     ) -> PipelineStream:
-        """A session at hand: for a live source that sends, or for its metrics.
+        """Open a live session: send audio and read results independently.
 
         ::
 
@@ -483,7 +483,7 @@ class RemoteMediaClient:
             # It was connected in an earlier `asyncio.run`.
             self._channel.abandon()
             self._channel = self._new_channel()
-        if not self._channel.is_at_home:
+        if not self._channel.is_usable_here:
             raise RemoteMediaConnectionError(
                 "the client is connected in another event loop or process: make one "
                 "client for each"

@@ -78,7 +78,7 @@ class Channel:
         check_seconds("connect_timeout", connect_timeout)
         self._ssl = tls_context(ssl)
         self._connect_timeout_s = connect_timeout
-        self._home = _here()
+        self._made_in = _here()
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
         self._connection: Connection | None = None
@@ -99,20 +99,24 @@ class Channel:
         return "localhost" if self.address.path else str(self.address)
 
     @property
-    def is_at_home(self) -> bool:
+    def is_usable_here(self) -> bool:
         """Whether this is the event loop and the process that it was made in."""
-        return self._home == _here()
+        return self._made_in == _here()
 
     @property
     def is_orphan(self) -> bool:
         """Whether its event loop is closed, so that nobody can use it any more."""
-        return self._home[0] == os.getpid() and self._loop.is_closed()
+        return self._made_in[0] == os.getpid() and self._loop.is_closed()
 
     @property
     def connection(self) -> Connection | None:
         """The connection, if a stream can be opened on it at once."""
         connection = self._connection
-        if connection is None or not connection.accepts_streams or not self.is_at_home:
+        if (
+            connection is None
+            or not connection.accepts_streams
+            or not self.is_usable_here
+        ):
             return None
         return connection
 
@@ -123,7 +127,7 @@ class Channel:
             ConnectFailedError: no connection could be made; or the channel is closed,
                 or belongs to another event loop or process.
         """
-        if not self.is_at_home:
+        if not self.is_usable_here:
             raise ConnectFailedError(
                 "the connection belongs to another event loop or process: make one "
                 "for each"

@@ -20,8 +20,9 @@ _MAX_BYTES = 8 * 1024 * 1024
 class Outbox:
     """A bounded queue of chunks. It is full with so many chunks, or 8 MiB of audio.
 
-    It knows nothing of whether the session goes on: whoever waits is woken by ``wake``
-    when that changes, and looks again.
+    It belongs to the event loop that it is made in. It knows nothing of whether the
+    session goes on: whoever waits is woken by ``wake`` when that changes, and looks
+    again.
 
     Args:
         max_chunks: how many chunks fit in.
@@ -43,9 +44,6 @@ class Outbox:
         self._changed = asyncio.Event()
         self._is_closed = False
         self._lock = threading.Lock()
-
-    def bind(self) -> None:
-        """Belong to the running event loop, before anything else is done."""
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
 

@@ -47,9 +47,6 @@ class Sender:
         source: the caller's iterable, or None where chunks come from the outbox.
         max_in_flight: how many chunks may be unanswered; None for no bound.
         max_send_bytes: the largest request; None for no limit.
-
-    Raises:
-        ValueError: no chunk could ever be in flight.
     """
 
     def __init__(
@@ -62,10 +59,6 @@ class Sender:
         max_in_flight: int | None,
         max_send_bytes: int | None,
     ) -> None:
-        if max_in_flight is not None and max_in_flight < 1:
-            raise ValueError(
-                f"max_in_flight_chunks must be positive or None, got {max_in_flight}"
-            )
         self._init = init
         self._node_ids = {node.id: None for node in init.manifest.nodes}
         self._operation = operation

@@ -76,9 +76,9 @@ class PipelineStream:
             async for chunk in stream:
                 ...
 
-    Iterate while sending, in another task where the source is live: what is not read
-    holds the service up, and in time ``send`` too. Waiting for a result may be
-    cancelled and repeated; none is lost.
+    Iterate while you send, in another task if the source is live. If nobody reads the
+    results, the service has to wait, and after a while ``send`` does too. Waiting for a
+    result may be cancelled and repeated; no result is lost.
 
     Leaving the context normally finishes the session: what was accepted is sent, the
     service is told, and its ``closed`` is awaited, for no longer than the client's
@@ -159,7 +159,6 @@ class PipelineStream:
         with self._operation:
             self._action("enter")
             self._loop = asyncio.get_running_loop()
-            self._outbox.bind()
             try:
                 await wait_at_most(
                     self._timeout_s, retry_refused(self._open, self._deadline)
@@ -192,9 +191,10 @@ class PipelineStream:
         try:
             if exc is None:
                 with self._operation:
-                    if self._action("leave") is Action.DO:
+                    action = self._action("leave")
+                    if action is Action.DO:
                         self._begin_to_end(Event.CLOSE)
-                    if not self._session.is_over:
+                    if action is not Action.NOTHING:
                         await self._wait_for_end(self._timeout_s, keep_results=False)
                 if self.closed is not None and self._responses is not None:
                     # The service is about to end the call by itself.

@@ -102,13 +102,13 @@ async def test_a_host_name_that_no_resolver_takes() -> None:
 def test_a_channel_belongs_to_its_event_loop(local_address: str) -> None:
     async def make() -> Channel:
         channel = Channel(local_address)
-        assert channel.is_at_home
+        assert channel.is_usable_here
         return channel
 
     channel = asyncio.run(make())
 
     async def use() -> None:
-        assert not channel.is_at_home
+        assert not channel.is_usable_here
         with pytest.raises(ConnectFailedError, match="another event loop"):
             await channel.connect()
 

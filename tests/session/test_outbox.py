@@ -13,9 +13,7 @@ from tests.support.pipelines import tone
 
 
 def empty(max_chunks: int = 16) -> Outbox:
-    outbox = Outbox(max_chunks)
-    outbox.bind()
-    return outbox
+    return Outbox(max_chunks)
 
 
 def filled(count: int, max_chunks: int = 16) -> Outbox:
@@ -157,6 +155,6 @@ def test_a_loop_that_is_closed_takes_nothing() -> None:
 
 
 @pytest.mark.parametrize("max_chunks", [0, -1])
-def test_room_for_nothing(max_chunks: int) -> None:
+async def test_room_for_nothing(max_chunks: int) -> None:
     with pytest.raises(ValueError, match="max_buffered_chunks must be positive"):
         Outbox(max_chunks)

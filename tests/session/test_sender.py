@@ -40,7 +40,6 @@ class Sending:
     ) -> None:
         self.session = Session()
         self.outbox = Outbox(100)
-        self.outbox.bind()
         self.operation = Operation("test", "here")
         self.sender = Sender(
             INIT,

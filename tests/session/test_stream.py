@@ -312,6 +312,7 @@ TABLE: dict[str, dict[str, object]] = {
     },
 }
 TABLE["try_send"] = TABLE["send"]
+TABLE["leave"] = {**dict.fromkeys(TABLE["cancel"])}
 
 
 async def brought_to(state: str, stream: PipelineStream) -> None:
@@ -342,6 +343,8 @@ async def used(method: str, stream: PipelineStream) -> None:
         stream.try_send("src", tone())
     elif method == "iterate":
         await asyncio.wait_for(anext(stream), 0.05)
+    elif method == "leave":
+        await asyncio.wait_for(stream.__aexit__(None, None, None), 5)
     else:
         await getattr(stream, method)()
 
@@ -371,8 +374,7 @@ async def test_each_method_in_each_state(method: str, state: str) -> None:
             )
             with pytest.raises(expected):
                 await used(method, stream)
-        if state != "new":
-            await asyncio.wait_for(stream.__aexit__(None, None, None), 5)
+        await asyncio.wait_for(stream.__aexit__(None, None, None), 5)
 
 
 async def test_an_error_ends_the_session() -> None:
