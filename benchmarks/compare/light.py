@@ -2,9 +2,9 @@
 
     python -m benchmarks.compare.light
 
-It answers ``StreamPipeline`` and ``GetVersion`` like the other server, at a fraction of
-its cost: it reads and writes HTTP/2 frames itself, checks nothing, and ignores
-flow-control windows. It prints its address, and serves until it is killed.
+It answers every call like the other server, at a fraction of its cost: it reads and
+writes HTTP/2 frames itself, checks nothing, and ignores flow-control windows. It prints
+its address, and serves until it is killed.
 """
 
 from __future__ import annotations
@@ -15,19 +15,30 @@ from typing import cast
 
 from benchmarks.compare.clients import requests
 from benchmarks.compare.loops import FASTEST
-from benchmarks.compare.server import CLOSED, METRICS, READY, VERSION, result
+from benchmarks.compare.server import (
+    CLOSED,
+    METRICS,
+    READY,
+    VERSION,
+    execution,
+    result,
+)
 
 _HEAD = struct.Struct(">HBBBI")
 _DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 _PREFACE_BYTES = 24
 _PREFIX_BYTES = 5
+# The largest frame that every client takes.
+_FRAME_BYTES = 16_384
 _MOST = 2**31 - 1
 # Headers with status 200 and the content type, and trailers with gRPC's status 0, as
 # HPACK literals that need no dynamic table.
 _RESPONSE = b"\x88\x0f\x10\x10application/grpc"
 _TRAILERS = b"\x00\x0bgrpc-status\x010"
 _INIT, _CHUNK = b"\x0a", b"\x12"
+# An execution begins with the same byte as the init of a session, which has no audio.
+_MAX_INIT_BYTES = 1024
 _CHUNKS_BETWEEN_METRICS = 10
 _STEP_BYTES = 2**30
 
@@ -39,8 +50,12 @@ def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
 
 
 def message(stream: int, body: bytes) -> bytes:
-    """Encode a gRPC message in a DATA frame."""
-    return frame(_DATA, 0, stream, b"\0" + len(body).to_bytes(4, "big") + body)
+    """Encode a gRPC message in DATA frames."""
+    data = b"\0" + len(body).to_bytes(4, "big") + body
+    return b"".join(
+        frame(_DATA, 0, stream, data[start : start + _FRAME_BYTES])
+        for start in range(0, len(data), _FRAME_BYTES)
+    )
 
 
 class Light(asyncio.Protocol):
@@ -114,8 +129,10 @@ class Light(asyncio.Protocol):
                 out.append(message(stream, METRICS))
         elif request == requests.VERSION:
             self._end(stream, VERSION, out)
-        elif kind == _INIT:
+        elif kind == _INIT and len(request) <= _MAX_INIT_BYTES:
             out.append(message(stream, READY))
+        elif kind == _INIT:
+            self._end(stream, execution(request), out)
         else:
             self._end(stream, CLOSED, out)
 

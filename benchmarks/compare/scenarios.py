@@ -269,6 +269,7 @@ class Scenario:
 
 
 _GRPC_CLIENTS = (OURS, GRPC_AIO, STOCK, READY_MADE)
+_LIGHT = " with a server that does next to nothing"
 SCENARIOS = {
     "version": Scenario(
         "get_version, one after the other",
@@ -311,6 +312,36 @@ SCENARIOS = {
         3,
         1,
         {"wall_us": Target(1.0)},
+    ),
+    "version_light": Scenario(
+        f"get_version, one after the other,{_LIGHT}",
+        version_in_turn,
+        600,
+        60,
+        {"wall_us": Target(0.75)},
+        clients=(OURS, GRPC_AIO, READY_MADE),
+        is_fresh=True,
+        server="light",
+    ),
+    "version_40_light": Scenario(
+        f"get_version, 40 at once,{_LIGHT}",
+        partial(version_at_once, connections=1),
+        1200,
+        80,
+        {"wall_us": Target(0.95)},
+        clients=(OURS, GRPC_AIO, READY_MADE),
+        is_fresh=True,
+        server="light",
+    ),
+    "execute_64k_light": Scenario(
+        f"execute_pipeline, 64 kB,{_LIGHT}",
+        partial(execute, size=64_000),
+        300,
+        20,
+        {"wall_us": Target(0.85)},
+        clients=(OURS, GRPC_AIO, READY_MADE),
+        is_fresh=True,
+        server="light",
     ),
     "stream_320": Scenario(
         "stream, chunks of 320 bytes",

@@ -119,7 +119,15 @@ async def get_version(request: bytes, context: Context) -> bytes:
 
 
 async def execute_pipeline(request: bytes, context: Context) -> bytes:
-    """Answer with the audio inputs, whose map is encoded like that of the outputs."""
+    """Answer with the audio inputs."""
+    return execution(request)
+
+
+def execution(request: bytes) -> bytes:
+    """Return the encoded answer to an execution: its audio inputs as its outputs.
+
+    The map of the outputs is encoded like that of the inputs.
+    """
     entries = [
         (value, end)
         for field, _, value, end in fields(request, 0)
