@@ -69,7 +69,7 @@ _WINDOW_STEP_BYTES = 1024 * 1024
 _WRITE_BYTES = 64 * 1024
 # A socket that takes all that it is given would block the event loop.
 _STEPS_BETWEEN_YIELDS = 16
-# Requests are small, and the peer can work on the first while more are made.
+# How much of several requests the first write of a turn takes: two or three small ones.
 _REQUESTS_BYTES = 256
 # The buffer that each connection reads into.
 _READ_BYTES = 256 * 1024
@@ -225,6 +225,7 @@ class Connection(asyncio.BufferedProtocol):
         self._first_bytes = b""
         self._received_bytes = 0
         self._will_flush = False
+        self._requests_bytes = _REQUESTS_BYTES
         self._resumed = asyncio.Event()
         # Whoever waits to open a stream, first come, first served.
         self._opening: deque[asyncio.Event] = deque()
@@ -388,21 +389,35 @@ class Connection(asyncio.BufferedProtocol):
 
     def flush(self) -> None:
         """Write what waits to be sent."""
-        self._will_flush = False
         if self.http2.outgoing and not (self.end or self._transport.is_closing()):
             self._transport.write(self.http2.take_outgoing())
 
-    def flush_soon(self, limit_bytes: int = _WRITE_BYTES) -> None:
-        """Write at the end of this turn of the loop, or at once from a limit on."""
-        if len(self.http2.outgoing) >= limit_bytes:
-            self.flush()
-        elif not self._will_flush:
+    def flush_soon(self) -> None:
+        """Write at the end of this turn of the loop, or at once if there is much."""
+        if not self._will_flush:
             self._will_flush = True
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._end_turn)
+        if len(self.http2.outgoing) >= _WRITE_BYTES:
+            self.flush()
 
     def flush_after_request(self) -> None:
-        """Write at once if this is the only stream, else together with a few more."""
-        self.flush_soon(0 if len(self._streams) == 1 else _REQUESTS_BYTES)
+        """Write at once if this is the only stream, else together with some more.
+
+        The peer can work on the first requests of a turn while more are made. Each
+        write costs, and it has work by then, so each takes twice as much.
+        """
+        if len(self._streams) == 1:
+            self.flush()
+            return
+        self.flush_soon()
+        if len(self.http2.outgoing) >= self._requests_bytes:
+            self._requests_bytes *= 2
+            self.flush()
+
+    def _end_turn(self) -> None:
+        self._will_flush = False
+        self._requests_bytes = _REQUESTS_BYTES
+        self.flush()
 
     def pause_writing(self) -> None:
         """Wait: the socket's buffer is full."""

@@ -174,13 +174,21 @@ async def test_little_waits_in_memory_for_a_socket_that_is_full() -> None:
     assert ends.server.streams[1].state_machine.state.name == "HALF_CLOSED_REMOTE"
 
 
-async def test_a_few_requests_are_written_at_once() -> None:
+async def test_requests_of_one_turn_are_written_in_growing_steps() -> None:
     ends = Ends()
     await ends.open()
-    for _ in range(9):
-        stream = await ends.open()
-        await stream.send(bytes(40), end=True)
-    assert len(ends.wire.writes) == 2
+    for _ in range(2):
+        for _ in range(40):
+            stream = await ends.open()
+            await stream.send(bytes(40), end=True)
+        sizes = [len(data) for data in ends.wire.writes]
+        # The peer gets the first few at once, in every turn of the loop.
+        assert 256 <= sizes[0] < 400
+        assert 1.6 < sizes[1] / sizes[0] < 2.4
+        assert 1.6 < sizes[2] / sizes[1] < 2.4
+        assert len(sizes) == 3
+        await rest()
+        ends.turn()
 
 
 async def test_a_call_that_is_alone_waits_for_nobody() -> None:
