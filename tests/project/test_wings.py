@@ -35,7 +35,10 @@ WINGS: dict[str, set[str]] = {
         "grpc",
         "audio",
         "http2.compat",
+        "blocking.loop",
     },
+    # The service can run on the blocking client's event loop, in another thread.
+    "blocking": {"client", "session", "v1"},
     "client": {
         "audio",
         "v1",
