@@ -10,6 +10,7 @@ from remotemedia.errors import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
+from remotemedia.grpc import Metadata, ResponseMetadata
 from remotemedia.session import ChunkResults, PipelineStream
 from remotemedia.v1 import (
     AudioBuffer,
@@ -45,6 +46,7 @@ __all__ = [
     "ExecutionResult",
     "ExecutionStatus",
     "ManifestMetadata",
+    "Metadata",
     "NodeManifest",
     "NodeMetrics",
     "NodeResult",
@@ -56,6 +58,7 @@ __all__ = [
     "RemoteMediaError",
     "RemoteMediaTimeoutError",
     "ResourceLimits",
+    "ResponseMetadata",
     "RuntimeHint",
     "StreamClosed",
     "StreamMetrics",

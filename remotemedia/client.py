@@ -23,10 +23,13 @@ from remotemedia.grpc import (
     DEFAULT_TIMEOUT_S,
     Address,
     Channel,
+    Compression,
     Metadata,
     MetadataLike,
+    ResponseMetadata,
     ServiceStub,
     authorization,
+    check_compression,
     check_count,
     check_seconds,
     deadline_after,
@@ -93,7 +96,10 @@ class RemoteMediaClient:
             the latest.
         max_send_bytes: the largest request. The default is what the service
             takes; None for no limit.
-        max_receive_bytes: the largest response.
+        max_receive_bytes: the largest response, also when it is expanded.
+        compression: how requests are compressed, ``"gzip"`` or ``"identity"`` (not at
+            all), unless a call has its own; audio hardly shrinks. The service must
+            support it. Compressed responses are taken either way.
         allow_insecure_token: send the token over plaintext to any host.
 
     Raises:
@@ -117,6 +123,7 @@ class RemoteMediaClient:
         idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S,
         max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
+        compression: Compression = "identity",
         allow_insecure_token: bool = False,
     ) -> None:
         self._address = Address.parse(address)
@@ -130,6 +137,7 @@ class RemoteMediaClient:
         if max_send_bytes is not None:
             check_count("max_send_bytes", max_send_bytes)
         check_count("max_receive_bytes", max_receive_bytes)
+        check_compression(compression)
         self._metadata = Metadata.of(metadata)
         if token is not None:
             if not (self._ssl or self._address.is_local or allow_insecure_token):
@@ -143,6 +151,7 @@ class RemoteMediaClient:
         self._idle_timeout = idle_timeout
         self._max_send_bytes = max_send_bytes
         self._max_receive_bytes = max_receive_bytes
+        self._compression: Compression = compression
         self._channel: Channel | None = None
         # A lock belongs to one event loop; a client may be used in several in turn.
         self._connecting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
@@ -216,14 +225,20 @@ class RemoteMediaClient:
         *,
         timeout: float | EllipsisType | None = ...,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> VersionInfo:
         """What the service is, and what it can do.
 
         Args:
             timeout: seconds; None for no bound; left out, the client's.
             metadata: sent with this call, beside the client's.
+            compression: how the request is compressed; None for the client's way.
+            response_metadata: takes the headers and trailers of the response.
         """
-        answer = await self._version("get_version", timeout, metadata)
+        answer = await self._version(
+            "get_version", timeout, metadata, compression, response_metadata
+        )
         return answer.version_info
 
     async def execute_pipeline(
@@ -235,6 +250,8 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None = None,
         timeout: float | EllipsisType | None = ...,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> ExecutionResult:
         """Run a pipeline once, from whole inputs to whole outputs.
 
@@ -247,6 +264,8 @@ class RemoteMediaClient:
             resource_limits: the most that the execution may use.
             timeout: seconds; None for no bound; left out, the client's.
             metadata: sent with this call, beside the client's.
+            compression: how the request is compressed; None for the client's way.
+            response_metadata: takes the headers and trailers of the response.
 
         Returns:
             The outputs by node id, metrics and each node's result.
@@ -259,6 +278,7 @@ class RemoteMediaClient:
                 valid, a value is not JSON, or another argument makes no sense.
         """
         operation = Operation("execute_pipeline", str(self._address))
+        received = response_metadata or ResponseMetadata()
         with operation:
             checked = to_manifest(manifest)
             request = ExecuteRequest(
@@ -274,13 +294,19 @@ class RemoteMediaClient:
                 request,
                 timeout=self._seconds(timeout),
                 metadata=self._call_metadata(operation, metadata),
+                compression=compression,
+                response_metadata=received,
             )
             outcome = response.which_oneof("outcome")
             if outcome == "error":
-                raise from_response(response.error)
+                raise from_response(
+                    response.error, headers=received.headers, trailers=received.trailers
+                )
             if outcome != "result":
                 raise RemoteMediaError(
-                    "the service answered with neither a result nor an error"
+                    "the service answered with neither a result nor an error",
+                    headers=received.headers,
+                    trailers=received.trailers,
                 )
             return response.result
 
@@ -294,6 +320,7 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None = None,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
         max_in_flight_chunks: int | None = None,
     ) -> ChunkResults:
         """Send audio chunk by chunk, and iterate over the results in order.
@@ -323,6 +350,7 @@ class RemoteMediaClient:
             timeout: seconds that the whole session may take; None for no bound.
                 Opening is bounded by the client's timeout all the same.
             metadata: sent with this call, beside the client's.
+            compression: how requests are compressed; None for the client's way.
             max_in_flight_chunks: how many chunks may be sent and not answered yet;
                 None for as many as HTTP/2's windows hold, which is seconds of audio.
                 A service that answers every chunk is never further behind than that.
@@ -342,6 +370,7 @@ class RemoteMediaClient:
             resource_limits=resource_limits,
             timeout=timeout,
             metadata=metadata,
+            compression=compression,
             max_in_flight_chunks=max_in_flight_chunks,
         )
         return ChunkResults(stream)
@@ -356,6 +385,7 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None = None,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
         max_buffered_chunks: int = 16,
         max_in_flight_chunks: int | None = None,
     ) -> PipelineStream:
@@ -379,6 +409,7 @@ class RemoteMediaClient:
             resource_limits: the most that the session may use.
             timeout: seconds that the whole session may take; None for no bound.
             metadata: sent with this call, beside the client's.
+            compression: how requests are compressed; None for the client's way.
             max_buffered_chunks: how many chunks that were handed to ``send`` may wait
                 to be sent; it waits when there are more. They wait for HTTP/2's
                 windows, or for answers where ``max_in_flight_chunks`` is reached.
@@ -401,6 +432,7 @@ class RemoteMediaClient:
             resource_limits=resource_limits,
             timeout=timeout,
             metadata=metadata,
+            compression=compression,
             max_buffered_chunks=max_buffered_chunks,
             max_in_flight_chunks=max_in_flight_chunks,
         )
@@ -416,6 +448,7 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None,
         timeout: float | None,
         metadata: MetadataLike | None,
+        compression: Compression | None,
         max_buffered_chunks: int = 1,
         max_in_flight_chunks: int | None,
     ) -> PipelineStream:
@@ -435,7 +468,7 @@ class RemoteMediaClient:
             if resource_limits is not None:
                 init.resource_limits = _checked_limits(resource_limits)
             return PipelineStream(
-                self._stub(StreamingPipelineServiceStub),
+                self._stub(StreamingPipelineServiceStub, compression),
                 init,
                 operation=operation,
                 open_timeout=self._timeout,
@@ -451,6 +484,8 @@ class RemoteMediaClient:
         name: str,
         timeout: float | EllipsisType | None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> VersionResponse:
         operation = Operation(name, str(self._address), is_idempotent=True)
         with operation:
@@ -458,6 +493,8 @@ class RemoteMediaClient:
                 VersionRequest(client_version=PROTOCOL_VERSION),
                 timeout=self._seconds(timeout),
                 metadata=self._call_metadata(operation, metadata),
+                compression=compression,
+                response_metadata=response_metadata,
             )
 
     def _new_channel(self) -> Channel:
@@ -472,7 +509,7 @@ class RemoteMediaClient:
         seconds = self._timeout if timeout is ... else timeout
         return math.inf if seconds is None else seconds
 
-    def _stub(self, cls: type[StubT]) -> StubT:
+    def _stub(self, cls: type[StubT], compression: Compression | None = None) -> StubT:
         """A stub for calls on the open connection, with all that goes with each."""
         if self._channel is None:
             raise RemoteMediaConnectionError(
@@ -493,6 +530,7 @@ class RemoteMediaClient:
             idle_timeout=self._idle_timeout,
             max_send_bytes=self._max_send_bytes,
             max_receive_bytes=self._max_receive_bytes,
+            compression=self._compression if compression is None else compression,
         )
 
     def _call_metadata(

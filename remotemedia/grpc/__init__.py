@@ -16,6 +16,8 @@ from grpclib.const import Status
 from grpclib.metadata import Deadline
 
 from remotemedia.grpc.call import Call
+from remotemedia.grpc.compression import Compression, check_compression
+from remotemedia.grpc.headers import ResponseMetadata
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
@@ -25,7 +27,12 @@ from remotemedia.grpc.limits import (
     deadline_after,
     earliest,
 )
-from remotemedia.grpc.metadata import Metadata, MetadataLike, authorization
+from remotemedia.grpc.metadata import (
+    NO_METADATA,
+    Metadata,
+    MetadataLike,
+    authorization,
+)
 from remotemedia.grpc.responses import ResponseStream
 from remotemedia.grpc.retry import retry_refused
 from remotemedia.grpc.status import CallError
@@ -46,18 +53,22 @@ __all__ = [
     "DEFAULT_MAX_RECEIVE_BYTES",
     "DEFAULT_MAX_SEND_BYTES",
     "DEFAULT_TIMEOUT_S",
+    "NO_METADATA",
     "Address",
     "Call",
     "CallError",
     "Channel",
+    "Compression",
     "Deadline",
     "Metadata",
     "MetadataLike",
+    "ResponseMetadata",
     "ResponseStream",
     "ServiceStub",
     "Status",
     "WaitTimeoutError",
     "authorization",
+    "check_compression",
     "check_count",
     "check_seconds",
     "deadline_after",

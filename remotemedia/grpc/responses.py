@@ -10,6 +10,8 @@ from remotemedia.grpc.call import Call, RequestT, ResponseT
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from remotemedia.grpc.metadata import Metadata
+
 
 class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
     """The responses of a streaming call: an asynchronous generator of them.
@@ -35,6 +37,16 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
             await self.aclose()
             raise StopAsyncIteration
         return response
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty if none arrived yet."""
+        return self._call.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return self._call.trailers
 
     @property
     def is_over(self) -> bool:

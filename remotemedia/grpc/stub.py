@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING
 
 from remotemedia.grpc.call import Call, Message, RequestT, ResponseT
+from remotemedia.grpc.compression import Compression, check_compression
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
@@ -23,6 +24,7 @@ from remotemedia.http2 import Channel, check_seconds
 if TYPE_CHECKING:
     from grpclib.metadata import Deadline
 
+    from remotemedia.grpc.headers import ResponseMetadata
     from remotemedia.grpc.metadata import MetadataLike
 
 
@@ -44,12 +46,15 @@ class ServiceStub:
             this value.
         max_send_bytes: the largest request; None for no limit.
         max_receive_bytes: the largest response. A larger one is refused by its length,
-            before it is received.
+            before it is received, and a compressed one before it is expanded.
+        compression: how requests are compressed, ``"gzip"`` or ``"identity"`` (not at
+            all), unless a call has its own. Responses are taken either way.
 
     Raises:
         TypeError: the channel is not a ``remotemedia.grpc.Channel``, a timeout is not a
             number, or a size is not an int.
-        ValueError: a timeout or a size is not positive.
+        ValueError: a timeout or a size is not positive, or there is no such
+            compression.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class ServiceStub:
         idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S,
         max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
+        compression: Compression = "identity",
     ) -> None:
         if not isinstance(channel, Channel):
             cls = type(channel)
@@ -74,6 +80,7 @@ class ServiceStub:
         if max_send_bytes is not None:
             check_count("max_send_bytes", max_send_bytes)
         check_count("max_receive_bytes", max_receive_bytes)
+        check_compression(compression)
         self.channel = channel
         self.timeout = timeout
         self.deadline = deadline
@@ -81,6 +88,7 @@ class ServiceStub:
         self.idle_timeout = idle_timeout
         self.max_send_bytes = max_send_bytes
         self.max_receive_bytes = max_receive_bytes
+        self.compression: Compression = compression
 
     async def _unary_unary(
         self,
@@ -91,15 +99,23 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> ResponseT:
         bound = self._single_response_deadline(timeout, deadline)
 
         async def attempt() -> ResponseT:
             call = self._call(
-                path, response_type, bound, metadata, None, request=request
+                path,
+                response_type,
+                bound,
+                metadata,
+                compression,
+                None,
+                request=request,
             )
             try:
-                return await call.read_single()
+                return await call.read_single(response_metadata)
             finally:
                 await call.close()
 
@@ -114,6 +130,7 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
     ) -> ResponseStream[ResponseT]:
         bound = earliest(self.deadline, deadline, deadline_after(timeout))
         return ResponseStream(
@@ -122,6 +139,7 @@ class ServiceStub:
                 response_type,
                 bound,
                 metadata,
+                compression,
                 self.idle_timeout,
                 request=request,
             )
@@ -136,13 +154,21 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> ResponseT:
         bound = self._single_response_deadline(timeout, deadline)
         call = self._call(
-            path, response_type, bound, metadata, self.idle_timeout, requests=requests
+            path,
+            response_type,
+            bound,
+            metadata,
+            compression,
+            self.idle_timeout,
+            requests=requests,
         )
         try:
-            return await call.read_single()
+            return await call.read_single(response_metadata)
         finally:
             await call.close()
 
@@ -155,6 +181,7 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
     ) -> ResponseStream[ResponseT]:
         bound = earliest(self.deadline, deadline, deadline_after(timeout))
         return ResponseStream(
@@ -163,6 +190,7 @@ class ServiceStub:
                 response_type,
                 bound,
                 metadata,
+                compression,
                 self.idle_timeout,
                 requests=requests,
             )
@@ -174,11 +202,16 @@ class ServiceStub:
         response_type: type[ResponseT],
         deadline: Deadline | None,
         metadata: MetadataLike | None,
+        compression: Compression | None,
         idle_timeout: float | None,
         *,
         request: RequestT | None = None,
         requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
     ) -> Call[RequestT, ResponseT]:
+        if compression is None:
+            compression = self.compression
+        else:
+            check_compression(compression)
         return Call(
             self.channel,
             path,
@@ -187,6 +220,7 @@ class ServiceStub:
             requests=requests,
             deadline=deadline,
             metadata=self.metadata.merged(metadata),
+            compression=compression,
             idle_timeout=idle_timeout,
             max_send_bytes=self.max_send_bytes,
             max_receive_bytes=self.max_receive_bytes,

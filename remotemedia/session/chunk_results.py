@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from remotemedia.grpc import Metadata
+
 
 class ChunkResults(AsyncGenerator[ChunkResult, None]):
     """The results of a stream: an asynchronous generator of them.
@@ -32,6 +34,16 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
         self._stream = stream
         self._is_begun = False
         self._is_over = False
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty before the session is open."""
+        return self._stream.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return self._stream.trailers
 
     async def __anext__(self) -> ChunkResult:
         """The next result.

@@ -22,6 +22,7 @@ from remotemedia.errors import (
     from_response,
 )
 from remotemedia.grpc import (
+    NO_METADATA,
     CallError,
     Deadline,
     Metadata,
@@ -138,6 +139,16 @@ class PipelineStream:
         self._iterating = 0
         self._is_reading = False
         self._read_waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty before the session is open."""
+        return NO_METADATA if self._responses is None else self._responses.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return NO_METADATA if self._responses is None else self._responses.trailers
 
     @property
     def chunks_sent(self) -> int:
@@ -554,7 +565,9 @@ class PipelineStream:
                 self.closed = response.closed
                 self._end(None)
             else:
-                raise from_response(response.error)
+                raise from_response(
+                    response.error, headers=self.headers, trailers=self.trailers
+                )
         except asyncio.CancelledError:
             raise
         except BaseException as error:
