@@ -38,6 +38,8 @@ WINGS: dict[str, set[str]] = {
         "http2.compat",
         "blocking.loop",
     },
+    "cli": {"blocking", "manifest", "errors", "testing", "v1"},
+    "__main__": {"cli"},
     # The service can run on the blocking client's event loop, in another thread.
     "blocking": {"client", "session", "v1", "grpc"},
     "client": {
