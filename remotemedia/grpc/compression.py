@@ -59,9 +59,7 @@ def expand(data: bytes, max_bytes: int) -> bytes:
     try:
         for start in range(0, len(data), _STEP_BYTES):
             rest: bytes | memoryview = memoryview(data)[start : start + _STEP_BYTES]
-            is_full = True
-            # zlib may hold back what did not fit into a step.
-            while rest or is_full:
+            while rest:
                 room = max_bytes - message.tell()
                 step = member.decompress(rest, min(room + 1, _STEP_BYTES))
                 if len(step) > room:
@@ -72,7 +70,6 @@ def expand(data: bytes, max_bytes: int) -> bytes:
                     )
                 message.write(step)
                 rest = member.unconsumed_tail
-                is_full = len(step) == _STEP_BYTES
             if member.unused_data:
                 raise _not_gzip("something follows it")
     except zlib.error as error:

@@ -391,6 +391,14 @@ async def test_a_status_in_the_only_block_counts_whatever_else_is_there(
     assert (error.status, error.message) == (Status.PERMISSION_DENIED, "not you")
 
 
+async def test_a_status_in_the_trailers_counts_whatever_the_headers_say() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers((":status", "502"), ("content-type", "text/html"))
+        exchange.trailers(7)
+
+    assert (await failing(script)).status is Status.PERMISSION_DENIED
+
+
 async def test_a_status_in_the_headers_of_a_response_with_a_body_does_not_count() -> (
     None
 ):
