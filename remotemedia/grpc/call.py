@@ -33,14 +33,14 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
-from remotemedia.grpc.compression import Compression, compress
+from remotemedia.grpc.compression import PREFIX, Compression, compress
 from remotemedia.grpc.headers import (
     ResponseBlocks,
     ResponseMetadata,
     method_headers,
     timeout_header,
 )
-from remotemedia.grpc.inbox import PREFIX, Inbox
+from remotemedia.grpc.inbox import Compressed, Inbox
 from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.status import CallError, from_headers, from_http2, from_trailers
 from remotemedia.http2 import (
@@ -212,7 +212,10 @@ class Call(Generic[RequestT, ResponseT]):
                 await inbox.waiter()
             if not self._are_headers_checked:
                 self._check_headers()
-            message = inbox.take()
+            if isinstance(inbox.messages[0], Compressed):
+                message = await inbox.take_expanded()
+            else:
+                message = inbox.take()
             try:
                 return self._response_type.FromString(message)
             except ValueError as error:
@@ -279,7 +282,7 @@ class Call(Generic[RequestT, ResponseT]):
     def _send_now(self, parts: list[bytes]) -> bool:
         """Whether the only request could be sent without waiting for anything."""
         connection = self._channel.connection
-        if connection is None or len(parts) > 1:
+        if connection is None or len(parts) > 1 or self._compression != "identity":
             return False
         stream = connection.open_now(
             *self._headers(), parts[0], self._inbox.add, self._on_end
@@ -310,6 +313,8 @@ class Call(Generic[RequestT, ResponseT]):
             self._finish(error)
 
     async def _send_only(self, parts: list[bytes]) -> None:
+        if self._compression == "gzip":
+            parts = await compress(parts)
         stream = await self._open()
         for part in parts[:-1]:
             await stream.send(part)
@@ -329,7 +334,10 @@ class Call(Generic[RequestT, ResponseT]):
             iterator = requests.__aiter__()
             try:
                 async for request in iterator:
-                    for part in self._encoded(request):
+                    parts = self._encoded(request)
+                    if self._compression == "gzip":
+                        parts = await compress(parts)
+                    for part in parts:
                         await stream.send(part)
                     self._sent_messages += 1
                     if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
@@ -343,7 +351,10 @@ class Call(Generic[RequestT, ResponseT]):
     async def _send_plain(self, stream: Stream, iterator: Iterator[RequestT]) -> None:
         try:
             for request in iterator:
-                for part in self._encoded(request):
+                parts = self._encoded(request)
+                if self._compression == "gzip":
+                    parts = await compress(parts)
+                for part in parts:
                     await stream.send(part)
                 self._sent_messages += 1
                 if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
@@ -395,10 +406,6 @@ class Call(Generic[RequestT, ResponseT]):
                 # Of a stream of requests, others may have been sent.
                 unprocessed=self._writer is None,
             )
-        if self._compression == "gzip":
-            body = compress(parts)
-            if len(body) < size:
-                return joined([PREFIX.pack(1, len(body)), body], len(body))
         parts[0] = PREFIX.pack(0, size)
         return joined(parts, size)
 
