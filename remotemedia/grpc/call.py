@@ -35,9 +35,12 @@ from grpclib.metadata import Deadline
 
 from remotemedia.grpc.compression import PREFIX, Compression, compress
 from remotemedia.grpc.headers import (
-    ResponseBlocks,
+    CANCELLED,
+    Blocks,
     ResponseMetadata,
+    has_status,
     method_headers,
+    response_blocks,
     timeout_header,
 )
 from remotemedia.grpc.inbox import Compressed, Inbox
@@ -161,12 +164,12 @@ class Call(Generic[RequestT, ResponseT]):
     @property
     def headers(self) -> Metadata:
         """The metadata of the response headers; empty if none arrived yet."""
-        return Metadata.received(self._blocks.headers)
+        return Metadata.received(self._blocks[0])
 
     @property
     def trailers(self) -> Metadata:
         """The metadata of the trailers; empty if none arrived yet."""
-        return Metadata.received(self._blocks.trailers)
+        return Metadata.received(self._blocks[1])
 
     def start(self) -> None:
         """Start the clock, and the writer unless there is nothing to wait for."""
@@ -429,9 +432,9 @@ class Call(Generic[RequestT, ResponseT]):
         self._inbox.close()
 
     def _on_end(self, error: HTTP2Error | None) -> None:
-        blocks = self._blocks
-        if error is None or blocks.has_status:
-            if blocks.is_cancelled and self._is_out_of_time():
+        trailers = self._blocks[1] or ()
+        if error is None or has_status(trailers):
+            if CANCELLED in trailers and self._is_out_of_time():
                 self._on_deadline()
             else:
                 self._finish(None)
@@ -447,7 +450,7 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _on_bad_data(self, error: CallError) -> None:
         # Data that is not gRPC's looks like a bad message; the headers say what it is.
-        self._finish(from_headers(dict(self._blocks.headers or ())) or error)
+        self._finish(from_headers(dict(self._blocks[0] or ())) or error)
 
     def _on_deadline(self) -> None:
         self._check_connection()
@@ -493,7 +496,7 @@ class Call(Generic[RequestT, ResponseT]):
         """Whether an answer is overdue, most likely by the caller's own time-out."""
         return (
             self._connection is not None
-            and self._blocks.headers is None
+            and (self._stream is None or self._stream.headers is None)
             and time.monotonic() - self._used_since_s > _LONG_WAIT_S
         )
 
@@ -507,23 +510,21 @@ class Call(Generic[RequestT, ResponseT]):
             self._connection.retire_if_silent(since_s)
 
     @property
-    def _blocks(self) -> ResponseBlocks:
-        """The headers and trailers of the response, as far as they arrived."""
-        has_body = self._inbox.received_frames > 0
-        return ResponseBlocks.of(self._stream, has_body=has_body)
+    def _blocks(self) -> Blocks:
+        return response_blocks(self._stream, has_body=self._inbox.received_frames > 0)
 
     def _check_headers(self) -> None:
         self._are_headers_checked = True
-        headers = dict(self._blocks.headers or ())
+        headers = dict(self._blocks[0] or ())
         if error := from_headers(headers):
             raise error
         self._inbox.encoding = headers.get("grpc-encoding", "identity")
 
     def _check_end(self) -> None:
         """Raise what the call failed with, if it failed."""
-        blocks = self._blocks
-        trailers = dict(blocks.trailers or ())
-        if blocks.headers is not None and "grpc-status" not in trailers:
+        headers, block = self._blocks
+        trailers = dict(block or ())
+        if headers is not None and "grpc-status" not in trailers:
             self._check_headers()
         if self._error is not None:
             # Without the frames of earlier readers, which would pile up.

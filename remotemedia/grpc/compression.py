@@ -31,8 +31,8 @@ PREFIX = struct.Struct(">BI")
 
 # zlib's number for the format of gzip, with the largest window.
 _GZIP = 16 + zlib.MAX_WBITS
-# Of F32 speech, the default level makes 0.32 of the size in five times the time in
-# which this makes 0.33.
+# The fastest. Of examples/data/speech.wav as F32, the default makes 0.32 of the size
+# instead of 0.33, in five times the time.
 _LEVEL = 1
 # A step takes a few milliseconds. What is too large is refused within one.
 _STEP_BYTES = 64 * 1024
