@@ -15,6 +15,7 @@ from grpclib.metadata import decode_grpc_message
 
 from remotemedia.grpc.metadata import NO_METADATA, Metadata, decoded
 from remotemedia.http2 import (
+    BadResponseError,
     ConnectFailedError,
     ErrorCodes,
     HTTP2Error,
@@ -82,7 +83,7 @@ def from_http2(error: HTTP2Error) -> CallError:
         return CallError(Status.UNAVAILABLE, f"no connection: {text}", unprocessed=True)
     if isinstance(error, StreamRefusedError):
         return CallError(Status.UNAVAILABLE, text, is_refused=True)
-    if isinstance(error, StreamResetError):
+    if isinstance(error, (StreamResetError, BadResponseError)):
         return CallError(_STATUS_OF_RESET.get(error.code, Status.INTERNAL), text)
     return CallError(Status.UNAVAILABLE, text)
 

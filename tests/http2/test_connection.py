@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from remotemedia.http2.connection import Connection, Stream
 from remotemedia.http2.errors import (
+    BadPeerError,
+    BadResponseError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
@@ -45,6 +47,8 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.is_closed = False
+        self.is_read = True
+        self.unwritten_bytes = 0
         self.on_write: Callable[[], None] = lambda: None
 
     def write(self, data: Any) -> None:
@@ -58,13 +62,25 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.is_closed
 
+    def get_write_buffer_size(self) -> int:
+        return self.unwritten_bytes
+
+    def pause_reading(self) -> None:
+        assert self.is_read
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        assert not self.is_read
+        self.is_read = True
+
 
 class Ends:
     """Our end of a connection, and a server's that h2 keeps."""
 
     def __init__(self, settings: dict[SettingCodes | int, int] | None = None) -> None:
         self.wire = Wire()
-        self.connection = Connection()
+        self.now_s = 0.0
+        self.connection = Connection(lambda: self.now_s)
         self.connection.connection_made(self.wire)
         self.server = H2Connection(H2Configuration(client_side=False))
         self.server.initiate_connection()
@@ -582,7 +598,7 @@ async def test_bytes_that_are_not_http2() -> None:
     await ends.open()
     ends.hear(b"\0\0\1\x08\0\0\0\0\0\0")
     (end,) = ends.ends[1]
-    assert isinstance(end, NotHTTP2Error)
+    assert isinstance(end, BadPeerError)
     assert ends.wire.is_closed
 
 
@@ -608,7 +624,7 @@ async def test_data_after_the_end_of_a_stream() -> None:
     ends.server.send_headers(1, [(":status", "200")], end_stream=True)
     ends.turn()
     ends.hear(DataFrame(1, b"more").serialize())
-    assert isinstance(ends.ends[1][-1], NotHTTP2Error)
+    assert isinstance(ends.ends[1][-1], BadResponseError)
     assert ends.connection.end is None
     assert not stream.is_live
 
@@ -638,7 +654,13 @@ async def test_what_was_received_is_acknowledged_on_the_connection() -> None:
         sent += 10_000
         ends.turn()
     assert ends.connection.http2.inbound_flow_control_window == before - sent
-    ends.connection.on_data(99, b"", 2**20 - sent)
+    await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(3, [(":status", "200")])
+    for _ in range(20):
+        ends.server.send_data(3, bytes(10_000))
+        ends.turn()
     assert ends.connection.http2.inbound_flow_control_window > before - sent
 
 
