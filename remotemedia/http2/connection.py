@@ -220,6 +220,7 @@ class Connection(asyncio.BufferedProtocol):
         is_retired: whether it accepts no new streams.
         is_paused: whether the socket takes nothing more for now.
         is_useful: whether the peer answered a call on it.
+        was_given_up: whether it was retired here, and not by the peer.
         last_received_s: when a whole frame last arrived, as ``time.monotonic`` has it.
         waiting_senders: whoever waits for a part of the connection's window.
         http2: the connection without I/O.
@@ -234,6 +235,7 @@ class Connection(asyncio.BufferedProtocol):
         self.is_retired: bool = False
         self.is_paused: bool = False
         self.is_useful: bool = False
+        self.was_given_up: bool = False
         self.last_received_s: float = clock()
         self.http2: ClientConnection = ClientConnection(
             STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES, clock
@@ -338,6 +340,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def retire(self) -> None:
         """Accept no new streams, and close after the last one that is open."""
+        self.was_given_up = True
+        self._retire()
+
+    def _retire(self) -> None:
         self.is_retired = True
         self._wake_opener()
         self._close_if_done()
@@ -644,7 +650,7 @@ class Connection(asyncio.BufferedProtocol):
                         f"{error_code}) before the call"
                     )
                 )
-        self.retire()
+        self._retire()
 
     def _fail_greeting(self, text: str) -> None:
         self.greeted.set_result(ConnectFailedError(text))
