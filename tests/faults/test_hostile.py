@@ -8,6 +8,7 @@ about ten times what is reached.
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
@@ -17,15 +18,24 @@ import pytest
 from grpclib.const import Status
 from h2.errors import ErrorCodes
 
-from remotemedia import AudioBuffer, RemoteMediaClient
-from remotemedia.grpc import CallError
+from remotemedia import (
+    AudioBuffer,
+    AudioFormat,
+    ErrorType,
+    RemoteMediaClient,
+    RemoteMediaError,
+)
+from remotemedia.grpc import CallError, ResponseStream
+from remotemedia.protobuf.wire import varint
 from remotemedia.testing import LocalService
 from remotemedia.v1 import (
+    ChunkResult,
     PipelineExecutionServiceStub,
     StreamingPipelineServiceStub,
+    StreamResponse,
     VersionRequest,
 )
-from tests.support.calls import VERSION, no_input, stub
+from tests.support.calls import READY, VERSION, no_input, stub
 from tests.support.pipelines import PASS, tone
 from tests.support.raw import (
     ACK,
@@ -48,6 +58,7 @@ from tests.support.raw import (
     RawPeer,
     answer,
     frame,
+    memory_bytes,
     message,
     raw_peer,
     watched,
@@ -440,3 +451,239 @@ async def test_what_ends_the_connection_says_why(
         (connection,) = peer.connections
         await until(lambda: connection.is_lost)
         assert connection.goaway_code == code
+
+
+# -- memory, and whoever reads
+
+
+async def no_more(responses: ResponseStream[StreamResponse]) -> None:
+    """Read all responses, up to the error."""
+    while await responses.read() is not None:
+        pass
+
+
+async def test_a_window_overrun_ends_one_stream() -> None:
+    """The peer sends more than the window of a stream that nobody reads."""
+
+    def on_request(connection: RawConnection, stream: int) -> None:
+        if stream == 1:
+            connection.write(BEGIN)
+            connection.write(frame(DATA, message(b"\x12\x00" * 30_000), stream=1) * 20)
+        else:
+            connection.write(answer(stream, VERSION))
+
+    async with suffering(on_request) as (peer, service):
+        responses = StreamingPipelineServiceStub(service.channel).stream_pipeline(
+            no_input()
+        )
+        reading = asyncio.create_task(responses.read())
+        await until(lambda: peer.connections and peer.connections[0].streams)
+        reading.cancel()
+        await asyncio.wait({reading})
+        assert (await service.get_version(VersionRequest())).compatible
+        with pytest.raises(CallError, match="more data than the window"):
+            # What came within the window is delivered first.
+            await no_more(responses)
+        await responses.aclose()
+        assert len(peer.connections) == 1
+
+
+async def test_a_peer_that_reads_nothing_is_not_read() -> None:
+    """Pings come within the budget, and their answers wait for the peer."""
+
+    def on_request(connection: RawConnection, stream: int) -> None:
+        connection.transport.pause_reading()
+        # Each answer that moves the call on earns the pings.
+        turn = frame(DATA, message(b""), stream=1) + frame(PING, bytes(8)) * 7
+        connection.pump(chain([BEGIN], repeat(turn * 100)))
+
+    async with suffering(on_request) as (_, service):
+        responses = StreamingPipelineServiceStub(service.channel).stream_pipeline(
+            no_input(), timeout=1.5
+        )
+        with pytest.raises(CallError, match=r"within 1\.5 s"):
+            async for _ in responses:
+                pass
+
+
+async def test_a_peer_whose_next_message_is_always_there() -> None:
+    """Whoever reads it leaves the event loop to others in between."""
+    most = reads = 0
+
+    async def count() -> None:
+        nonlocal most, reads
+        while True:
+            most, reads = max(most, reads), 0
+            await asyncio.sleep(0)
+
+    def on_request(connection: RawConnection, stream: int) -> None:
+        connection.write(BEGIN)
+        connection.send_data(1, [message(b"\x12\x00") * 20_000])
+
+    async with suffering(on_request) as (_, service):
+        counting = asyncio.create_task(count())
+        responses = StreamingPipelineServiceStub(service.channel).stream_pipeline(
+            no_input(), timeout=10.0
+        )
+        for _ in range(20_000):
+            assert await responses.read() is not None
+            reads += 1
+        counting.cancel()
+        await responses.aclose()
+    assert most <= 64
+
+
+async def test_data_without_bytes_is_no_progress() -> None:
+    def on_request(connection: RawConnection, stream: int) -> None:
+        connection.write(BEGIN)
+        task = asyncio.get_running_loop().create_task(drip(connection))
+        tasks.append(task)
+
+    async def drip(connection: RawConnection) -> None:
+        while not connection.is_lost:
+            connection.write(frame(DATA, stream=1))
+            await asyncio.sleep(0.01)
+
+    tasks: list[asyncio.Task[None]] = []
+    async with suffering(on_request) as (_, service):
+        responses = StreamingPipelineServiceStub(
+            service.channel, idle_timeout=0.1
+        ).stream_pipeline(no_input(), timeout=10.0)
+        with pytest.raises(CallError, match=r"no progress for 0\.1 s"):
+            await responses.read()
+        service.channel.close()
+        await asyncio.wait(tasks)
+
+
+async def test_a_frame_that_drips_for_ever() -> None:
+    """The call is over in time, and the next has another connection."""
+
+    def on_request(connection: RawConnection, stream: int) -> None:
+        if len(peer.connections) > 1:
+            connection.write(answer(stream, VERSION))
+            return
+        connection.write(frame(HEADERS, bytes(16_000), stream=stream)[:20])
+        tasks.append(asyncio.get_running_loop().create_task(drip(connection)))
+
+    async def drip(connection: RawConnection) -> None:
+        while not connection.is_lost:
+            connection.write(b"\0")
+            await asyncio.sleep(0.01)
+
+    tasks: list[asyncio.Task[None]] = []
+    async with suffering(on_request) as (peer, service):
+        with pytest.raises(CallError, match="not done within"):
+            await service.get_version(VersionRequest(), timeout=0.2)
+        assert (await service.get_version(VersionRequest())).compatible
+        assert len(peer.connections) == 2
+        service.channel.close()
+        await asyncio.wait(tasks)
+
+
+@pytest.mark.parametrize("end", [b"", frame(GOAWAY, bytes(8))])
+async def test_a_peer_that_greets_and_hangs_up(end: bytes) -> None:
+    """Every call fails with the documented error, and connections get rarer."""
+    count = 0
+
+    class Peer(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal count
+            count += 1
+            transport.write(frame(SETTINGS) + end)  # type: ignore[attr-defined]  # of a socket
+            transport.close()
+
+    server = await asyncio.get_running_loop().create_server(Peer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        async with stub(PipelineExecutionServiceStub, port) as service:
+            for _ in range(20):
+                with pytest.raises(CallError) as caught:
+                    await service.get_version(VersionRequest(), timeout=0.05)
+                assert caught.value.status in (
+                    Status.UNAVAILABLE,
+                    Status.DEADLINE_EXCEEDED,
+                )
+    # After 0.1, 0.3, 0.7 and 1.5 s.
+    assert count < 10
+
+
+async def test_failed_calls_keep_no_message() -> None:
+    """Four responses of 30 MB are cut off by a reset; no cycle keeps them."""
+    body = struct.pack(">BI", 0, 30_000_001) + bytes(30_000_000)
+
+    def on_request(connection: RawConnection, stream: int) -> None:
+        connection.write(frame(HEADERS, RESPONSE, flags=END_HEADERS, stream=stream))
+        connection.send_data(stream, [body])
+        connection.pump(reset(connection, stream))
+
+    def reset(connection: RawConnection, stream: int) -> Iterator[bytes]:
+        while connection.data_sent[stream] < len(body):
+            yield b""
+        yield frame(RST_STREAM, b"\0\0\0\2", stream=stream)
+
+    failures = []
+    async with bystander(), raw_peer(on_request) as peer:
+        gc.collect()
+        gc.disable()
+        before = memory_bytes()
+        try:
+            async with stub(PipelineExecutionServiceStub, peer.port) as service:
+                for _ in range(4):
+                    with pytest.raises(CallError) as caught:
+                        await service.get_version(VersionRequest(), timeout=10.0)
+                    failures.append(caught.value)
+                assert memory_bytes() - before < 45_000_000
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("size", [3_000_000, 30_000_000])
+@pytest.mark.parametrize("where", ["samples", "unknown field"])
+async def test_results_that_nobody_reads_while_a_session_closes(
+    size: int, where: str
+) -> None:
+    """They are kept up to 64 MiB, and then the session fails."""
+    samples = bytes(size)
+    chunk = ChunkResult(
+        audio_outputs={
+            "output": AudioBuffer(
+                samples=samples,
+                sample_rate=1,
+                channels=1,
+                format=AudioFormat.F32,
+                num_samples=size // 4,
+            )
+        }
+    )
+    if where == "unknown field":
+        # Field 99, of so many bytes.
+        chunk = ChunkResult().parse(b"\x9a\x06" + varint(size) + samples)
+    body = message(bytes(StreamResponse(result=chunk)))
+
+    def wait(connection: RawConnection) -> Iterator[bytes]:
+        # The session is initialised by one message, and the chunk is another.
+        while sum(kind == DATA for kind, _, _ in connection.received) < 3:
+            yield b""
+
+    def on_request(connection: RawConnection, stream: int) -> None:
+        if stream == 1:
+            connection.write(answer(1, VERSION))
+            return
+        connection.write(frame(HEADERS, RESPONSE, flags=END_HEADERS, stream=stream))
+        connection.send_data(
+            stream, chain([message(READY)], wait(connection), repeat(body))
+        )
+
+    async with (
+        raw_peer(on_request) as peer,
+        RemoteMediaClient(f"127.0.0.1:{peer.port}") as client,
+        watched() as watch,
+    ):
+        stream = client.open_stream(PASS)
+        await stream.__aenter__()
+        await stream.send("src", tone(16))
+        with pytest.raises(RemoteMediaError) as caught:
+            await stream.close()
+        assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+        await stream.__aexit__(None, None, None)
+    assert watch.grown_bytes < 64 * 2**20 + 6 * size + MOST_GROWN_BYTES

@@ -22,6 +22,7 @@ END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 RESPONSE = b"\x88\x0f\x10\x10application/grpc"
 OK = b"\x00\x0bgrpc-status\x010"
 
+_FRAME_BYTES = 16_384
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _MEMORY = Path("/proc/self/statm")
 _PAGE_BYTES = 4096
@@ -54,12 +55,17 @@ class RawConnection(asyncio.Protocol):
     Attributes:
         received: the type, stream and body of each frame that has come.
         streams: the streams that were opened.
+        data_sent: how many bytes ``send_data`` has sent on each stream.
+        windows: how much may be sent on each stream, and on all together (0).
     """
 
     def __init__(self, on_request: OnRequest, greeting: bytes) -> None:
         self.received: list[tuple[int, int, bytes]] = []
         self.streams: list[int] = []
+        self.windows = {0: 65_535}
+        self.data_sent: dict[int, int] = {}
         self.is_lost = False
+        self._window = 0
         self._on_request = on_request
         self._greeting = greeting
         self._data = b""
@@ -80,7 +86,13 @@ class RawConnection(asyncio.Protocol):
             kind, stream = self._data[3], int.from_bytes(self._data[5:9], "big")
             body, self._data = self._data[9 : 9 + length], self._data[9 + length :]
             self.received.append((kind, stream, body))
-            if kind == HEADERS:
+            if kind == SETTINGS and not self._window:
+                settings = dict(struct.iter_unpack(">HI", body))
+                self._window = settings[4]
+            elif kind == WINDOW_UPDATE:
+                self.windows[stream] += int.from_bytes(body, "big")
+            elif kind == HEADERS:
+                self.windows[stream] = self._window
                 self.streams.append(stream)
                 self._on_request(self, stream)
 
@@ -94,6 +106,24 @@ class RawConnection(asyncio.Protocol):
         task = asyncio.get_running_loop().create_task(self._pump(parts))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def send_data(self, stream: int, parts: Iterable[bytes]) -> None:
+        """Send bytes in DATA frames, as the client's windows allow."""
+        self.pump(self._frames(stream, parts))
+
+    def _frames(self, stream: int, parts: Iterable[bytes]) -> Iterable[bytes]:
+        for part in parts:
+            if not part:
+                # There is nothing to send for now.
+                yield b""
+            for start in range(0, len(part), _FRAME_BYTES):
+                data = part[start : start + _FRAME_BYTES]
+                while self.windows[0] < len(data) or self.windows[stream] < len(data):
+                    yield b""
+                self.windows[0] -= len(data)
+                self.windows[stream] -= len(data)
+                self.data_sent[stream] = self.data_sent.get(stream, 0) + len(data)
+                yield frame(DATA, data, stream=stream)
 
     async def _pump(self, parts: Iterable[bytes]) -> None:
         for part in parts:
