@@ -12,11 +12,8 @@ from h2.exceptions import (
     FrameTooLargeError,
     H2Error,
     ProtocolError,
-    TooManyStreamsError,
 )
-from hpack.hpack import Decoder
 from hyperframe.frame import (
-    ContinuationFrame,
     DataFrame,
     Frame,
     HeadersFrame,
@@ -126,21 +123,6 @@ def test_a_block_means_what_the_table_says() -> None:
     frame.stream_id = 11
     pair.request()
     assert pair.hear(frame)
-
-
-def test_a_window_may_be_negative() -> None:
-    pair, peer = answered()
-    assert do(pair, "send", 5, 20_000, False)
-    assert all(map(pair.hear, peer.frames("settings", 10)))
-    assert do(pair, "send", 5, 1, True)
-    assert pair.fast.streams[5].outbound_flow_control_window < 0
-
-
-def test_the_end_goes_with_the_last_bytes() -> None:
-    pair, _ = answered()
-    for size in (20_000, 5):
-        assert do(pair, "send", 5, size, size == 5)
-        assert said(pair.fast) == said(pair.plain)
 
 
 @pytest.mark.parametrize("which", [0, 2, 4, 6])
@@ -261,68 +243,3 @@ def test_a_bad_frame_is_refused_by_its_head(head: bytes, error: type[H2Error]) -
     client = Counting()
     with pytest.raises(error):
         received(client, head)
-
-
-# -- what goes out
-
-
-def sent_headers(client: ClientConnection) -> list[tuple[bytes, bytes]]:
-    """The headers of the frames that wait, decoded by HPACK."""
-    data = bytes(client.take_outgoing())
-    decoder = Decoder()
-    block = b""
-    while data:
-        frame, length = Frame.parse_frame_header(memoryview(data[:9]))
-        frame.parse_body(memoryview(data[9 : 9 + length]))
-        if isinstance(frame, (HeadersFrame, ContinuationFrame)):
-            block += frame.data
-        data = data[9 + length :]
-    return [tuple(header) for header in decoder.decode(block, raw=True)]  # type: ignore[misc]  # of two
-
-
-def test_a_calls_own_headers_are_in_no_table() -> None:
-    client = Counting()
-    for _ in range(2):
-        client.send_request(SHARED, [("authorization", "Bearer secret")])
-    assert not any(
-        b"secret" in value for _, value in client.encoder.header_table.dynamic_entries
-    )
-
-
-def test_the_shared_headers_are_sent_once() -> None:
-    client = Counting()
-    sizes = []
-    for _ in range(3):
-        client.take_outgoing()
-        client.send_request(SHARED, [])
-        sizes.append(len(client.outgoing))
-    assert sizes[0] > sizes[1] == sizes[2] == 9 + len(SHARED)
-
-
-def test_headers_larger_than_a_frame() -> None:
-    client = Counting()
-    client.take_outgoing()
-    own = [("x-long", "a" * 40_000), ("x-127", "b" * 127), ("x-none", "")]
-    client.send_request(SHARED, own)
-    expected = [(n.encode(), v.encode()) for n, v in (*SHARED, *own)]
-    assert sent_headers(client) == expected
-
-
-def test_no_more_streams_than_the_peer_takes() -> None:
-    client = Counting()
-    frame = SettingsFrame(0)
-    frame.settings = {SettingsFrame.MAX_CONCURRENT_STREAMS: 2}
-    received(client, frame.serialize())
-    client.send_request(SHARED, OWN)
-    client.send_request(SHARED, OWN)
-    with pytest.raises(TooManyStreamsError):
-        client.send_request(SHARED, OWN)
-    client.reset_stream(1)
-    assert client.send_request(SHARED, OWN) == 5
-
-
-def test_closed_streams_are_let_go() -> None:
-    client = Counting()
-    for _ in range(500):
-        client.reset_stream(client.send_request(SHARED, OWN))
-    assert len(client.streams) < 100
