@@ -154,15 +154,11 @@ def decode_list(
         Where the last consecutive element ends.
     """
     append = items.append
-    room = wire.MAX_ELEMENTS - len(items)
     while True:
         item = new(cls)
         if pos < stop or depth < 1:
             item._decode(data, pos, stop, depth - 1)
         append(item)
-        room -= 1
-        if room < 0:
-            raise wire.DecodeError(wire.TOO_MANY)
         if stop >= end or data[stop] != tag or tag > 0x7F:
             return stop
         pos = stop + 2

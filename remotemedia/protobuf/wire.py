@@ -33,11 +33,6 @@ else:
 MAX_DEPTH = 100
 """How many levels of messages and groups a decoded message may contain."""
 
-MAX_ELEMENTS = 100_000
-"""How many elements a repeated field of messages, strings or bytes may have, and how
-many entries a map. Two bytes are enough for an element, and it takes about 100 in
-memory, so a limit of bytes alone would not bound it. Numbers are not limited."""
-
 _LARGE_BYTES = 64 * 1024
 """From this size on, `joined` does not copy a part, but passes it on by itself."""
 
@@ -86,7 +81,6 @@ FAULTS = (DecodeError, IndexError, UnicodeDecodeError, struct.error)
 """The exceptions that invalid bytes can cause in a decoder."""
 
 TRUNCATED = "the data ends in the middle of it"
-TOO_MANY = f"it has more than {MAX_ELEMENTS} elements"
 TOO_DEEP = f"messages and groups are nested more than {MAX_DEPTH} deep"
 
 ZERO_FLOAT = bytes(4)

@@ -344,10 +344,7 @@ def _decode_execution_metrics(
                     else:
                         key = entry.get("key", "")
                         item = entry["value"] if "value" in entry else NodeMetrics()
-                        entries = values.setdefault("node_metrics", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("node_metrics", {})[key] = item
                 else:
                     stop = unknown.preserve(
                         values, data, start, end, depth, _EXECUTION_METRICS_TAGS
@@ -796,15 +793,13 @@ def _decode_version_info(
                 elif tag == 0x12:  # runtime_version
                     values["runtime_version"] = data[pos:stop].decode()
                 elif tag == 0x1A:  # supported_node_types
-                    items = values.setdefault("supported_node_types", [])
-                    items.append(data[pos:stop].decode())
-                    if len(items) > wire.MAX_ELEMENTS:
-                        raise wire.DecodeError(wire.TOO_MANY)
+                    values.setdefault("supported_node_types", []).append(
+                        data[pos:stop].decode()
+                    )
                 elif tag == 0x22:  # supported_protocols
-                    items = values.setdefault("supported_protocols", [])
-                    items.append(data[pos:stop].decode())
-                    if len(items) > wire.MAX_ELEMENTS:
-                        raise wire.DecodeError(wire.TOO_MANY)
+                    values.setdefault("supported_protocols", []).append(
+                        data[pos:stop].decode()
+                    )
                 elif tag == 0x2A:  # build_timestamp
                     values["build_timestamp"] = data[pos:stop].decode()
                 else:
@@ -2047,10 +2042,7 @@ def _decode_execute_request(
                     else:
                         key = entry.get("key", "")
                         item = entry["value"] if "value" in entry else AudioBuffer()
-                        entries = values.setdefault("audio_inputs", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("audio_inputs", {})[key] = item
                 elif tag == 0x1A:  # data_inputs
                     entry = (
                         _decode_execute_request_data_inputs_entry(
@@ -2064,10 +2056,7 @@ def _decode_execute_request(
                     else:
                         key = entry.get("key", "")
                         item = entry.get("value", "")
-                        entries = values.setdefault("data_inputs", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("data_inputs", {})[key] = item
                 elif tag == 0x22:  # resource_limits
                     if "resource_limits" in values:
                         stop = embedded.merge(
@@ -2466,10 +2455,7 @@ def _decode_execution_result(
                     else:
                         key = entry.get("key", "")
                         item = entry["value"] if "value" in entry else AudioBuffer()
-                        entries = values.setdefault("audio_outputs", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("audio_outputs", {})[key] = item
                 elif tag == 0x12:  # data_outputs
                     entry = (
                         _decode_execution_result_data_outputs_entry(
@@ -2483,10 +2469,7 @@ def _decode_execution_result(
                     else:
                         key = entry.get("key", "")
                         item = entry.get("value", "")
-                        entries = values.setdefault("data_outputs", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("data_outputs", {})[key] = item
                 elif tag == 0x1A:  # metrics
                     if "metrics" in values:
                         stop = embedded.merge(
@@ -3096,10 +3079,7 @@ def _decode_stream_init(
                     else:
                         key = entry.get("key", "")
                         item = entry.get("value", "")
-                        entries = values.setdefault("data_inputs", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("data_inputs", {})[key] = item
                 elif tag == 0x1A:  # resource_limits
                     if "resource_limits" in values:
                         stop = embedded.merge(
@@ -3848,10 +3828,7 @@ def _decode_chunk_result(
                     else:
                         key = entry.get("key", "")
                         item = entry["value"] if "value" in entry else AudioBuffer()
-                        entries = values.setdefault("audio_outputs", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("audio_outputs", {})[key] = item
                 elif tag == 0x1A:  # data_outputs
                     entry = (
                         _decode_chunk_result_data_outputs_entry(
@@ -3865,10 +3842,7 @@ def _decode_chunk_result(
                     else:
                         key = entry.get("key", "")
                         item = entry.get("value", "")
-                        entries = values.setdefault("data_outputs", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("data_outputs", {})[key] = item
                 else:
                     stop = unknown.preserve(
                         values, data, start, end, depth, _CHUNK_RESULT_TAGS

@@ -22,13 +22,7 @@ from conformance.records import (
     varint,
 )
 from remotemedia.protobuf import DecodeError
-from remotemedia.v1 import (
-    AudioBuffer,
-    ExecuteRequest,
-    PipelineManifest,
-    StreamRequest,
-    VersionInfo,
-)
+from remotemedia.v1 import AudioBuffer, StreamRequest
 from tests.codec.work import lines_run
 
 if TYPE_CHECKING:
@@ -49,11 +43,10 @@ every_attack = pytest.mark.parametrize(
 
 
 @every_attack
-def test_190_kb_are_decoded_and_encoded_in_bounded_time(
+def test_480_kb_are_decoded_and_encoded_in_bounded_time(
     message: type[betterproto.Message], make: Callable[[int], bytes]
 ) -> None:
-    # More of it may be too many elements.
-    data = make(190_000)
+    data = make(480_000)
     started = time.monotonic()
     decoded = message.FromString(data)
     encoded = bytes(decoded)
@@ -86,41 +79,6 @@ def test_memory_stays_in_proportion(
         tracemalloc.stop()
     # An empty list element takes two bytes in the data, and one Python object here.
     assert peak < 400 * len(data)
-
-
-TOO_MANY: dict[str, tuple[type[betterproto.Message], bytes]] = {
-    "messages": (PipelineManifest, delimited(3, b"") * 10_000_000),
-    "strings": (VersionInfo, delimited(3, b"") * 10_000_000),
-    "entries": (
-        ExecuteRequest,
-        b"".join(delimited(3, delimited(1, b"%d" % n)) for n in range(150_000)),
-    ),
-    "messages inside": (
-        StreamRequest,
-        delimited(1, delimited(1, delimited(3, b"") * 150_000)),
-    ),
-}
-
-
-@pytest.mark.parametrize(("message", "data"), TOO_MANY.values(), ids=TOO_MANY)
-def test_elements_are_limited_as_well_as_bytes(
-    message: type[betterproto.Message], data: bytes
-) -> None:
-    tracemalloc.start()
-    try:
-        with pytest.raises(DecodeError, match="more than 100000 elements"):
-            message.FromString(data)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 64_000_000
-
-
-def test_as_many_elements_as_the_limit_are_taken() -> None:
-    data = delimited(3, b"") * 100_000
-    assert len(VersionInfo.FromString(data).supported_node_types) == 100_000
-    with pytest.raises(DecodeError):
-        VersionInfo.FromString(data + delimited(3, b""))
 
 
 REFUSED = {

@@ -142,8 +142,8 @@ def test_any_run_is_decoded_as_by_upb(records: bytes) -> None:
         (
             ChunkResult,
             delimited(3, b""),
-            4,
-        ),  # the default key and value, the map, and its length
+            3,
+        ),  # the default key and value, and the map
     ],
 )
 def test_another_field_of_a_run_takes_few_calls(

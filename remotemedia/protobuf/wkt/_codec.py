@@ -737,10 +737,7 @@ def _decode_field_mask(
                 if stop > end:
                     raise wire.DecodeError(wire.TRUNCATED)
                 if tag == 0x0A:  # paths
-                    items = values.setdefault("paths", [])
-                    items.append(data[pos:stop].decode())
-                    if len(items) > wire.MAX_ELEMENTS:
-                        raise wire.DecodeError(wire.TOO_MANY)
+                    values.setdefault("paths", []).append(data[pos:stop].decode())
                 else:
                     stop = unknown.preserve(
                         values, data, start, end, depth, _FIELD_MASK_TAGS
@@ -918,10 +915,7 @@ def _decode_struct(
                     else:
                         key = entry.get("key", "")
                         item = entry["value"] if "value" in entry else Value()
-                        entries = values.setdefault("fields", {})
-                        entries[key] = item
-                        if len(entries) > wire.MAX_ELEMENTS:
-                            raise wire.DecodeError(wire.TOO_MANY)
+                        values.setdefault("fields", {})[key] = item
                 else:
                     stop = unknown.preserve(
                         values, data, start, end, depth, _STRUCT_TAGS
@@ -1479,10 +1473,7 @@ def _decode_type(message: Type, data: bytes, pos: int, end: int, depth: int) -> 
                         items, Field, data, tag, pos, stop, end, depth
                     )
                 elif tag == 0x1A:  # oneofs
-                    items = values.setdefault("oneofs", [])
-                    items.append(data[pos:stop].decode())
-                    if len(items) > wire.MAX_ELEMENTS:
-                        raise wire.DecodeError(wire.TOO_MANY)
+                    values.setdefault("oneofs", []).append(data[pos:stop].decode())
                 elif tag == 0x22:  # options
                     items = values.setdefault("options", [])
                     stop = embedded.decode_list(
