@@ -35,7 +35,7 @@ from remotemedia.grpc.metadata import (
 )
 from remotemedia.grpc.responses import ResponseStream
 from remotemedia.grpc.retry import retry_refused
-from remotemedia.grpc.status import CallError
+from remotemedia.grpc.status import CallError, printable
 from remotemedia.grpc.stub import ServiceStub
 from remotemedia.http2 import (
     DEFAULT_CONNECT_TIMEOUT_S,
@@ -73,6 +73,7 @@ __all__ = [
     "check_seconds",
     "deadline_after",
     "earliest",
+    "printable",
     "retry_refused",
     "tls_context",
     "wait_at_most",

@@ -14,6 +14,7 @@ layers, and each imports only those before it:
 - `wire`: scalar values as bytes, and the exceptions,
 - `unknown`: the fields that a message has no name for,
 - `embedded`: messages inside messages,
+- `counting`: how many fields a message may have,
 - `enum`: the base class of enums,
 - `well_known`: timestamps, durations and wrappers as Python values,
 - `json_format`: messages as JSON,

@@ -31,7 +31,7 @@ import betterproto
 from betterproto.casing import camel_case
 from betterproto.utils import hybridmethod
 
-from remotemedia.protobuf import json_format, wire
+from remotemedia.protobuf import counting, json_format, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -282,6 +282,8 @@ class Message(betterproto.Message):
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
+        if len(data) > counting.COUNTED_BYTES:
+            counting.check_fields(cls, data)
         message = object.__new__(cls)
         message._decode(data, 0, len(data), wire.MAX_DEPTH)
         return message
@@ -297,6 +299,8 @@ class Message(betterproto.Message):
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
+        if len(data) > counting.COUNTED_BYTES:
+            counting.check_fields(type(self), data)
         self._adopt_placeholders()
         self._values["_serialized_on_wire"] = True
         self._decode(data, 0, len(data), wire.MAX_DEPTH)

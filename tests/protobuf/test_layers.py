@@ -11,7 +11,8 @@ from remotemedia import protobuf
 
 PACKAGE = Path(protobuf.__file__).parent
 LAYERS = [
-    *("wire", "unknown", "embedded", "enum", "well_known", "json_format", "message"),
+    *("wire", "unknown", "embedded", "counting", "enum", "well_known"),
+    *("json_format", "message"),
     "__init__",
 ]
 """The modules from the lowest to the highest; each imports only lower ones."""
