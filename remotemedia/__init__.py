@@ -10,6 +10,7 @@ from remotemedia.errors import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
+from remotemedia.record import CallRecord
 from remotemedia.session import ChunkResults, PipelineStream
 from remotemedia.v1 import (
     AudioBuffer,
@@ -37,6 +38,7 @@ from remotemedia.v1 import (
 __all__ = [
     "AudioBuffer",
     "AudioFormat",
+    "CallRecord",
     "ChunkResult",
     "ChunkResults",
     "Connection",

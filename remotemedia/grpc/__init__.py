@@ -15,7 +15,14 @@ over a channel. Calls fail with ``CallError``::
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
-from remotemedia.grpc.call import Call
+from remotemedia.grpc.call import Call, Message
+from remotemedia.grpc.caller import Caller, CallOptions, StubCaller
+from remotemedia.grpc.interceptors import (
+    CallDetails,
+    Interceptor,
+    Next,
+    check_interceptors,
+)
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
@@ -27,9 +34,10 @@ from remotemedia.grpc.limits import (
 )
 from remotemedia.grpc.metadata import Metadata, MetadataLike, authorization
 from remotemedia.grpc.responses import ResponseStream
-from remotemedia.grpc.retry import retry_refused
+from remotemedia.grpc.retry import REFUSED_ONLY, Retries, RetryPolicy
 from remotemedia.grpc.status import CallError
 from remotemedia.grpc.stub import ServiceStub
+from remotemedia.grpc.token import Token, TokenFunction, TokenSource
 from remotemedia.http2 import (
     DEFAULT_CONNECT_TIMEOUT_S,
     Address,
@@ -46,23 +54,36 @@ __all__ = [
     "DEFAULT_MAX_RECEIVE_BYTES",
     "DEFAULT_MAX_SEND_BYTES",
     "DEFAULT_TIMEOUT_S",
+    "REFUSED_ONLY",
     "Address",
     "Call",
+    "CallDetails",
     "CallError",
+    "CallOptions",
+    "Caller",
     "Channel",
     "Deadline",
+    "Interceptor",
+    "Message",
     "Metadata",
     "MetadataLike",
+    "Next",
     "ResponseStream",
+    "Retries",
+    "RetryPolicy",
     "ServiceStub",
     "Status",
+    "StubCaller",
+    "Token",
+    "TokenFunction",
+    "TokenSource",
     "WaitTimeoutError",
     "authorization",
     "check_count",
+    "check_interceptors",
     "check_seconds",
     "deadline_after",
     "earliest",
-    "retry_refused",
     "tls_context",
     "wait_at_most",
 ]

@@ -103,6 +103,11 @@ class Call(Generic[RequestT, ResponseT]):
             message to it. It is detected after one to two times this value.
         max_send_bytes: the largest request; None for no limit.
         max_receive_bytes: the largest response.
+
+    Attributes:
+        path: the method, as ``/package.Service/Method``.
+        sent_messages: how many requests were handed to the connection.
+        sent_bytes: the size of the requests that were encoded, their prefixes included.
     """
 
     def __init__(
@@ -120,7 +125,7 @@ class Call(Generic[RequestT, ResponseT]):
         max_receive_bytes: int,
     ) -> None:
         self._channel = channel
-        self._path = path
+        self.path: str = path
         self._response_type = response_type
         self._request = request
         self._requests = requests
@@ -139,13 +144,32 @@ class Call(Generic[RequestT, ResponseT]):
         self._are_headers_checked = False
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._sent_messages = 0
+        self.sent_messages: int = 0
+        self.sent_bytes: int = 0
         self._writer: asyncio.Task[None] | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether the call has ended; what arrived may still be read."""
         return self._state is _State.OVER or self._state is _State.LEFT
+
+    @property
+    def received_messages(self) -> int:
+        """How many responses arrived, read or not."""
+        return self._inbox.received_messages
+
+    @property
+    def received_bytes(self) -> int:
+        """The size of what arrived of the responses, their prefixes included."""
+        return self._inbox.received_bytes
+
+    def failure(self) -> BaseException | None:
+        """What a call that is over has failed with; None if it succeeded."""
+        try:
+            self._check_end()
+        except BaseException as error:  # noqa: BLE001 - it is returned
+            return error
+        return None
 
     def start(self) -> None:
         """Start the clock, and the writer unless there is nothing to wait for."""
@@ -214,12 +238,18 @@ class Call(Generic[RequestT, ResponseT]):
             )
         return response
 
-    def stop(self) -> None:
-        """End everything: the peer sees a reset, unless the call was over."""
+    def stop(self, reason: BaseException | None = None) -> None:
+        """End everything: the peer sees a reset, unless the call was over.
+
+        Args:
+            reason: what the call has failed with; by default, that it was cancelled.
+        """
         if self._state is _State.RUNNING:
             if self._has_waited_long():
                 self._check_connection()
-            self._finish(CallError(Status.CANCELLED, "the call was cancelled here"))
+            self._finish(
+                reason or CallError(Status.CANCELLED, "the call was cancelled here")
+            )
         self._state = _State.LEFT
         # Release the requests, which may be large.
         self._request, self._requests = None, ()
@@ -249,7 +279,7 @@ class Call(Generic[RequestT, ResponseT]):
             return False
         self._use(connection)
         self._begin(stream)
-        self._sent_messages = 1
+        self.sent_messages = 1
         return True
 
     async def _write(self, only: list[bytes] | None = None) -> None:
@@ -275,7 +305,7 @@ class Call(Generic[RequestT, ResponseT]):
         for part in parts[:-1]:
             await stream.send(part)
         await stream.send(parts[-1], end=True)
-        self._sent_messages += 1
+        self.sent_messages += 1
 
     async def _send_all(self) -> None:
         requests = self._requests
@@ -292,8 +322,8 @@ class Call(Generic[RequestT, ResponseT]):
                 async for request in iterator:
                     for part in self._encoded(request):
                         await stream.send(part)
-                    self._sent_messages += 1
-                    if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
+                    self.sent_messages += 1
+                    if self.sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
                         await asyncio.sleep(0)
             finally:
                 await _close(iterator)
@@ -306,8 +336,8 @@ class Call(Generic[RequestT, ResponseT]):
             for request in iterator:
                 for part in self._encoded(request):
                     await stream.send(part)
-                self._sent_messages += 1
-                if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
+                self.sent_messages += 1
+                if self.sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
         finally:
             await _close(iterator)
@@ -338,7 +368,7 @@ class Call(Generic[RequestT, ResponseT]):
             left = encode_timeout(self._deadline.time_remaining())
             own.insert(0, ("grpc-timeout", left))
         channel = self._channel
-        return _method_headers(channel.scheme, channel.authority, self._path), own
+        return _method_headers(channel.scheme, channel.authority, self.path), own
 
     def _encoded(self, request: RequestT) -> list[bytes]:
         """The request with its prefix, in parts to be sent one after the other."""
@@ -354,6 +384,7 @@ class Call(Generic[RequestT, ResponseT]):
                 unprocessed=self._writer is None,
             )
         parts[0] = PREFIX.pack(0, size)
+        self.sent_bytes += size + PREFIX.size
         return joined(parts, size)
 
     # -- how a call ends
@@ -413,7 +444,7 @@ class Call(Generic[RequestT, ResponseT]):
         )
 
     def _on_idle(self, idle_timeout_s: float, seen: int) -> None:
-        progress = self._sent_messages + self._inbox.received_frames
+        progress = self.sent_messages + self._inbox.received_frames
         # The peer waits for the reader, and need not send anything.
         if progress == seen and not self._inbox.messages:
             self._check_connection()

@@ -38,6 +38,8 @@ class Inbox:
         messages: what waits for the reader; ``take`` takes it out.
         acknowledge: called with a number of bytes that the peer may send again.
         received_frames: how many frames arrived; it tells whether a stream moves.
+        received_bytes: the size of their payloads.
+        received_messages: how many messages were complete.
         unacknowledged_bytes: what was received and not acknowledged.
     """
 
@@ -55,6 +57,8 @@ class Inbox:
         self.messages: deque[bytes | BytesIO] = deque()
         self.acknowledge: Callable[[int], None] | None = None
         self.received_frames: int = 0
+        self.received_bytes: int = 0
+        self.received_messages: int = 0
         self.unacknowledged_bytes: int = 0
         self._max_message_bytes = max_message_bytes
         self._on_bad_data = on_bad_data
@@ -75,6 +79,7 @@ class Inbox:
     def add(self, data: bytes, window_bytes: int) -> None:
         """Take the payload of a DATA frame, and how much of the window it used."""
         self.received_frames += 1
+        self.received_bytes += len(data)
         self.unacknowledged_bytes += window_bytes
         size = len(data) - PREFIX.size
         if (
@@ -83,6 +88,7 @@ class Inbox:
             and PREFIX.unpack_from(data) == (0, size)
         ):
             # The frame is one whole message, as most are.
+            self.received_messages += 1
             self.messages.append(data[PREFIX.size :])
             self._unread_bytes += len(data)
         else:
@@ -154,6 +160,7 @@ class Inbox:
             return len(data)
         if len(data) - stop >= length:
             self._prefix = b""
+            self.received_messages += 1
             self.messages.append(bytes(data[stop : stop + length]))
             self._unread_bytes += PREFIX.size + length
             return stop + length
@@ -172,6 +179,7 @@ class Inbox:
         if not self._missing_bytes:
             # Cut off what is left of an earlier, longer message.
             self._unread_bytes += PREFIX.size + body.truncate()
+            self.received_messages += 1
             self.messages.append(body)
             self._prefix, self._body = b"", None
         return size

@@ -19,6 +19,9 @@ _KEY = re.compile(r"[0-9a-z_.-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
+AUTHORIZATION = "authorization"
+"""The metadata key of a bearer token."""
+
 
 class Metadata(tuple[Pair, ...]):
     """Metadata that was checked, so that it need not be checked again."""
@@ -69,6 +72,8 @@ class Metadata(tuple[Pair, ...]):
         other = Metadata.of(metadata)
         if not other:
             return self
+        if not self:
+            return other
         named = {key for key, _ in other}
         return Metadata((*(pair for pair in self if pair[0] not in named), *other))
 
@@ -86,6 +91,9 @@ class Metadata(tuple[Pair, ...]):
         ]
 
 
+NO_METADATA = Metadata()
+
+
 def authorization(token: str) -> Pair:
     """The metadata for a bearer token.
 
@@ -98,4 +106,4 @@ def authorization(token: str) -> Pair:
     if not _TOKEN.fullmatch(token):
         # The token itself stays out of the message.
         raise ValueError("token must be printable ASCII without spaces, and not empty")
-    return ("authorization", f"Bearer {token}")
+    return (AUTHORIZATION, f"Bearer {token}")

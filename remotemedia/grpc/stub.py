@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
-from remotemedia.grpc.call import Call, Message, RequestT, ResponseT
+from remotemedia.grpc.call import Message, RequestT, ResponseT
+from remotemedia.grpc.caller import Caller, CallOptions, StubCaller
+from remotemedia.grpc.interceptors import Interceptor, check_interceptors
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
     DEFAULT_MAX_SEND_BYTES,
     DEFAULT_TIMEOUT_S,
-    check_count,
-    deadline_after,
-    earliest,
 )
 from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.responses import ResponseStream
-from remotemedia.grpc.retry import retry_refused
-from remotemedia.http2 import Channel, check_seconds
+from remotemedia.grpc.retry import RetryPolicy
+from remotemedia.http2 import Channel
 
 if TYPE_CHECKING:
     from grpclib.metadata import Deadline
+    from typing_extensions import Self
 
     from remotemedia.grpc.metadata import MetadataLike
 
@@ -30,7 +30,8 @@ class ServiceStub:
     """Base class of the generated stubs.
 
     A call fails with ``CallError``, whatever the reason. Calls are bounded and
-    cancellable, and leave nothing behind.
+    cancellable, and leave nothing behind. All that a stub has besides its methods is
+    private, so that no method of a service can hide it.
 
     Args:
         channel: where the calls go.
@@ -45,12 +46,20 @@ class ServiceStub:
         max_send_bytes: the largest request; None for no limit.
         max_receive_bytes: the largest response. A larger one is refused by its length,
             before it is received.
+        interceptors: async functions that run around every call, the first outermost;
+            see ``remotemedia.grpc.Interceptor``.
+        retry: when a failed call with a single request and a single response is made
+            again. The peer may process such a call twice, so pass a policy only to a
+            stub for methods that are idempotent. Without it, a call is made again only
+            if the peer certainly did not process it.
 
     Raises:
         TypeError: the channel is not a ``remotemedia.grpc.Channel``, a timeout is not a
-            number, or a size is not an int.
+            number, a size is not an int, or another argument has a wrong type.
         ValueError: a timeout or a size is not positive.
     """
+
+    _caller: StubCaller
 
     def __init__(
         self,
@@ -62,6 +71,8 @@ class ServiceStub:
         idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S,
         max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
+        interceptors: Iterable[Interceptor] = (),
+        retry: RetryPolicy | None = None,
     ) -> None:
         if not isinstance(channel, Channel):
             cls = type(channel)
@@ -69,20 +80,26 @@ class ServiceStub:
                 f"channel is a {cls.__module__}.{cls.__qualname__}; make one with "
                 "remotemedia.grpc.Channel('host:port')"
             )
-        check_seconds("timeout", timeout)
-        check_seconds("idle_timeout", idle_timeout)
-        if max_send_bytes is not None:
-            check_count("max_send_bytes", max_send_bytes)
-        check_count("max_receive_bytes", max_receive_bytes)
-        self.channel = channel
-        self.timeout = timeout
-        self.deadline = deadline
-        self.metadata: Metadata = Metadata.of(metadata)
-        self.idle_timeout = idle_timeout
-        self.max_send_bytes = max_send_bytes
-        self.max_receive_bytes = max_receive_bytes
+        options = CallOptions(
+            timeout=timeout,
+            deadline=deadline,
+            metadata=Metadata.of(metadata),
+            idle_timeout=idle_timeout,
+            max_send_bytes=max_send_bytes,
+            max_receive_bytes=max_receive_bytes,
+            interceptors=check_interceptors(interceptors),
+            retry=retry,
+        )
+        self._caller = Caller(channel, options)
 
-    async def _unary_unary(
+    @classmethod
+    def _over(cls, caller: StubCaller) -> Self:
+        """A stub whose calls are made by this caller."""
+        stub = cls.__new__(cls)
+        stub._caller = caller
+        return stub
+
+    def _unary_unary(
         self,
         path: str,
         request: Message,
@@ -91,19 +108,15 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
-    ) -> ResponseT:
-        bound = self._single_response_deadline(timeout, deadline)
-
-        async def attempt() -> ResponseT:
-            call = self._call(
-                path, response_type, bound, metadata, None, request=request
-            )
-            try:
-                return await call.read_single()
-            finally:
-                await call.close()
-
-        return await retry_refused(attempt, bound)
+    ) -> Coroutine[Any, Any, ResponseT]:
+        return self._caller.unary_unary(
+            path,
+            request,
+            response_type,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
 
     def _unary_stream(
         self,
@@ -115,19 +128,16 @@ class ServiceStub:
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> ResponseStream[ResponseT]:
-        bound = earliest(self.deadline, deadline, deadline_after(timeout))
-        return ResponseStream(
-            self._call(
-                path,
-                response_type,
-                bound,
-                metadata,
-                self.idle_timeout,
-                request=request,
-            )
+        return self._caller.unary_stream(
+            path,
+            request,
+            response_type,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
         )
 
-    async def _stream_unary(
+    def _stream_unary(
         self,
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
@@ -136,15 +146,15 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
-    ) -> ResponseT:
-        bound = self._single_response_deadline(timeout, deadline)
-        call = self._call(
-            path, response_type, bound, metadata, self.idle_timeout, requests=requests
+    ) -> Coroutine[Any, Any, ResponseT]:
+        return self._caller.stream_unary(
+            path,
+            requests,
+            response_type,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
         )
-        try:
-            return await call.read_single()
-        finally:
-            await call.close()
 
     def _stream_stream(
         self,
@@ -156,44 +166,11 @@ class ServiceStub:
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> ResponseStream[ResponseT]:
-        bound = earliest(self.deadline, deadline, deadline_after(timeout))
-        return ResponseStream(
-            self._call(
-                path,
-                response_type,
-                bound,
-                metadata,
-                self.idle_timeout,
-                requests=requests,
-            )
-        )
-
-    def _call(
-        self,
-        path: str,
-        response_type: type[ResponseT],
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
-        idle_timeout: float | None,
-        *,
-        request: RequestT | None = None,
-        requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
-    ) -> Call[RequestT, ResponseT]:
-        return Call(
-            self.channel,
+        return self._caller.stream_stream(
             path,
+            requests,
             response_type,
-            request=request,
-            requests=requests,
+            timeout=timeout,
             deadline=deadline,
-            metadata=self.metadata.merged(metadata),
-            idle_timeout=idle_timeout,
-            max_send_bytes=self.max_send_bytes,
-            max_receive_bytes=self.max_receive_bytes,
+            metadata=metadata,
         )
-
-    def _single_response_deadline(
-        self, timeout: float | None, deadline: Deadline | None
-    ) -> Deadline | None:
-        seconds = self.timeout if timeout is None else timeout
-        return earliest(self.deadline, deadline, deadline_after(seconds))

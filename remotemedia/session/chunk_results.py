@@ -33,6 +33,11 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
         self._is_begun = False
         self._is_over = False
 
+    @property
+    def request_id(self) -> str:
+        """The id of the call, which the service received as ``x-request-id``."""
+        return self._stream.request_id
+
     async def __anext__(self) -> ChunkResult:
         """The next result.
 
