@@ -144,6 +144,7 @@ class RemoteMediaClient:
         on_call_end: OnCallEnd | None = None,
     ) -> None:
         self._address = Address.parse(address)
+        self._address_text = str(self._address)
         self._ssl = tls_context(ssl)
         check_seconds("connect_timeout", connect_timeout)
         self._connect_timeout = connect_timeout
@@ -552,7 +553,7 @@ class RemoteMediaClient:
     ) -> Operation:
         return Operation(
             name,
-            str(self._address),
+            self._address_text,
             is_idempotent=is_idempotent,
             is_stream=is_stream,
             on_call_end=self._on_call_end,

@@ -69,6 +69,8 @@ class Metadata(tuple[Pair, ...]):
 
     def merged(self, metadata: MetadataLike | None) -> Metadata:
         """Both together; where a key is in both, the other's values replace these."""
+        if metadata is None:
+            return self
         other = Metadata.of(metadata)
         if not other:
             return self

@@ -68,7 +68,7 @@ class TokenSource:
         self._fetch: asyncio.Task[Token] | None = None
         self._waiting = 0
 
-    async def intercept(self, call: CallDetails, next: Next) -> object:  # noqa: A002 - the name of the seam
+    async def intercept(self, call: CallDetails, next: Next) -> object:
         """Make a call with a token, and once more with a new one if it was refused.
 
         A call that brings an authorization of its own is left alone.
