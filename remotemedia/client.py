@@ -45,6 +45,7 @@ from remotemedia.grpc import (
 from remotemedia.inputs import audio_inputs_of, checked_limits, data_inputs_of
 from remotemedia.manifest import ManifestSource, to_manifest
 from remotemedia.operation import Operation
+from remotemedia.readiness import check_health, until_ready
 from remotemedia.record import OnCallEnd
 from remotemedia.results import set_request_id
 from remotemedia.session import (
@@ -237,6 +238,35 @@ class RemoteMediaClient:
             await channel.wait_closed()
         else:
             channel.abandon()
+
+    async def wait_until_ready(self, timeout: float | None = DEFAULT_TIMEOUT_S) -> None:
+        """Connect, and wait until the service serves.
+
+        A service that has the standard health service (``grpc.health.v1``) is asked
+        for its health; another one serves when it answers GetVersion. Until then, both
+        are tried again, with backoff.
+
+        Args:
+            timeout: in seconds; None to wait without a bound.
+
+        Raises:
+            RemoteMediaTimeoutError: the service was not ready in time; the text says
+                what was wrong at last.
+            RemoteMediaError: it refuses this client: AUTHENTICATION or
+                VERSION_MISMATCH.
+        """
+
+        async def attempt() -> None:
+            await self.connect()
+            operation = self._operation("wait_until_ready", is_idempotent=True)
+            with operation:
+                await check_health(
+                    self._caller(operation, is_repeated=False),
+                    timeout=self._seconds(...),
+                    metadata=self._call_metadata(operation, None),
+                )
+
+        await until_ready(attempt, timeout)
 
     async def get_version(
         self,

@@ -15,12 +15,15 @@ from grpclib.exceptions import GRPCError
 
 from remotemedia.http2.compat import listening_port
 from remotemedia.testing.audio_nodes import AUDIO_NODES
+from remotemedia.testing.call_log import log_call
 from remotemedia.testing.execution import ExecutionService
+from remotemedia.testing.health import HealthService
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.script import FaultScript
 from remotemedia.testing.streaming import StreamingService
 from remotemedia.testing.transport import (
+    Servable,
     SocketServer,
     Stopwatch,
     let_call_end,
@@ -58,6 +61,9 @@ class LocalService:
     connection leaves, and the data of any other node that returned data together with
     audio, such as VAD. Each output is named by the id of its node. The time limit is
     for a whole execution, or for each chunk.
+
+    Beside the contract, it has the standard health service, and logs each call at DEBUG
+    to ``remotemedia.testing``.
     """
 
     def __init__(
@@ -109,10 +115,12 @@ class LocalService:
         self._token = token
         node_types = {**REFERENCE_NODES, **AUDIO_NODES, **(nodes or {})}
         limits = limits or ResourceLimits()
-        self._services = (
+        services = (
             ExecutionService(node_types, limits),
             StreamingService(node_types, limits, idle_timeout),
         )
+        self._health = HealthService(_names(services))
+        self._services = (*services, self._health)
         self._faults = FaultScript(faults)
         self._server: SocketServer | None = None
         self._address = ""
@@ -129,6 +137,18 @@ class LocalService:
                 "the service has no address before it starts: async with service"
             )
         return self._address
+
+    @property
+    def is_serving(self) -> bool:
+        """What the health service (``grpc.health.v1``) says; True at first.
+
+        Calls are served in either case.
+        """
+        return self._health.is_serving
+
+    @is_serving.setter
+    def is_serving(self, is_serving: bool) -> None:
+        self._health.is_serving = is_serving
 
     def add_fault(self, fault: Fault) -> None:
         """Add a fault, for calls that begin from now on."""
@@ -147,6 +167,7 @@ class LocalService:
         listen(server, RecvRequest, self._admit)
         listen(server, RecvRequest, self._faults.on_request)
         listen(server, RecvRequest, _let_call_end)
+        listen(server, RecvRequest, log_call)
         if self._path is not None:
             await server.start(path=str(self._path), ssl=self._ssl)
             self._address = f"unix:{self._path.absolute()}"
@@ -196,6 +217,11 @@ class LocalService:
                 "the bearer token in the metadata 'authorization' is "
                 f"{'wrong' if shown else 'missing'}",
             )
+
+
+def _names(services: Iterable[Servable]) -> list[str]:
+    """The full names of services, such as ``remotemedia.v1.StreamingService``."""
+    return [next(iter(each.__mapping__())).split("/")[1] for each in services]
 
 
 async def _let_call_end(event: RecvRequest) -> None:

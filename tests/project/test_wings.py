@@ -39,6 +39,7 @@ WINGS: dict[str, set[str]] = {
     },
     "inputs": {"v1", "manifest", "session"},
     "client_caller": {"grpc", "operation"},
+    "readiness": {"errors", "grpc"},
     "client": {
         "audio",
         "v1",
@@ -46,6 +47,7 @@ WINGS: dict[str, set[str]] = {
         "operation",
         "record",
         "client_caller",
+        "readiness",
         "inputs",
         "manifest",
         "results",
