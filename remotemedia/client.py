@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ssl import SSLContext
 from types import EllipsisType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from remotemedia.client_caller import ClientCaller
@@ -58,6 +58,7 @@ from remotemedia.v1 import (
     AudioBuffer,
     ErrorType,
     ExecuteRequest,
+    ExecuteResponse,
     ExecutionResult,
     PipelineExecutionServiceStub,
     ResourceLimits,
@@ -330,19 +331,13 @@ class RemoteMediaClient:
             )
             if resource_limits is not None:
                 request.resource_limits = checked_limits(resource_limits)
-            stub = PipelineExecutionServiceStub._over(self._caller(operation))
+            caller = self._caller(operation, check=_check_outcome)
+            stub = PipelineExecutionServiceStub._over(caller)
             response = await stub.execute_pipeline(
                 request,
                 timeout=self._seconds(timeout),
                 metadata=self._call_metadata(operation, metadata),
             )
-            outcome = response.which_oneof("outcome")
-            if outcome == "error":
-                raise from_response(response.error)
-            if outcome != "result":
-                raise RemoteMediaError(
-                    "the service answered with neither a result nor an error"
-                )
             set_request_id(response.result, operation.request_id)
             return response.result
 
@@ -590,7 +585,11 @@ class RemoteMediaClient:
         )
 
     def _caller(
-        self, operation: Operation, *, is_repeated: bool | None = None
+        self,
+        operation: Operation,
+        *,
+        is_repeated: bool | None = None,
+        check: Callable[[Any], None] | None = None,
     ) -> Caller:
         """What makes the calls of an operation on the open connection.
 
@@ -598,6 +597,7 @@ class RemoteMediaClient:
             operation: the user's call.
             is_repeated: whether the policy for retries holds; by default, if the
                 operation is idempotent.
+            check: looks at the response.
 
         Raises:
             RemoteMediaConnectionError: the client is not connected here.
@@ -619,7 +619,7 @@ class RemoteMediaClient:
         if is_repeated is None:
             is_repeated = operation.is_idempotent
         retries = self._retries if is_repeated else REFUSED_ONLY
-        return Caller(self._channel, self._options, operation, retries)
+        return Caller(self._channel, self._options, operation, retries, check)
 
     def _call_metadata(
         self, operation: Operation, metadata: MetadataLike | None
@@ -632,3 +632,18 @@ class RemoteMediaClient:
                 operation.request_id = str(value)
                 return merged
         return Metadata((*merged, (REQUEST_ID, operation.request_id)))
+
+
+def _check_outcome(response: ExecuteResponse) -> None:
+    """Check that a response has a result.
+
+    Raises:
+        RemoteMediaError: what it has instead.
+    """
+    outcome = response.which_oneof("outcome")
+    if outcome == "error":
+        raise from_response(response.error)
+    if outcome != "result":
+        raise RemoteMediaError(
+            "the service answered with neither a result nor an error"
+        )

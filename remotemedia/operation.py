@@ -157,8 +157,8 @@ class Operation:
                 request_id=self.request_id,
                 attempts=self.attempts,
                 duration_s=time.monotonic() - self._started_s,
-                status=_status_of(error),
-                error_type=_error_type_of(error),
+                status=status_of(error),
+                error_type=error_type_of(error),
                 sent_bytes=sent_bytes,
                 received_bytes=received_bytes,
                 sent_messages=sent_messages,
@@ -190,7 +190,7 @@ class Operation:
             error.elapsed_s = time.monotonic() - self._started_s
 
 
-def _status_of(error: BaseException | None) -> Status:
+def status_of(error: BaseException | None) -> Status:
     """The gRPC status that a call ended with."""
     if error is None:
         return Status.OK
@@ -206,7 +206,8 @@ def _status_of(error: BaseException | None) -> Status:
     return Status.UNKNOWN
 
 
-def _error_type_of(error: BaseException | None) -> str:
+def error_type_of(error: BaseException | None) -> str:
+    """The kind of a failure: the name of an ``ErrorType`` or of an exception; or ""."""
     if error is None:
         return ""
     if isinstance(error, CallError):

@@ -12,7 +12,7 @@ A stub of a client has a caller of the client's, which satisfies ``StubCaller`` 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from grpclib.const import Status
@@ -161,9 +161,10 @@ class Caller:
         options: what they have in common.
         watcher: who is told of their attempts.
         retries: makes them again; by default, as the policy in the options says.
+        check: looks at a single response, and raises what it makes the call fail with.
     """
 
-    __slots__ = ("_channel", "_options", "_retries", "_watcher")
+    __slots__ = ("_channel", "_check", "_options", "_retries", "_watcher")
 
     def __init__(
         self,
@@ -171,11 +172,13 @@ class Caller:
         options: CallOptions,
         watcher: Watcher | None = None,
         retries: Retries | None = None,
+        check: Callable[[Any], None] | None = None,
     ) -> None:
         self._channel = channel
         self._options = options
         self._watcher = watcher
         self._retries = retries or Retries(options.retry, channel)
+        self._check = check
 
     def unary_unary(
         self,
@@ -332,9 +335,12 @@ class Caller:
                 path, response_type, deadline, metadata, None, request=request
             )
             try:
-                return await call.read_single()
+                response = await call.read_single()
             finally:
                 await call.close()
+            if self._check is not None:
+                self._check(response)
+            return response
 
         watcher = self._watcher
         on_retry = None if watcher is None else watcher.on_retry

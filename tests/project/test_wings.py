@@ -39,6 +39,7 @@ WINGS: dict[str, set[str]] = {
     },
     "inputs": {"v1", "manifest", "session"},
     "client_caller": {"grpc", "operation"},
+    "otel": {"grpc", "operation", "record"},
     "readiness": {"errors", "grpc"},
     "client": {
         "audio",
