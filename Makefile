@@ -8,8 +8,14 @@ BIN := $(VENV)/bin
 # GNU make 4 can keep the output of parallel jobs apart; make 3.81 of macOS cannot.
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
+# The tests run in a process for each core, and in four at most: each process has to
+# import and collect everything before it runs its share.
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+# Where this is set, each process compiles the library and the tests again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-fast gen lint mypy types bench conformance fuzz clean
+.PHONY: help demo check test test-all test-fast gen lint mypy types bench conformance fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,14 +60,16 @@ check: $(VENV)/.test ## Check style, types with mypy, and run the tests that are
 
 test-fast: $(VENV)/.test
 	@echo "== pytest, without the slow tests"
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(PYTEST) -q -m "not slow"
+
+test-all: $(VENV)/.test
+	@echo "== pytest"
+	@$(PYTEST) -q
 
 test: $(VENV)/.test ## Check generated code, style and types, and run all tests
 	@echo "== the generated code is up to date"
 	@$(BIN)/python -m codegen --check
-	@$(MAKE) --no-print-directory lint types
-	@echo "== pytest"
-	@$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory lint types test-all
 
 bench: $(VENV)/.test ## Measure side by side with grpc.aio and stock betterproto
 	@$(BIN)/python -m benchmarks.compare

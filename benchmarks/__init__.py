@@ -4,6 +4,7 @@
 - ``codec``: construct, encode and decode, beside stock betterproto and upb.
 - ``engine``: what the call engine adds to a chunk.
 - ``streams``: a thousand live streams at once.
+- ``blocking``: the blocking client, beside grpcio's blocking stubs.
 - ``latency``: single calls and chunks.
 - ``soak``: thousands of calls against ``chaos``, a service that fails at random.
 

@@ -35,6 +35,7 @@ _MEMBERS = (
     | {"name", "value"}
 )
 _CALL_OPTIONS = {"self", "timeout", "deadline", "metadata"}
+_CALL_OPTIONS |= {"compression", "response_metadata"}
 # The modules that the body of a stub or a server base refers to.
 _IN_SERVICES = {"abc", "grpc", "grpclib"}
 _METHODS = (

@@ -10,6 +10,7 @@ from remotemedia.errors import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
+from remotemedia.grpc import Metadata, ResponseMetadata
 from remotemedia.record import CallRecord
 from remotemedia.session import ChunkResults, PipelineStream
 from remotemedia.v1 import (
@@ -47,6 +48,7 @@ __all__ = [
     "ExecutionResult",
     "ExecutionStatus",
     "ManifestMetadata",
+    "Metadata",
     "NodeManifest",
     "NodeMetrics",
     "NodeResult",
@@ -58,6 +60,7 @@ __all__ = [
     "RemoteMediaError",
     "RemoteMediaTimeoutError",
     "ResourceLimits",
+    "ResponseMetadata",
     "RuntimeHint",
     "StreamClosed",
     "StreamMetrics",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
 from ssl import SSLContext
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from remotemedia.client_caller import ClientCaller
@@ -27,9 +28,11 @@ from remotemedia.grpc import (
     Caller,
     CallOptions,
     Channel,
+    Compression,
     Interceptor,
     Metadata,
     MetadataLike,
+    ResponseMetadata,
     Retries,
     RetryPolicy,
     ServiceStub,
@@ -109,7 +112,10 @@ class RemoteMediaClient:
             the latest.
         max_send_bytes: the largest request. The default is what the service
             takes; None for no limit.
-        max_receive_bytes: the largest response.
+        max_receive_bytes: the largest response, also when it is expanded.
+        compression: how requests are compressed, ``"gzip"`` or ``"identity"`` (not at
+            all), unless a call has its own; audio hardly shrinks. The service must
+            support it. Compressed responses are taken either way.
         allow_insecure_token: send the token over plaintext to any host.
         retry: when ``get_version``, and executions that are declared ``idempotent``,
             are made again after a failure; None for only when the service certainly
@@ -140,6 +146,7 @@ class RemoteMediaClient:
         idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S,
         max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
+        compression: Compression = "identity",
         allow_insecure_token: bool = False,
         retry: RetryPolicy | None = DEFAULT_RETRY,
         interceptors: Iterable[Interceptor] = (),
@@ -164,6 +171,7 @@ class RemoteMediaClient:
             idle_timeout=idle_timeout,
             max_send_bytes=max_send_bytes,
             max_receive_bytes=max_receive_bytes,
+            compression=compression,
             interceptors=check_interceptors(interceptors),
             token=TokenSource(token) if callable(token) else None,
             retry=retry,
@@ -274,14 +282,20 @@ class RemoteMediaClient:
         *,
         timeout: float | EllipsisType | None = ...,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> VersionInfo:
         """What the service is, and what it can do.
 
         Args:
             timeout: seconds; None for no bound; left out, the client's.
             metadata: sent with this call, beside the client's.
+            compression: how the request is compressed; None for the client's way.
+            response_metadata: takes the headers and trailers of the response.
         """
-        answer = await self._version("get_version", timeout, metadata)
+        answer = await self._version(
+            "get_version", timeout, metadata, compression, response_metadata
+        )
         return answer.version_info
 
     async def execute_pipeline(
@@ -294,6 +308,8 @@ class RemoteMediaClient:
         idempotent: bool = False,
         timeout: float | EllipsisType | None = ...,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> ExecutionResult:
         """Run a pipeline once, from whole inputs to whole outputs.
 
@@ -308,6 +324,8 @@ class RemoteMediaClient:
                 as the client's ``retry`` says, and ``retryable`` of an error says so.
             timeout: seconds; None for no bound; left out, the client's.
             metadata: sent with this call, beside the client's.
+            compression: how the request is compressed; None for the client's way.
+            response_metadata: takes the headers and trailers of the response.
 
         Returns:
             The outputs by node id, metrics and each node's result; its ``request_id``
@@ -321,6 +339,21 @@ class RemoteMediaClient:
                 valid, a value is not JSON, or another argument makes no sense.
         """
         operation = self._operation("execute_pipeline", is_idempotent=idempotent)
+        received = response_metadata or ResponseMetadata()
+
+        def check(response: ExecuteResponse) -> None:
+            outcome = response.which_oneof("outcome")
+            if outcome == "error":
+                raise from_response(
+                    response.error, headers=received.headers, trailers=received.trailers
+                )
+            if outcome != "result":
+                raise RemoteMediaError(
+                    "the service answered with neither a result nor an error",
+                    headers=received.headers,
+                    trailers=received.trailers,
+                )
+
         with operation:
             checked = to_manifest(manifest)
             request = ExecuteRequest(
@@ -331,12 +364,14 @@ class RemoteMediaClient:
             )
             if resource_limits is not None:
                 request.resource_limits = checked_limits(resource_limits)
-            caller = self._caller(operation, check=_check_outcome)
+            caller = self._caller(operation, check=check)
             stub = PipelineExecutionServiceStub._over(caller)
             response = await stub.execute_pipeline(
                 request,
                 timeout=self._seconds(timeout),
                 metadata=self._call_metadata(operation, metadata),
+                compression=compression,
+                response_metadata=received,
             )
             set_request_id(response.result, operation.request_id)
             return response.result
@@ -351,6 +386,7 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None = None,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
         max_in_flight_chunks: int | None = None,
     ) -> ChunkResults:
         """Send audio chunk by chunk, and iterate over the results in order.
@@ -380,6 +416,7 @@ class RemoteMediaClient:
             timeout: seconds that the whole session may take; None for no bound.
                 Opening is bounded by the client's timeout all the same.
             metadata: sent with this call, beside the client's.
+            compression: how requests are compressed; None for the client's way.
             max_in_flight_chunks: how many chunks may be sent and not answered yet;
                 None for as many as HTTP/2's windows hold, which is seconds of audio.
                 A service that answers every chunk is never further behind than that.
@@ -399,6 +436,7 @@ class RemoteMediaClient:
             resource_limits=resource_limits,
             timeout=timeout,
             metadata=metadata,
+            compression=compression,
             max_in_flight_chunks=max_in_flight_chunks,
         )
         return ChunkResults(stream)
@@ -413,6 +451,7 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None = None,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
         max_buffered_chunks: int = 16,
         max_in_flight_chunks: int | None = None,
     ) -> PipelineStream:
@@ -436,6 +475,7 @@ class RemoteMediaClient:
             resource_limits: the most that the session may use.
             timeout: seconds that the whole session may take; None for no bound.
             metadata: sent with this call, beside the client's.
+            compression: how requests are compressed; None for the client's way.
             max_buffered_chunks: how many chunks that were handed to ``send`` may wait
                 to be sent; it waits when there are more. They wait for HTTP/2's
                 windows, or for answers where ``max_in_flight_chunks`` is reached.
@@ -458,6 +498,7 @@ class RemoteMediaClient:
             resource_limits=resource_limits,
             timeout=timeout,
             metadata=metadata,
+            compression=compression,
             max_buffered_chunks=max_buffered_chunks,
             max_in_flight_chunks=max_in_flight_chunks,
         )
@@ -473,6 +514,7 @@ class RemoteMediaClient:
         resource_limits: ResourceLimits | None,
         timeout: float | None,
         metadata: MetadataLike | None,
+        compression: Compression | None,
         max_buffered_chunks: int = 1,
         max_in_flight_chunks: int | None,
     ) -> PipelineStream:
@@ -492,7 +534,9 @@ class RemoteMediaClient:
             if resource_limits is not None:
                 init.resource_limits = checked_limits(resource_limits)
             return PipelineStream(
-                StreamingPipelineServiceStub._over(self._caller(operation)),
+                StreamingPipelineServiceStub._over(
+                    self._caller(operation, compression=compression)
+                ),
                 init,
                 operation=operation,
                 open_timeout=self._options.timeout,
@@ -548,6 +592,8 @@ class RemoteMediaClient:
         name: str,
         timeout: float | EllipsisType | None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> VersionResponse:
         operation = self._operation(name, is_idempotent=True)
         with operation:
@@ -557,6 +603,8 @@ class RemoteMediaClient:
                 VersionRequest(client_version=PROTOCOL_VERSION),
                 timeout=self._seconds(timeout),
                 metadata=self._call_metadata(operation, metadata),
+                compression=compression,
+                response_metadata=response_metadata,
             )
 
     def _new_channel(self) -> Channel:
@@ -589,7 +637,8 @@ class RemoteMediaClient:
         operation: Operation,
         *,
         is_repeated: bool | None = None,
-        check: Callable[[Any], None] | None = None,
+        compression: Compression | None = None,
+        check: Callable[[ExecuteResponse], None] | None = None,
     ) -> Caller:
         """What makes the calls of an operation on the open connection.
 
@@ -597,6 +646,7 @@ class RemoteMediaClient:
             operation: the user's call.
             is_repeated: whether the policy for retries holds; by default, if the
                 operation is idempotent.
+            compression: how requests are compressed; None for the client's way.
             check: looks at the response.
 
         Raises:
@@ -619,7 +669,10 @@ class RemoteMediaClient:
         if is_repeated is None:
             is_repeated = operation.is_idempotent
         retries = self._retries if is_repeated else REFUSED_ONLY
-        return Caller(self._channel, self._options, operation, retries, check)
+        options = self._options
+        if compression is not None:
+            options = dataclasses.replace(options, compression=compression)
+        return Caller(self._channel, options, operation, retries, check)
 
     def _call_metadata(
         self, operation: Operation, metadata: MetadataLike | None
@@ -632,18 +685,3 @@ class RemoteMediaClient:
                 operation.request_id = str(value)
                 return merged
         return Metadata((*merged, (REQUEST_ID, operation.request_id)))
-
-
-def _check_outcome(response: ExecuteResponse) -> None:
-    """Check that a response has a result.
-
-    Raises:
-        RemoteMediaError: what it has instead.
-    """
-    outcome = response.which_oneof("outcome")
-    if outcome == "error":
-        raise from_response(response.error)
-    if outcome != "result":
-        raise RemoteMediaError(
-            "the service answered with neither a result nor an error"
-        )

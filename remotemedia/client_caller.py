@@ -22,7 +22,7 @@ from remotemedia.grpc import (
 from remotemedia.operation import Operation
 
 if TYPE_CHECKING:
-    from remotemedia.grpc import Deadline
+    from remotemedia.grpc import CallArguments
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -48,21 +48,13 @@ class ClientCaller:
         path: str,
         request: Message,
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> ResponseT:
         """Make a call with one request and one response."""
-        operation, caller, merged = self._begin(_name(path), metadata, False)
+        operation, caller, merged = self._begin(_name(path), own.metadata, False)
         with operation:
             return await caller.unary_unary(
-                path,
-                request,
-                response_type,
-                timeout=timeout,
-                deadline=deadline,
-                metadata=merged,
+                path, request, response_type, own._replace(metadata=merged)
             )
 
     def unary_stream(
@@ -70,20 +62,12 @@ class ClientCaller:
         path: str,
         request: Message,
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> ResponseStream[ResponseT]:
         """Make a call with one request and a stream of responses."""
-        operation, caller, merged = self._begin(_name(path), metadata, True)
+        operation, caller, merged = self._begin(_name(path), own.metadata, True)
         responses = caller.unary_stream(
-            path,
-            request,
-            response_type,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=merged,
+            path, request, response_type, own._replace(metadata=merged)
         )
         return ResponseStream(_ClientCall(responses, operation))
 
@@ -92,21 +76,13 @@ class ClientCaller:
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> ResponseT:
         """Make a call with a stream of requests and one response."""
-        operation, caller, merged = self._begin(_name(path), metadata, False)
+        operation, caller, merged = self._begin(_name(path), own.metadata, False)
         with operation:
             return await caller.stream_unary(
-                path,
-                requests,
-                response_type,
-                timeout=timeout,
-                deadline=deadline,
-                metadata=merged,
+                path, requests, response_type, own._replace(metadata=merged)
             )
 
     def stream_stream(
@@ -114,20 +90,12 @@ class ClientCaller:
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> ResponseStream[ResponseT]:
         """Make a call with a stream of requests and a stream of responses."""
-        operation, caller, merged = self._begin(_name(path), metadata, True)
+        operation, caller, merged = self._begin(_name(path), own.metadata, True)
         responses = caller.stream_stream(
-            path,
-            requests,
-            response_type,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=merged,
+            path, requests, response_type, own._replace(metadata=merged)
         )
         return ResponseStream(_ClientCall(responses, operation))
 
@@ -160,6 +128,14 @@ class _ClientCall(Generic[ResponseT]):
             if response is None:
                 self._operation.end(None)
             return response
+
+    @property
+    def headers(self) -> Metadata:
+        return self._responses.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        return self._responses.trailers
 
     def stop(self, reason: BaseException | None = None) -> None:
         self._responses.stop(reason)

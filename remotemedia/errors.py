@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from grpclib.const import Status
 
-from remotemedia.grpc import CallError
+from remotemedia.grpc import NO_METADATA, CallError, Metadata
 from remotemedia.v1 import ErrorResponse, ErrorType
 
 
@@ -40,6 +40,9 @@ class RemoteMediaError(Exception):
         stack_trace: the service's stack trace; may be "".
         status: the gRPC status, or None if the failure was not reported as one.
         details: the raw bytes of ``grpc-status-details-bin``, or None.
+        headers: the metadata of the response headers; empty if none arrived.
+        trailers: the metadata of the trailers; empty if none arrived. On a stream,
+            an error that the service reports in a message comes before them.
         retryable: True if it is safe to make the same call again: the service has
             not processed this one, or the call changes nothing.
         address: the service's address, or "".
@@ -59,6 +62,8 @@ class RemoteMediaError(Exception):
         stack_trace: str = "",
         status: Status | None = None,
         details: bytes | None = None,
+        headers: Metadata = NO_METADATA,
+        trailers: Metadata = NO_METADATA,
         retryable: bool = False,
         address: str = "",
         operation: str = "",
@@ -73,6 +78,8 @@ class RemoteMediaError(Exception):
         self.stack_trace = stack_trace
         self.status = status
         self.details = details
+        self.headers = headers
+        self.trailers = trailers
         self.retryable = retryable
         self.address = address
         self.operation = operation
@@ -190,11 +197,18 @@ def from_call_error(error: CallError) -> RemoteMediaError:
         failing_node_id=node_id,
         status=error.status,
         details=error.details if isinstance(error.details, bytes) else None,
+        headers=error.headers,
+        trailers=error.trailers,
         retryable=error.status in _CLASS_OF_STATUS and error.unprocessed,
     )
 
 
-def from_response(error: ErrorResponse) -> RemoteMediaError:
+def from_response(
+    error: ErrorResponse,
+    *,
+    headers: Metadata = NO_METADATA,
+    trailers: Metadata = NO_METADATA,
+) -> RemoteMediaError:
     """Turn an error that came in place of a result into the exception for the user.
 
     A stream reports every failure as INTERNAL, so for INTERNAL, and for no type at
@@ -214,4 +228,6 @@ def from_response(error: ErrorResponse) -> RemoteMediaError:
         failing_node_id=node_id or named_node(error.message),
         context=error.context,
         stack_trace=error.stack_trace,
+        headers=headers,
+        trailers=trailers,
     )

@@ -21,6 +21,7 @@ from remotemedia.errors import (
     RemoteMediaTimeoutError,
 )
 from remotemedia.grpc import (
+    CallArguments,
     Caller,
     CallError,
     MetadataLike,
@@ -78,7 +79,7 @@ async def check_health(
     """
     try:
         answer = await caller.unary_unary(
-            CHECK, Health(), Health, timeout=timeout, metadata=metadata
+            CHECK, Health(), Health, CallArguments(timeout, metadata=metadata)
         )
     except CallError as error:
         if error.status is not Status.UNIMPLEMENTED:

@@ -33,6 +33,7 @@ ON_BOTH_LOOPS |= {"test_stream"}
 # How the names of slow tests begin, which `make check` leaves out: whole folders that
 # start processes or try thousands of inputs, and single tests of more than a second.
 SLOW = (
+    "tests/blocking/test_loop.py",
     "tests/codec/test_all_types.py",
     "tests/codec/test_broken.py",
     "tests/codec/test_conformance.py",
@@ -51,7 +52,7 @@ SLOW = (
     "tests/http2/test_connection.py::test_whatever_happened_all_is_sent_in_the_end",
     "tests/http2/test_frames.py::test_both_ways_are_the_same",
     "tests/http2/test_frames.py::test_bytes_may_be_cut_anywhere",
-    "tests/project/test_documents.py::test_the_programs_about_audio_run",
+    "tests/project/test_documents.py::test_the_programs_of_the_guides_run",
     "tests/project/test_examples.py",
     "tests/project/test_hot_path.py",
     "tests/project/test_package.py",

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import pickle
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+from grpclib.const import Status
 
 from remotemedia import (
     AudioBuffer,
     ErrorType,
+    ExecutionResult,
     ExecutionStatus,
     PipelineManifest,
     RemoteMediaClient,
@@ -22,11 +28,15 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
     ResourceLimits,
+    ResponseMetadata,
 )
-from remotemedia.grpc import CallDetails, Next, RetryPolicy, Status
+from remotemedia.grpc import CallDetails, Next, RetryPolicy
 from remotemedia.testing import Fault, LocalService, NodeCall
+from remotemedia.v1 import ErrorResponse, ExecuteResponse, StreamResponse
+from tests.support import core_server
+from tests.support.calls import READY, VERSION
 from tests.support.core_server import CoreServer
-from tests.support.peers import tcp_peer
+from tests.support.peers import GRPC_HEADERS, Exchange, h2_peer, tcp_peer
 from tests.support.pipelines import PASS, pipeline, tone
 from tests.support.processes import free_port
 from tests.support.waiting import until
@@ -252,6 +262,7 @@ def test_an_invalid_timeout(timeout: float) -> None:
         ({"max_receive_bytes": None}, TypeError, "max_receive_bytes must be .*None"),
         ({"max_receive_bytes": -1}, ValueError, "max_receive_bytes must be positive"),
         ({"metadata": "a"}, TypeError, "metadata must be a dict or a list"),
+        ({"compression": "br"}, ValueError, "compression must be 'gzip' or 'identity'"),
         ({"ssl": "yes"}, TypeError, "ssl must be a bool or an SSLContext, got 'yes'"),
         ({"address": 50051}, TypeError, "address must be a str, got int"),
     ],
@@ -270,6 +281,7 @@ def test_an_argument_that_makes_no_sense(
         ({"timeout": -1}, ValueError, "timeout must be positive, got -1"),
         ({"resource_limits": {}}, TypeError, "must be a ResourceLimits, .* not dict"),
         ({"metadata": "a"}, TypeError, "metadata must be a dict or a list"),
+        ({"compression": "br"}, ValueError, "compression must be 'gzip' or 'identity'"),
         ({"data_inputs": []}, TypeError, "data_inputs must be a dict .* not list"),
         ({"data_inputs": "{}"}, TypeError, "data_inputs must be a dict .* not str"),
     ],
@@ -408,6 +420,114 @@ async def test_metadata_is_merged(core: CoreServer) -> None:
         seen = dict(core.execution.metadata)
         assert seen["authorization"] == "Bearer t"
         assert (seen["a"], seen["b"], seen["c"]) == ("client", "call", "call")
+
+
+# -- compression, and the metadata of a response
+
+
+@pytest.mark.parametrize("compresses", [False, True])
+async def test_gzip_in_both_directions(
+    core_modules: dict[str, ModuleType], compresses: bool
+) -> None:
+    """grpcio expands what it gets, and compresses what it sends if it is told to."""
+    buffer = tone(16_000)
+    how = grpc.Compression.Gzip if compresses else grpc.Compression.NoCompression
+    async with (
+        core_server.serve(core_modules, compression=how) as service,
+        RemoteMediaClient(service.address, compression="gzip") as client,
+    ):
+        result = await client.execute_pipeline(PASS, {"src": buffer})
+        assert result.audio() == buffer
+        result = await client.execute_pipeline(
+            PASS, {"src": buffer}, compression="identity"
+        )
+        assert result.audio() == buffer
+        source = [("src", buffer)] * 3
+        async for chunk in client.stream_pipeline(PASS, source):
+            assert chunk.audio() == buffer
+        async with client.open_stream(PASS, source, compression="identity") as stream:
+            assert [chunk.audio() async for chunk in stream] == [buffer] * 3
+
+
+async def test_the_embedded_service_refuses_gzip(local: LocalService) -> None:
+    async with RemoteMediaClient(local.address) as client:
+        with pytest.raises(RemoteMediaError, match=r"does not take .* gzip") as caught:
+            await client.execute_pipeline(PASS, {"src": tone()}, compression="gzip")
+        assert caught.value.status is Status.UNIMPLEMENTED
+        with pytest.raises(RemoteMediaError, match=r"does not take .* gzip"):
+            await client.get_version(compression="gzip")
+        stream = client.open_stream(PASS, compression="gzip")
+        with pytest.raises(RemoteMediaError, match=r"does not take .* gzip"):
+            await stream.__aenter__()
+        # The connection is as it was.
+        await client.execute_pipeline(PASS, {"src": tone()})
+
+
+def _with_metadata(exchange: Exchange) -> None:
+    exchange.headers(*GRPC_HEADERS, ("x-served-by", "a"), ("id-bin", "AAE"))
+    if exchange.path.endswith("GetVersion"):
+        exchange.message(VERSION)
+    elif exchange.path.endswith("ExecutePipeline"):
+        outcome = ExecuteResponse(error=ErrorResponse(message="no"))
+        if exchange.stream_id == 3:
+            outcome = ExecuteResponse(result=ExecutionResult())
+        exchange.message(bytes(outcome))
+    else:
+        exchange.message(READY)
+        if exchange.stream_id == 7:
+            error = ErrorResponse(message="broken")
+            exchange.message(bytes(StreamResponse(error=error)))
+    exchange.trailers(5 if exchange.stream_id == 11 else 0, ("x-cost", "3"))
+
+
+async def test_the_headers_and_trailers_of_every_call() -> None:
+    headers = (("x-served-by", "a"), ("id-bin", b"\0\1"))
+    trailers = (("x-cost", "3"),)
+    async with (
+        h2_peer(_with_metadata) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        received = ResponseMetadata()
+        await client.execute_pipeline(PASS, response_metadata=received)
+        assert (received.headers, received.trailers) == (headers, trailers)
+
+        received = ResponseMetadata()
+        with pytest.raises(RemoteMediaError, match="no") as caught:
+            await client.execute_pipeline(PASS, response_metadata=received)
+        assert (received.headers, received.trailers) == (headers, trailers)
+        assert (caught.value.headers, caught.value.trailers) == (headers, trailers)
+
+        # The error is a message of the stream, so no trailers came before it.
+        with pytest.raises(RemoteMediaError, match="broken") as caught:
+            async with client.open_stream(PASS) as stream:
+                await anext(stream)
+        assert caught.value.headers == stream.headers == headers
+
+        results = client.stream_pipeline(PASS, chunks(1))
+        assert (results.headers, results.trailers) == ((), ())
+        with suppress(StopAsyncIteration):
+            await anext(results)
+        assert (results.headers, results.trailers) == (headers, trailers)
+
+        received = ResponseMetadata()
+        with pytest.raises(RemoteMediaError) as caught:
+            await client.get_version(response_metadata=received)
+        assert caught.value.status is Status.NOT_FOUND
+        assert (received.headers, received.trailers) == (headers, trailers)
+        assert (caught.value.headers, caught.value.trailers) == (headers, trailers)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (again.headers, again.trailers) == (headers, trailers)
+
+
+async def test_a_token_that_the_service_sends_back_is_not_in_the_error() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*GRPC_HEADERS, ("authorization", "Bearer s3cret"))
+        exchange.trailers(13, ("authorization", "Bearer s3cret"))
+
+    async with h2_peer(script) as port:
+        with pytest.raises(RemoteMediaError) as caught:
+            await RemoteMediaClient(f"127.0.0.1:{port}", token="s3cret").connect()
+    assert b"s3cret" not in pickle.dumps(caught.value)
 
 
 # -- streams

@@ -19,7 +19,7 @@ from remotemedia import (
     RemoteMediaTimeoutError,
 )
 from remotemedia.client_caller import ClientCaller
-from remotemedia.grpc import CallDetails, Channel, Next, RetryPolicy
+from remotemedia.grpc import CallArguments, CallDetails, Channel, Next, RetryPolicy
 from remotemedia.manifest import to_manifest
 from remotemedia.testing import Fault, LocalService
 from remotemedia.v1 import (
@@ -199,14 +199,12 @@ async def test_the_other_shapes_of_calls() -> None:
     ):
         caller = client.stub(PipelineExecutionServiceStub)._caller
         assert isinstance(caller, ClientCaller)
-        nothing: dict[str, Any] = {"timeout": 5, "deadline": None, "metadata": None}
+        own = CallArguments(timeout=5)
         single = await caller.stream_unary(
-            "/a.B/C", iter([VersionRequest()]), VersionResponse, **nothing
+            "/a.B/C", iter([VersionRequest()]), VersionResponse, own
         )
         assert single.compatible
-        responses = caller.unary_stream(
-            PATH, StreamRequest(), StreamResponse, **nothing
-        )
+        responses = caller.unary_stream(PATH, StreamRequest(), StreamResponse, own)
         assert [r.ready.session_id async for r in responses] == ["s"]
 
 

@@ -19,7 +19,7 @@ from remotemedia.errors import (
     from_call_error,
     from_response,
 )
-from remotemedia.grpc import CallError
+from remotemedia.grpc import CallError, Metadata
 from remotemedia.v1 import ErrorResponse
 
 STATUSES = {
@@ -172,6 +172,8 @@ def test_errors_pickle(cls: type[RemoteMediaError], how: object) -> None:
         stack_trace="trace",
         status=Status.INTERNAL,
         details=b"\x01",
+        headers=Metadata({"a": "1"}.items()),
+        trailers=Metadata.received([("b-bin", "AAE")]),
         retryable=True,
         address="a:1",
         operation="op",
@@ -189,6 +191,7 @@ def test_an_error_with_nothing_but_a_message() -> None:
     assert error.error_type is ErrorType.INTERNAL
     assert error.status is None
     assert error.details is None
+    assert (error.headers, error.trailers) == ((), ())
     assert error.retryable is False
     assert error.elapsed_s == 0.0
 

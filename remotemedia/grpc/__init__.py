@@ -16,7 +16,9 @@ from grpclib.const import Status
 from grpclib.metadata import Deadline
 
 from remotemedia.grpc.call import Call, Message
-from remotemedia.grpc.caller import Caller, CallOptions, StubCaller
+from remotemedia.grpc.caller import CallArguments, Caller, CallOptions, StubCaller
+from remotemedia.grpc.compression import Compression
+from remotemedia.grpc.headers import ResponseMetadata
 from remotemedia.grpc.interceptors import (
     CallDetails,
     Interceptor,
@@ -32,7 +34,12 @@ from remotemedia.grpc.limits import (
     deadline_after,
     earliest,
 )
-from remotemedia.grpc.metadata import Metadata, MetadataLike, authorization
+from remotemedia.grpc.metadata import (
+    NO_METADATA,
+    Metadata,
+    MetadataLike,
+    authorization,
+)
 from remotemedia.grpc.responses import ResponseStream
 from remotemedia.grpc.retry import REFUSED_ONLY, Retries, RetryPolicy
 from remotemedia.grpc.status import CallError
@@ -54,20 +61,24 @@ __all__ = [
     "DEFAULT_MAX_RECEIVE_BYTES",
     "DEFAULT_MAX_SEND_BYTES",
     "DEFAULT_TIMEOUT_S",
+    "NO_METADATA",
     "REFUSED_ONLY",
     "Address",
     "Call",
+    "CallArguments",
     "CallDetails",
     "CallError",
     "CallOptions",
     "Caller",
     "Channel",
+    "Compression",
     "Deadline",
     "Interceptor",
     "Message",
     "Metadata",
     "MetadataLike",
     "Next",
+    "ResponseMetadata",
     "ResponseStream",
     "Retries",
     "RetryPolicy",

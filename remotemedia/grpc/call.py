@@ -28,12 +28,18 @@ from collections.abc import (
     Iterator,
     Sequence,
 )
-from functools import cache
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from grpclib.const import Status
-from grpclib.metadata import USER_AGENT, Deadline, encode_timeout
+from grpclib.metadata import Deadline
 
+from remotemedia.grpc.compression import Compression, compress
+from remotemedia.grpc.headers import (
+    ResponseBlocks,
+    ResponseMetadata,
+    method_headers,
+    timeout_header,
+)
 from remotemedia.grpc.inbox import PREFIX, Inbox
 from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.status import CallError, from_headers, from_http2, from_trailers
@@ -60,6 +66,8 @@ _MESSAGES_BETWEEN_YIELDS = 8
 _LONG_WAIT_S = 1.0
 # How long the caller's iterable may take to end after it was closed.
 _CLOSE_GRACE_S = 5.0
+# Many peers measure time in milliseconds.
+_CLOCK_STEP_S = 0.001
 
 
 class Message(Protocol):
@@ -99,6 +107,7 @@ class Call(Generic[RequestT, ResponseT]):
         requests: otherwise, an iterable of the requests.
         deadline: when the call must be done.
         metadata: the caller's own headers.
+        compression: how the requests are compressed.
         idle_timeout: seconds that a stream may go without a frame from the peer or a
             message to it. It is detected after one to two times this value.
         max_send_bytes: the largest request; None for no limit.
@@ -120,6 +129,7 @@ class Call(Generic[RequestT, ResponseT]):
         requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
         deadline: Deadline | None,
         metadata: Metadata,
+        compression: Compression,
         idle_timeout: float | None,
         max_send_bytes: int | None,
         max_receive_bytes: int,
@@ -132,6 +142,7 @@ class Call(Generic[RequestT, ResponseT]):
         self._deadline = deadline
         self._timeout_s = None if deadline is None else deadline.time_remaining()
         self._metadata = metadata
+        self._compression = compression
         self._idle_timeout_s = idle_timeout
         self._max_send_bytes = max_send_bytes
         self._inbox = Inbox(max_receive_bytes, self._on_bad_data)
@@ -154,6 +165,16 @@ class Call(Generic[RequestT, ResponseT]):
         return self._state is _State.OVER or self._state is _State.LEFT
 
     @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty if none arrived yet."""
+        return Metadata.received(self._blocks.headers)
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers; empty if none arrived yet."""
+        return Metadata.received(self._blocks.trailers)
+
+    @property
     def received_messages(self) -> int:
         """How many responses arrived, read or not."""
         return self._inbox.received_messages
@@ -167,6 +188,9 @@ class Call(Generic[RequestT, ResponseT]):
         """What a call that is over has failed with; None if it succeeded."""
         try:
             self._check_end()
+        except CallError as error:
+            self._describe(error)
+            return error
         except BaseException as error:  # noqa: BLE001 - it is returned
             return error
         return None
@@ -207,35 +231,53 @@ class Call(Generic[RequestT, ResponseT]):
         elif self._state is _State.LEFT:
             return None
         inbox = self._inbox
-        while not inbox.messages:
-            if self._state is not _State.RUNNING:
-                self._check_end()
-                return None
-            await inbox.waiter()
-        if not self._are_headers_checked:
-            self._check_headers()
         try:
-            return self._response_type.FromString(inbox.take())
-        except ValueError as error:
-            raise CallError(
-                Status.INTERNAL, f"the response could not be decoded: {error}"
-            ) from error
+            while not inbox.messages:
+                if self._state is not _State.RUNNING:
+                    self._check_end()
+                    return None
+                await inbox.waiter()
+            if not self._are_headers_checked:
+                self._check_headers()
+            message = inbox.take()
+            try:
+                return self._response_type.FromString(message)
+            except ValueError as error:
+                raise CallError(
+                    Status.INTERNAL, f"the response could not be decoded: {error}"
+                ) from error
+        except CallError as error:
+            self._describe(error)
+            raise
 
-    async def read_single(self) -> ResponseT:
+    async def read_single(
+        self, response_metadata: ResponseMetadata | None = None
+    ) -> ResponseT:
         """The only response of a call that has one.
 
+        Args:
+            response_metadata: takes the metadata of the response.
+
         Raises:
-            CallError: the call failed, or has no response or more than one.
+            CallError: the call failed; UNIMPLEMENTED, if it has no response or more
+                than one, as gRPC's document on status codes has it.
         """
-        response = await self.read()
-        if response is None:
-            raise CallError(
-                Status.INTERNAL, "the peer answered OK, but without a message"
-            )
-        if await self.read() is not None:
-            raise CallError(
-                Status.INTERNAL, "the peer answered with more than one message"
-            )
+        try:
+            response = await self.read()
+            if response is None:
+                raise CallError(
+                    Status.UNIMPLEMENTED, "the peer answered OK, but without a message"
+                )
+            if await self.read() is not None:
+                raise CallError(
+                    Status.UNIMPLEMENTED, "the peer answered with more than one message"
+                )
+        except CallError as error:
+            self._describe(error)
+            raise
+        finally:
+            if response_metadata is not None:
+                response_metadata.take(self._blocks)
         return response
 
     def stop(self, reason: BaseException | None = None) -> None:
@@ -365,10 +407,13 @@ class Call(Generic[RequestT, ResponseT]):
     def _headers(self) -> tuple[Headers, Sequence[tuple[str, str]]]:
         own = self._metadata.headers()
         if self._deadline is not None:
-            left = encode_timeout(self._deadline.time_remaining())
+            left = timeout_header(self._deadline.time_remaining())
             own.insert(0, ("grpc-timeout", left))
         channel = self._channel
-        return _method_headers(channel.scheme, channel.authority, self.path), own
+        shared = method_headers(
+            channel.scheme, channel.authority, self.path, self._compression
+        )
+        return shared, own
 
     def _encoded(self, request: RequestT) -> list[bytes]:
         """The request with its prefix, in parts to be sent one after the other."""
@@ -383,6 +428,11 @@ class Call(Generic[RequestT, ResponseT]):
                 # Of a stream of requests, others may have been sent.
                 unprocessed=self._writer is None,
             )
+        if self._compression == "gzip":
+            body = compress(parts)
+            if len(body) < size:
+                self.sent_bytes += len(body) + PREFIX.size
+                return joined([PREFIX.pack(1, len(body)), body], len(body))
         parts[0] = PREFIX.pack(0, size)
         self.sent_bytes += size + PREFIX.size
         return joined(parts, size)
@@ -407,11 +457,14 @@ class Call(Generic[RequestT, ResponseT]):
         self._inbox.close()
 
     def _on_end(self, error: HTTP2Error | None) -> None:
-        if error is None or self._has_status():
-            self._finish(None)
+        blocks = self._blocks
+        if error is None or blocks.has_status:
+            if blocks.is_cancelled and self._is_out_of_time():
+                self._on_deadline()
+            else:
+                self._finish(None)
             return
-        if self._deadline is not None and not self._deadline.time_remaining():
-            # The peer has the same deadline, and may be a moment earlier.
+        if self._is_out_of_time():
             self._on_deadline()
             return
         failure = from_http2(error)
@@ -422,7 +475,7 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _on_bad_data(self, error: CallError) -> None:
         # Data that is not gRPC's looks like a bad message; the headers say what it is.
-        self._finish(from_headers(self._response_headers()) or error)
+        self._finish(from_headers(dict(self._blocks.headers or ())) or error)
 
     def _on_deadline(self) -> None:
         self._check_connection()
@@ -436,6 +489,13 @@ class Call(Generic[RequestT, ResponseT]):
         is_unprocessed = self._stream is None
         self._finish(
             CallError(Status.DEADLINE_EXCEEDED, text, unprocessed=is_unprocessed)
+        )
+
+    def _is_out_of_time(self) -> bool:
+        """Whether the deadline is now; the peer has it too, and may be earlier."""
+        return (
+            self._deadline is not None
+            and self._deadline.time_remaining() < _CLOCK_STEP_S
         )
 
     def _watch_progress(self, idle_timeout_s: float, seen: int) -> None:
@@ -461,7 +521,7 @@ class Call(Generic[RequestT, ResponseT]):
         """Whether an answer is overdue, most likely by the caller's own time-out."""
         return (
             self._connection is not None
-            and not self._response_headers()
+            and self._blocks.headers is None
             and time.monotonic() - self._used_since_s > _LONG_WAIT_S
         )
 
@@ -474,25 +534,24 @@ class Call(Generic[RequestT, ResponseT]):
             since_s = self._used_since_s + min(waited_s / 10, 1.0)
             self._connection.retire_if_silent(since_s)
 
-    def _response_headers(self) -> dict[str, str]:
-        return dict(self._stream.headers or ()) if self._stream is not None else {}
-
-    def _trailers(self) -> dict[str, str]:
-        """The trailers; or the headers, of a response that has only those."""
-        trailers = self._stream.trailers if self._stream is not None else None
-        return self._response_headers() if trailers is None else dict(trailers)
-
-    def _has_status(self) -> bool:
-        return "grpc-status" in self._trailers()
+    @property
+    def _blocks(self) -> ResponseBlocks:
+        """The headers and trailers of the response, as far as they arrived."""
+        has_body = self._inbox.received_frames > 0
+        return ResponseBlocks.of(self._stream, has_body=has_body)
 
     def _check_headers(self) -> None:
         self._are_headers_checked = True
-        if error := from_headers(self._response_headers()):
+        headers = dict(self._blocks.headers or ())
+        if error := from_headers(headers):
             raise error
+        self._inbox.encoding = headers.get("grpc-encoding", "identity")
 
     def _check_end(self) -> None:
         """Raise what the call failed with, if it failed."""
-        if self._stream is not None and self._stream.headers is not None:
+        blocks = self._blocks
+        trailers = dict(blocks.trailers or ())
+        if blocks.headers is not None and "grpc-status" not in trailers:
             self._check_headers()
         if self._error is not None:
             # Without the frames of earlier readers, which would pile up.
@@ -501,22 +560,12 @@ class Call(Generic[RequestT, ResponseT]):
             raise CallError(
                 Status.INTERNAL, "the peer ended the stream in the middle of a message"
             )
-        if error := from_trailers(self._trailers()):
+        if error := from_trailers(trailers):
             raise error
 
-
-@cache
-def _method_headers(scheme: str, authority: str, path: str) -> Headers:
-    """The headers that all calls of a method have in common."""
-    return (
-        (":method", "POST"),
-        (":scheme", scheme),
-        (":path", path),
-        (":authority", authority),
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-        ("user-agent", USER_AGENT),
-    )
+    def _describe(self, error: CallError) -> None:
+        """Add what was received to an error."""
+        error.headers, error.trailers = self.headers, self.trailers
 
 
 async def _close(iterable: object) -> None:

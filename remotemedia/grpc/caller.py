@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
 from remotemedia.grpc.call import Call, Message, RequestT, ResponseT
+from remotemedia.grpc.compression import Compression, check_compression
+from remotemedia.grpc.headers import ResponseMetadata
 from remotemedia.grpc.intercepted import GRACE_S, InterceptedCall
 from remotemedia.grpc.interceptors import (
     CallDetails,
@@ -44,6 +46,28 @@ from remotemedia.grpc.token import TokenSource
 from remotemedia.http2 import Channel, WaitTimeoutError, check_seconds, wait_at_most
 
 
+class CallArguments(NamedTuple):
+    """What a call may have of its own, beside what its stub has.
+
+    Attributes:
+        timeout: seconds that the call may take; infinity for no bound.
+        deadline: a point in time that bounds the call.
+        metadata: merged into the stub's.
+        compression: how requests are compressed; None for the stub's way.
+        response_metadata: takes the metadata of a single response.
+    """
+
+    timeout: float | None = None
+    deadline: Deadline | None = None
+    metadata: MetadataLike | None = None
+    compression: Compression | None = None
+    response_metadata: ResponseMetadata | None = None
+
+
+NOTHING = CallArguments()
+"""The arguments of a call that has none of its own."""
+
+
 class StubCaller(Protocol):
     """Makes the calls of a stub: each shape gets a method's path, and its messages."""
 
@@ -52,10 +76,7 @@ class StubCaller(Protocol):
         path: str,
         request: Message,
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> Coroutine[Any, Any, ResponseT]:
         """Make a call with one request and one response."""
         ...
@@ -65,10 +86,7 @@ class StubCaller(Protocol):
         path: str,
         request: Message,
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> ResponseStream[ResponseT]:
         """Make a call with one request and a stream of responses."""
         ...
@@ -78,10 +96,7 @@ class StubCaller(Protocol):
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> Coroutine[Any, Any, ResponseT]:
         """Make a call with a stream of requests and one response."""
         ...
@@ -91,10 +106,7 @@ class StubCaller(Protocol):
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
         response_type: type[ResponseT],
-        *,
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
     ) -> ResponseStream[ResponseT]:
         """Make a call with a stream of requests and a stream of responses."""
         ...
@@ -127,7 +139,8 @@ class CallOptions:
 
     Raises:
         TypeError: a value has a wrong type.
-        ValueError: a timeout or a size is not positive.
+        ValueError: a timeout or a size is not positive, or there is no such
+            compression.
     """
 
     timeout: float | None = DEFAULT_TIMEOUT_S
@@ -136,6 +149,7 @@ class CallOptions:
     idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S
     max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES
     max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES
+    compression: Compression = "identity"
     interceptors: tuple[Interceptor, ...] = ()
     token: TokenSource | None = None
     retry: RetryPolicy | None = None
@@ -146,6 +160,7 @@ class CallOptions:
         if self.max_send_bytes is not None:
             check_count("max_send_bytes", self.max_send_bytes)
         check_count("max_receive_bytes", self.max_receive_bytes)
+        check_compression(self.compression)
         check_interceptors(self.interceptors)
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
             raise TypeError(
@@ -185,18 +200,15 @@ class Caller:
         path: str,
         request: Message,
         response_type: type[ResponseT],
-        *,
-        timeout: float | None = None,
-        deadline: Deadline | None = None,
-        metadata: MetadataLike | None = None,
+        own: CallArguments = NOTHING,
     ) -> Coroutine[Any, Any, ResponseT]:
         """Make a call with one request and one response."""
         options = self._options
-        bound = self._single_response_deadline(timeout, deadline)
-        merged = options.metadata.merged(metadata)
+        bound = self._single_response_deadline(own)
+        merged = options.metadata.merged(own.metadata)
         if not options.interceptors and options.token is None:
-            return self._attempts(path, request, response_type, bound, merged)
-        details, own = self._details(path, bound, merged, request)
+            return self._attempts(path, request, response_type, bound, merged, own)
+        details, secret = self._details(path, bound, merged, request)
 
         def make_call(details: CallDetails) -> Coroutine[Any, Any, ResponseT]:
             return self._attempts(
@@ -204,40 +216,34 @@ class Caller:
                 details.request,
                 response_type,
                 details.deadline,
-                _restored(details.metadata, own),
+                _restored(details.metadata, secret),
+                own,
             )
 
-        return self._intercepted(details, own, make_call, response_type)
+        return self._intercepted(details, secret, make_call, response_type)
 
     def unary_stream(
         self,
         path: str,
         request: Message,
         response_type: type[ResponseT],
-        *,
-        timeout: float | None = None,
-        deadline: Deadline | None = None,
-        metadata: MetadataLike | None = None,
+        own: CallArguments = NOTHING,
     ) -> ResponseStream[ResponseT]:
         """Make a call with one request and a stream of responses."""
-        return self._stream(
-            path, response_type, timeout, deadline, metadata, request=request
-        )
+        return self._stream(path, response_type, own, request=request)
 
     async def stream_unary(
         self,
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
         response_type: type[ResponseT],
-        *,
-        timeout: float | None = None,
-        deadline: Deadline | None = None,
-        metadata: MetadataLike | None = None,
+        own: CallArguments = NOTHING,
     ) -> ResponseT:
         """Make a call with a stream of requests and one response."""
         options = self._options
-        bound = self._single_response_deadline(timeout, deadline)
-        merged = options.metadata.merged(metadata)
+        bound = self._single_response_deadline(own)
+        merged = options.metadata.merged(own.metadata)
+        details, secret = self._details(path, bound, merged, None)
         is_begun = False
 
         async def make_call(details: CallDetails) -> ResponseT:
@@ -251,73 +257,68 @@ class Caller:
                 details.method,
                 response_type,
                 details.deadline,
-                _restored(details.metadata, own),
+                _restored(details.metadata, secret),
+                own,
                 options.idle_timeout,
                 requests=requests,
             )
             try:
-                return await call.read_single()
+                return await call.read_single(own.response_metadata)
             finally:
                 await call.close()
 
-        details, own = self._details(path, bound, merged, None)
-        return await self._intercepted(details, own, make_call, response_type)
+        return await self._intercepted(details, secret, make_call, response_type)
 
     def stream_stream(
         self,
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
         response_type: type[ResponseT],
-        *,
-        timeout: float | None = None,
-        deadline: Deadline | None = None,
-        metadata: MetadataLike | None = None,
+        own: CallArguments = NOTHING,
     ) -> ResponseStream[ResponseT]:
         """Make a call with a stream of requests and a stream of responses."""
-        return self._stream(
-            path, response_type, timeout, deadline, metadata, requests=requests
-        )
+        return self._stream(path, response_type, own, requests=requests)
 
     def _stream(
         self,
         path: str,
         response_type: type[ResponseT],
-        timeout: float | None,
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
+        own: CallArguments,
         *,
         request: RequestT | None = None,
         requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
     ) -> ResponseStream[ResponseT]:
         options = self._options
-        bound = earliest(options.deadline, deadline, deadline_after(timeout))
-        merged = options.metadata.merged(metadata)
+        bound = earliest(options.deadline, own.deadline, deadline_after(own.timeout))
+        merged = options.metadata.merged(own.metadata)
         if not options.interceptors and options.token is None:
             call = self._call(
                 path,
                 response_type,
                 bound,
                 merged,
+                own,
                 options.idle_timeout,
                 request=request,
                 requests=requests,
             )
             return ResponseStream(call)
-        details, own = self._details(path, bound, merged, request, is_stream=True)
+        details, secret = self._details(path, bound, merged, request, is_stream=True)
 
         def open_call(details: CallDetails) -> Call[Any, ResponseT]:
             return self._call(
                 details.method,
                 response_type,
                 details.deadline,
-                _restored(details.metadata, own),
+                _restored(details.metadata, secret),
+                own,
                 options.idle_timeout,
                 request=details.request,
                 requests=requests,
             )
 
         return ResponseStream(
-            InterceptedCall(details, self._interceptors(own), open_call)
+            InterceptedCall(details, self._interceptors(secret), open_call)
         )
 
     def _attempts(
@@ -327,15 +328,16 @@ class Caller:
         response_type: type[ResponseT],
         deadline: Deadline | None,
         metadata: Metadata,
+        own: CallArguments,
     ) -> Coroutine[Any, Any, ResponseT]:
         """Make a call with one request and one response, and again while it helps."""
 
         async def attempt() -> ResponseT:
             call = self._call(
-                path, response_type, deadline, metadata, None, request=request
+                path, response_type, deadline, metadata, own, None, request=request
             )
             try:
-                response = await call.read_single()
+                response = await call.read_single(own.response_metadata)
             finally:
                 await call.close()
             if self._check is not None:
@@ -352,12 +354,19 @@ class Caller:
         response_type: type[ResponseT],
         deadline: Deadline | None,
         metadata: Metadata,
+        own: CallArguments,
         idle_timeout: float | None,
         *,
         request: Any = None,
         requests: AsyncIterable[Any] | Iterable[Any] = (),
     ) -> Call[Any, ResponseT]:
         """One attempt."""
+        options = self._options
+        compression = own.compression
+        if compression is None:
+            compression = options.compression
+        else:
+            check_compression(compression)
         call = Call(
             self._channel,
             path,
@@ -366,20 +375,19 @@ class Caller:
             requests=requests,
             deadline=deadline,
             metadata=metadata,
+            compression=compression,
             idle_timeout=idle_timeout,
-            max_send_bytes=self._options.max_send_bytes,
-            max_receive_bytes=self._options.max_receive_bytes,
+            max_send_bytes=options.max_send_bytes,
+            max_receive_bytes=options.max_receive_bytes,
         )
         if self._watcher is not None:
             self._watcher.on_attempt(call)
         return call
 
-    def _single_response_deadline(
-        self, timeout: float | None, deadline: Deadline | None
-    ) -> Deadline | None:
+    def _single_response_deadline(self, own: CallArguments) -> Deadline | None:
         options = self._options
-        seconds = options.timeout if timeout is None else timeout
-        return earliest(options.deadline, deadline, deadline_after(seconds))
+        seconds = options.timeout if own.timeout is None else own.timeout
+        return earliest(options.deadline, own.deadline, deadline_after(seconds))
 
     # -- interceptors
 
@@ -396,8 +404,8 @@ class Caller:
         watcher = self._watcher
         if watcher is not None:
             watcher.on_call(path)
-        own = Metadata(pair for pair in metadata if pair[0] == AUTHORIZATION)
-        if own:
+        secret = Metadata(pair for pair in metadata if pair[0] == AUTHORIZATION)
+        if secret:
             metadata = Metadata(pair for pair in metadata if pair[0] != AUTHORIZATION)
         details = CallDetails(
             method=path,
@@ -409,19 +417,19 @@ class Caller:
             operation="" if watcher is None else watcher.name,
             request_id="" if watcher is None else watcher.request_id,
         )
-        return details, own
+        return details, secret
 
-    def _interceptors(self, own: Metadata) -> tuple[Interceptor, ...]:
-        """The interceptors; without the token's where the call has its own."""
+    def _interceptors(self, secret: Metadata) -> tuple[Interceptor, ...]:
+        """The interceptors; without the token's where the call has its secret."""
         token = self._options.token
-        if token is None or own:
+        if token is None or secret:
             return self._options.interceptors
         return (*self._options.interceptors, token.intercept)
 
     async def _intercepted(
         self,
         details: CallDetails,
-        own: Metadata,
+        secret: Metadata,
         make_call: Next,
         response_type: type[ResponseT],
     ) -> ResponseT:
@@ -431,7 +439,7 @@ class Caller:
             CallError: DEADLINE_EXCEEDED, if an interceptor takes too long.
             TypeError: an interceptor returned something else than a response.
         """
-        outermost = around(self._interceptors(own), make_call)
+        outermost = around(self._interceptors(secret), make_call)
         bound = details.deadline
         left_s = None if bound is None else bound.time_remaining() + GRACE_S
         try:
@@ -445,13 +453,13 @@ class Caller:
             raise TypeError(
                 f"an interceptor of {details.method} returned "
                 f"{type(response).__name__}; it must return what next returned, or a "
-                f"{response_type.__name__} of its own"
+                f"{response_type.__name__} of its secret"
             )
         return response
 
 
-def _restored(metadata: Metadata, own: Metadata) -> Metadata:
+def _restored(metadata: Metadata, secret: Metadata) -> Metadata:
     """Metadata with the caller's authorization, unless there is a newer one."""
-    if not own or any(key == AUTHORIZATION for key, _ in metadata):
+    if not secret or any(key == AUTHORIZATION for key, _ in metadata):
         return metadata
-    return Metadata((*metadata, *own))
+    return Metadata((*metadata, *secret))

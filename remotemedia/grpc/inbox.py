@@ -4,6 +4,9 @@ HTTP/2's flow control is the only read-ahead. What nobody has read is not acknow
 so the peer stops at the stream's window. The parts of a message that is still
 incomplete are acknowledged only while a reader waits for it, so a message may be larger
 than the window.
+
+A compressed message stays compressed until it is read. So what waits in the inbox never
+takes more memory than the window lets through.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from io import BytesIO
+from typing import NamedTuple
 
 from grpclib.const import Status
 
+from remotemedia.grpc.compression import ACCEPTED, expand
 from remotemedia.grpc.status import CallError
 
 PREFIX = struct.Struct(">BI")
@@ -36,6 +41,8 @@ class Inbox:
 
     Attributes:
         messages: what waits for the reader; ``take`` takes it out.
+        encoding: how messages are compressed that have the flag for it, as the
+            response headers say.
         acknowledge: called with a number of bytes that the peer may send again.
         received_frames: how many frames arrived; it tells whether a stream moves.
         received_bytes: the size of their payloads.
@@ -54,7 +61,8 @@ class Inbox:
             on_bad_data: called with the error where a message is refused. Nothing more
                 may be added then.
         """
-        self.messages: deque[bytes | BytesIO] = deque()
+        self.messages: deque[bytes | BytesIO | _Compressed] = deque()
+        self.encoding: str = "identity"
         self.acknowledge: Callable[[int], None] | None = None
         self.received_frames: int = 0
         self.received_bytes: int = 0
@@ -68,6 +76,7 @@ class Inbox:
         self._prefix = b""
         self._body: BytesIO | None = None
         self._missing_bytes = 0
+        self._is_compressed = False
         # The part of the unacknowledged bytes that whole unread messages take.
         self._unread_bytes = 0
 
@@ -132,13 +141,19 @@ class Inbox:
             self._waiter.set_result(None)
 
     def take(self) -> bytes:
-        """Take the message that has waited longest. There must be one."""
+        """Take the message that has waited longest. There must be one.
+
+        Raises:
+            CallError: it is compressed, and not as was agreed, or too large when it is
+                expanded.
+        """
         message = self.messages.popleft()
-        data = message if isinstance(message, bytes) else _contents(message)
+        body = message.body if isinstance(message, _Compressed) else message
+        data = body if isinstance(body, bytes) else _contents(body)
         self._unread_bytes -= len(data) + PREFIX.size
         if self.unacknowledged_bytes - self._unread_bytes >= _ACKNOWLEDGE_STEP_BYTES:
             self._acknowledge_read()
-        return data
+        return data if body is message else self._expanded(data)
 
     def _begin(self, data: memoryview) -> int:
         """Take a prefix, or what is missing of it, and the body if it is all there.
@@ -150,18 +165,20 @@ class Inbox:
         self._prefix += data[:stop]
         if len(self._prefix) < PREFIX.size:
             return len(data)
+        flag: int
         length: int
-        compressed, length = PREFIX.unpack(self._prefix)
-        if compressed:
-            self._on_bad_data(_compressed())
+        flag, length = PREFIX.unpack(self._prefix)
+        if flag > 1:
+            self._on_bad_data(_bad_flag(flag))
             return len(data)
+        self._is_compressed = flag == 1
         if length > self._max_message_bytes:
             self._on_bad_data(_too_large(length, self._max_message_bytes))
             return len(data)
         if len(data) - stop >= length:
             self._prefix = b""
             self.received_messages += 1
-            self.messages.append(bytes(data[stop : stop + length]))
+            self._append(bytes(data[stop : stop + length]))
             self._unread_bytes += PREFIX.size + length
             return stop + length
         try:
@@ -180,15 +197,37 @@ class Inbox:
             # Cut off what is left of an earlier, longer message.
             self._unread_bytes += PREFIX.size + body.truncate()
             self.received_messages += 1
-            self.messages.append(body)
+            self._append(body)
             self._prefix, self._body = b"", None
         return size
+
+    def _append(self, message: bytes | BytesIO) -> None:
+        self.messages.append(_Compressed(message) if self._is_compressed else message)
+
+    def _expanded(self, data: bytes) -> bytes:
+        if self.encoding == "gzip":
+            return expand(data, self._max_message_bytes)
+        raise CallError(
+            Status.INTERNAL,
+            "the peer sent a compressed message, but says that it is not compressed "
+            "(grpc-encoding)"
+            if self.encoding == "identity"
+            else f"the peer sent a message compressed with {self.encoding!r}, where "
+            f"this client accepts {', '.join(ACCEPTED)}: change the compression at the "
+            "service or the proxy before it",
+        )
 
     def _acknowledge_read(self) -> None:
         read_bytes = self.unacknowledged_bytes - self._unread_bytes
         if read_bytes >= _ACKNOWLEDGE_STEP_BYTES and self.acknowledge is not None:
             self.unacknowledged_bytes -= read_bytes
             self.acknowledge(read_bytes)
+
+
+class _Compressed(NamedTuple):
+    """A message to expand when it is read."""
+
+    body: bytes | BytesIO
 
 
 def _ignore(error: CallError) -> None:
@@ -204,11 +243,10 @@ def _contents(body: BytesIO) -> bytes:
     return data
 
 
-def _compressed() -> CallError:
+def _bad_flag(flag: int) -> CallError:
     return CallError(
-        Status.UNIMPLEMENTED,
-        "the peer sent a compressed message, which this client did not offer to take: "
-        "switch compression off at the service or the proxy before it",
+        Status.INTERNAL,
+        f"the peer sent a message with the flag {flag}, where gRPC has only 0 and 1",
     )
 
 

@@ -20,6 +20,7 @@ from grpclib.const import Status
 
 from remotemedia.grpc.call import Call, ResponseT
 from remotemedia.grpc.interceptors import CallDetails, Interceptor, around
+from remotemedia.grpc.metadata import NO_METADATA, Metadata
 from remotemedia.grpc.status import CallError
 
 _log = logging.getLogger("remotemedia.calls")
@@ -47,9 +48,10 @@ class InterceptedCall(Generic[ResponseT]):
         self._interceptors = interceptors
         self._open_call = open_call
         self._task: asyncio.Task[object] | None = None
-        # The attempt that is open, what its `next` waits for, and whether there were
-        # others before.
+        # The attempt that is open, what its `next` waits for, and the attempt that was
+        # opened last.
         self._call: Call[Any, ResponseT] | None = None
+        self._latest: Call[Any, ResponseT] | None = None
         self._end: asyncio.Future[None] | None = None
         self._is_repeatable = True
         # Set when a call was opened, and when the interceptors are done.
@@ -63,6 +65,16 @@ class InterceptedCall(Generic[ResponseT]):
         if call is not None:
             return call.is_over
         return self._is_left or (task is not None and task.done())
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty if none arrived yet."""
+        return NO_METADATA if self._latest is None else self._latest.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers; empty if none arrived yet."""
+        return NO_METADATA if self._latest is None else self._latest.trailers
 
     async def read(self) -> ResponseT | None:
         """The next response, or None after the last; it can be cancelled and repeated.
@@ -153,7 +165,7 @@ class InterceptedCall(Generic[ResponseT]):
             )
         if details.request is None:
             self._is_repeatable = False
-        call = self._call = self._open_call(details)
+        call = self._call = self._latest = self._open_call(details)
         end = self._end = self._loop.create_future()
         self._has_changed.set()
         try:

@@ -1,10 +1,11 @@
-"""Metadata: the headers of a call that are the caller's own."""
+"""Metadata: the headers and trailers of a call that are not gRPC's own."""
 
 from __future__ import annotations
 
+import binascii
 import re
-from base64 import b64encode
-from collections.abc import Collection, Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias, cast
 
 Pair: TypeAlias = "tuple[str, str | bytes]"
@@ -18,13 +19,20 @@ key that ends in ``-bin`` is bytes, any other is printable ASCII text."""
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+# These belong to the protocol, as do those that begin with ":" or "grpc-". A peer that
+# sends a token back must not have it stored in an error.
+_NOT_METADATA = {"content-type", "te", "user-agent", "authorization"}
 
 AUTHORIZATION = "authorization"
 """The metadata key of a bearer token."""
 
 
 class Metadata(tuple[Pair, ...]):
-    """Metadata that was checked, so that it need not be checked again."""
+    """Pairs of a key and a value, in order; a key may be there several times.
+
+    A call sends metadata, and receives some with the headers and the trailers of its
+    response. The value of a key that ends in ``-bin`` is bytes, any other is text.
+    """
 
     @classmethod
     def of(cls, metadata: MetadataLike | None) -> Metadata:
@@ -35,7 +43,8 @@ class Metadata(tuple[Pair, ...]):
             ValueError: a header cannot carry a key or a value. The text does not show
                 the value, which may be a secret.
         """
-        if isinstance(metadata, Metadata):
+        if type(metadata) is Metadata:
+            # It was checked when it was made.
             return metadata
         pairs: Collection[Pair] = ()
         if isinstance(metadata, Mapping):
@@ -67,6 +76,32 @@ class Metadata(tuple[Pair, ...]):
                 raise ValueError(f"metadata {key!r}: the value must be printable ASCII")
         return cls(pairs)
 
+    @classmethod
+    def received(cls, headers: Sequence[tuple[str, str]] | None) -> Metadata:
+        """The metadata among the headers or trailers of a response.
+
+        What is gRPC's own is left out, and so is a binary value that is not base64.
+        """
+        pairs: list[Pair] = []
+        for key, value in headers or ():
+            if key.startswith((":", "grpc-")) or key in _NOT_METADATA:
+                continue
+            if key.endswith("-bin"):
+                # Values of the same key may have been joined on their way.
+                found = map(decoded, value.split(","))
+                pairs += [(key, data) for data in found if data is not None]
+            else:
+                pairs.append((key, value))
+        return _Received(pairs)
+
+    def get(self, key: str) -> str | bytes | None:
+        """The first value of a key, or None."""
+        return next((value for name, value in self if name == key), None)
+
+    def getall(self, key: str) -> list[str | bytes]:
+        """Every value of a key, in order."""
+        return [value for name, value in self if name == key]
+
     def merged(self, metadata: MetadataLike | None) -> Metadata:
         """Both together; where a key is in both, the other's values replace these."""
         if metadata is None:
@@ -81,7 +116,7 @@ class Metadata(tuple[Pair, ...]):
 
     def __repr__(self) -> str:
         # Values may be secrets.
-        return f"<{type(self).__name__}: {', '.join(key for key, _ in self)}>"
+        return f"<Metadata: {', '.join(key for key, _ in self)}>"
 
     def headers(self) -> list[tuple[str, str]]:
         """The pairs as HTTP/2 headers; bytes become base64, without padding."""
@@ -94,6 +129,20 @@ class Metadata(tuple[Pair, ...]):
 
 
 NO_METADATA = Metadata()
+"""What there is before anything arrived."""
+
+
+class _Received(Metadata):
+    """Metadata of a peer, which may have what no request can carry."""
+
+
+def decoded(text: str) -> bytes | None:
+    """The bytes of a binary header, with padding or without; None if not base64."""
+    text = text.strip().rstrip("=")
+    try:
+        return b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def authorization(token: str) -> Pair:

@@ -10,6 +10,8 @@ from remotemedia.grpc.call import Message, ResponseT
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from remotemedia.grpc.metadata import Metadata
+
 
 ResponseT_co = TypeVar("ResponseT_co", bound=Message, covariant=True)
 
@@ -20,6 +22,16 @@ class ResponseCall(Protocol[ResponseT_co]):
     @property
     def is_over(self) -> bool:
         """Whether it has ended."""
+        ...
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers."""
+        ...
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers."""
         ...
 
     async def read(self) -> ResponseT_co | None:
@@ -63,6 +75,16 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
             await self.aclose()
             raise StopAsyncIteration
         return response
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty if none arrived yet."""
+        return self._call.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return self._call.trailers
 
     @property
     def is_over(self) -> bool:

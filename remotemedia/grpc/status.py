@@ -7,8 +7,6 @@ status that the gRPC project maps it to, and a text that says what to check.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Mapping
 
@@ -16,6 +14,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.metadata import decode_grpc_message
 
+from remotemedia.grpc.metadata import NO_METADATA, Metadata, decoded
 from remotemedia.http2 import (
     ConnectFailedError,
     ErrorCodes,
@@ -52,6 +51,8 @@ class CallError(GRPCError):
             connection: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, INTERNAL.
         message: what went wrong.
         details: raw bytes of ``grpc-status-details-bin``, or None.
+        headers: the metadata of the response headers; empty if none arrived.
+        trailers: the metadata of the trailers; empty if none arrived.
         unprocessed: whether the call is guaranteed not to have been processed.
         is_refused: whether a healthy peer refused the call unprocessed, so that it can
             be made again at once. ``unprocessed`` is True then as well.
@@ -69,6 +70,8 @@ class CallError(GRPCError):
         is_refused: bool = False,
     ) -> None:
         super().__init__(status, message, details)
+        self.headers: Metadata = NO_METADATA
+        self.trailers: Metadata = NO_METADATA
         self.unprocessed: bool = unprocessed or is_refused
         self.is_refused = is_refused
         self.pushback_s: float | None = None
@@ -93,7 +96,10 @@ def from_http2(error: HTTP2Error) -> CallError:
 
 
 def from_headers(headers: Mapping[str, str]) -> CallError | None:
-    """The error of a response whose headers are not valid gRPC, or None."""
+    """The error of a response whose headers are not valid gRPC, or None.
+
+    Only for a response without ``grpc-status``, which decides where it is there.
+    """
     http_status = headers.get(":status")
     if http_status != "200":
         return CallError(
@@ -126,10 +132,11 @@ def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
     except ValueError:
         return CallError(Status.UNKNOWN, f"the peer answered with status {status!r}")
     message = trailers.get("grpc-message")
+    details = trailers.get("grpc-status-details-bin")
     error = CallError(
         code,
-        None if message is None else _decoded(message),
-        _details(trailers.get("grpc-status-details-bin")),
+        None if message is None else _text(message),
+        None if details is None else decoded(details),
     )
     pushback = trailers.get("grpc-retry-pushback-ms")
     if pushback is not None:
@@ -140,18 +147,8 @@ def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
     return error
 
 
-def _decoded(message: str) -> str:
+def _text(message: str) -> str:
     """The text of ``grpc-message``: percent-encoded, or raw UTF-8 of a sloppy peer."""
     return decode_grpc_message(
         message.encode("latin-1", "replace").decode("utf-8", "replace")
     )
-
-
-def _details(text: str | None) -> bytes | None:
-    """The bytes of a binary header, or None where it is not base64."""
-    if text is None:
-        return None
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return None

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.grpc.call import Message, RequestT, ResponseT
-from remotemedia.grpc.caller import Caller, CallOptions, StubCaller
+from remotemedia.grpc.caller import CallArguments, Caller, CallOptions, StubCaller
+from remotemedia.grpc.compression import Compression
 from remotemedia.grpc.interceptors import Interceptor, check_interceptors
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from grpclib.metadata import Deadline
     from typing_extensions import Self
 
+    from remotemedia.grpc.headers import ResponseMetadata
     from remotemedia.grpc.metadata import MetadataLike
 
 
@@ -45,7 +47,9 @@ class ServiceStub:
             this value.
         max_send_bytes: the largest request; None for no limit.
         max_receive_bytes: the largest response. A larger one is refused by its length,
-            before it is received.
+            before it is received, and a compressed one before it is expanded.
+        compression: how requests are compressed, ``"gzip"`` or ``"identity"`` (not at
+            all), unless a call has its own. Responses are taken either way.
         interceptors: async functions that run around every call, the first outermost;
             see ``remotemedia.grpc.Interceptor``.
         retry: when a failed call with a single request and a single response is made
@@ -56,7 +60,8 @@ class ServiceStub:
     Raises:
         TypeError: the channel is not a ``remotemedia.grpc.Channel``, a timeout is not a
             number, a size is not an int, or another argument has a wrong type.
-        ValueError: a timeout or a size is not positive.
+        ValueError: a timeout or a size is not positive, or there is no such
+            compression.
     """
 
     _caller: StubCaller
@@ -71,6 +76,7 @@ class ServiceStub:
         idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S,
         max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
+        compression: Compression = "identity",
         interceptors: Iterable[Interceptor] = (),
         retry: RetryPolicy | None = None,
     ) -> None:
@@ -87,6 +93,7 @@ class ServiceStub:
             idle_timeout=idle_timeout,
             max_send_bytes=max_send_bytes,
             max_receive_bytes=max_receive_bytes,
+            compression=compression,
             interceptors=check_interceptors(interceptors),
             retry=retry,
         )
@@ -108,15 +115,11 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> Coroutine[Any, Any, ResponseT]:
-        return self._caller.unary_unary(
-            path,
-            request,
-            response_type,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
+        own = CallArguments(timeout, deadline, metadata, compression, response_metadata)
+        return self._caller.unary_unary(path, request, response_type, own)
 
     def _unary_stream(
         self,
@@ -127,15 +130,10 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
     ) -> ResponseStream[ResponseT]:
-        return self._caller.unary_stream(
-            path,
-            request,
-            response_type,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
+        own = CallArguments(timeout, deadline, metadata, compression)
+        return self._caller.unary_stream(path, request, response_type, own)
 
     def _stream_unary(
         self,
@@ -146,15 +144,11 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
     ) -> Coroutine[Any, Any, ResponseT]:
-        return self._caller.stream_unary(
-            path,
-            requests,
-            response_type,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
+        own = CallArguments(timeout, deadline, metadata, compression, response_metadata)
+        return self._caller.stream_unary(path, requests, response_type, own)
 
     def _stream_stream(
         self,
@@ -165,12 +159,7 @@ class ServiceStub:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
     ) -> ResponseStream[ResponseT]:
-        return self._caller.stream_stream(
-            path,
-            requests,
-            response_type,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
+        own = CallArguments(timeout, deadline, metadata, compression)
+        return self._caller.stream_stream(path, requests, response_type, own)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from grpclib.metadata import decode_timeout
+from grpclib.const import Status
+from grpclib.metadata import decode_timeout, encode_grpc_message
 from h2.config import H2Configuration
 from h2.connection import AllowedStreamIDs, H2Connection
 from h2.errors import ErrorCodes
@@ -60,9 +61,11 @@ SERVER_NAMES: Mapping[str, tuple[str, ...]] = {
         "connection",
         "id",
         "reset",
+        "reset_nowait",
+        "send_headers",
         "wrapper",
     ),
-    "grpclib.server.Handler": ("_tasks", "accept"),
+    "grpclib.server.Handler": ("_tasks", "accept", "loop"),
     "grpclib.server.Server": ("_protocol_factory", "_server"),
     "grpclib.server.Stream": ("_cancel_done", "_stream"),
     "h2.connection.H2Connection": ("highest_inbound_stream_id",),
@@ -278,6 +281,43 @@ def postpone_expired_deadlines(protocol: H2Protocol) -> None:
         accept(stream, postponed, release_stream)
 
     protocol.handler.accept = accept_in_time  # type: ignore[method-assign]  # grpclib reads it from the instance
+
+
+def refuse_compressed_calls(protocol: H2Protocol) -> None:
+    """Answer a call with UNIMPLEMENTED whose messages are compressed, and say why.
+
+    grpclib ignores ``grpc-encoding``, fails at the first compressed message, and has no
+    public way to answer a call with a header of gRPC's own. Which status and header it
+    must be is in https://github.com/grpc/grpc/blob/master/doc/compression.md.
+    """
+    handler = cast("Handler", protocol.handler)
+    accept = handler.accept
+
+    def accept_plain(stream: Any, headers: Any, release_stream: Any) -> None:
+        encoding = dict(headers).get("grpc-encoding", "identity")
+        if encoding == "identity":
+            accept(stream, headers, release_stream)
+            return
+
+        async def refuse() -> None:
+            try:
+                text = f"this service does not take messages compressed with {encoding}"
+                answer = {
+                    ":status": "200",
+                    "content-type": "application/grpc",
+                    "grpc-status": str(Status.UNIMPLEMENTED.value),
+                    "grpc-message": encode_grpc_message(text),
+                    "grpc-accept-encoding": "identity",
+                }
+                await stream.send_headers(list(answer.items()), end_stream=True)
+                if stream.closable:
+                    stream.reset_nowait()
+            finally:
+                release_stream()
+
+        handler._tasks[stream] = handler.loop.create_task(refuse())
+
+    handler.accept = accept_plain  # type: ignore[method-assign]  # grpclib reads it from the instance
 
 
 def _is_expired(timeout: str) -> bool:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from remotemedia.grpc import Metadata
+
 
 class ChunkResults(AsyncGenerator[ChunkResult, None]):
     """The results of a stream: an asynchronous generator of them.
@@ -37,6 +39,16 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
     def request_id(self) -> str:
         """The id of the call, which the service received as ``x-request-id``."""
         return self._stream.request_id
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty before the session is open."""
+        return self._stream.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return self._stream.trailers
 
     async def __anext__(self) -> ChunkResult:
         """The next result.

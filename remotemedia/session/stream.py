@@ -22,6 +22,7 @@ from remotemedia.errors import (
     from_response,
 )
 from remotemedia.grpc import (
+    NO_METADATA,
     REFUSED_ONLY,
     CallError,
     Deadline,
@@ -147,6 +148,16 @@ class PipelineStream:
     def request_id(self) -> str:
         """The id of the call, which the service received as ``x-request-id``."""
         return self._operation.request_id
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty before the session is open."""
+        return NO_METADATA if self._responses is None else self._responses.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return NO_METADATA if self._responses is None else self._responses.trailers
 
     @property
     def chunks_sent(self) -> int:
@@ -603,7 +614,9 @@ class PipelineStream:
                 self.closed = response.closed
                 self._end(None)
             else:
-                raise from_response(response.error)
+                raise from_response(
+                    response.error, headers=self.headers, trailers=self.trailers
+                )
         except asyncio.CancelledError:
             raise
         except BaseException as error:

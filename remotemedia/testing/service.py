@@ -13,6 +13,7 @@ from grpclib.const import Status
 from grpclib.events import RecvRequest, listen
 from grpclib.exceptions import GRPCError
 
+from remotemedia.blocking.loop import wait_for
 from remotemedia.http2.compat import listening_port
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.call_log import log_call
@@ -52,6 +53,8 @@ class LocalService:
         async with LocalService(nodes={"Upper": lambda call: call.data.upper()}) as s:
             async with RemoteMediaClient(s.address) as client:
                 ...
+
+    For the blocking client it is a plain context manager: ``with LocalService() as s``.
 
     The built-in node types are ``PassThrough``, ``PassThroughNode``, ``Echo``,
     ``CalculatorNode``, ``AddNode``, ``MultiplyNode``, ``AudioResample``,
@@ -203,6 +206,23 @@ class LocalService:
     ) -> None:
         """Stop the service."""
         await self.stop()
+
+    def __enter__(self) -> Self:
+        """Start the service on a background event loop, for programs without asyncio.
+
+        It runs in another thread then, and so do the functions of its nodes.
+        """
+        wait_for(self.start())
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the service."""
+        wait_for(self.stop())
 
     async def _admit(self, event: RecvRequest) -> None:
         """Start the measurements of a call, and refuse it without the right token."""

@@ -30,6 +30,7 @@ from remotemedia.http2.compat import (
     h2_connection,
     is_over,
     postpone_expired_deadlines,
+    refuse_compressed_calls,
     wrap_connections,
 )
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
@@ -195,6 +196,7 @@ class _Connection(H2Protocol):
     def __init__(self, server: SocketServer, plain: H2Protocol) -> None:
         super().__init__(plain.handler, plain.config, plain.h2_config)
         postpone_expired_deadlines(plain)
+        refuse_compressed_calls(plain)
         self.lost = asyncio.get_running_loop().create_future()
         self._server = server
 

@@ -435,6 +435,8 @@ class PipelineExecutionServiceStub(grpc.ServiceStub):
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: grpc.MetadataLike | None = None,
+        compression: grpc.Compression | None = None,
+        response_metadata: grpc.ResponseMetadata | None = None,
     ) -> ExecuteResponse:
         """Runs a pipeline and answers with its outputs, or with an error."""
         return await self._unary_unary(
@@ -444,6 +446,8 @@ class PipelineExecutionServiceStub(grpc.ServiceStub):
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
+            compression=compression,
+            response_metadata=response_metadata,
         )
 
     async def get_version(
@@ -453,6 +457,8 @@ class PipelineExecutionServiceStub(grpc.ServiceStub):
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: grpc.MetadataLike | None = None,
+        compression: grpc.Compression | None = None,
+        response_metadata: grpc.ResponseMetadata | None = None,
     ) -> VersionResponse:
         """Answers which versions and node types the service has."""
         return await self._unary_unary(
@@ -462,6 +468,8 @@ class PipelineExecutionServiceStub(grpc.ServiceStub):
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
+            compression=compression,
+            response_metadata=response_metadata,
         )
 
 

@@ -439,6 +439,7 @@ class StreamingPipelineServiceStub(grpc.ServiceStub):
         timeout: float | None = None,
         deadline: Deadline | None = None,
         metadata: grpc.MetadataLike | None = None,
+        compression: grpc.Compression | None = None,
     ) -> grpc.ResponseStream[StreamResponse]:
         """Opens a session, takes chunks of audio and answers each with its result."""
         return self._stream_stream(
@@ -448,6 +449,7 @@ class StreamingPipelineServiceStub(grpc.ServiceStub):
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
+            compression=compression,
         )
 
 

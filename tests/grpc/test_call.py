@@ -273,7 +273,9 @@ async def test_a_request_that_waits_says_what_one_says_at_once() -> None:
         # The first call of a connection waits for it to be made, and the others do not.
         for _ in range(3):
             # In whole seconds, where it is this long.
-            await service.get_version(VersionRequest(), timeout=60, metadata={"a": "1"})
+            await service.get_version(
+                VersionRequest(), timeout=1e6, metadata={"a": "1"}
+            )
     said = [e.headers for e in log if isinstance(e, h2.events.RequestReceived)]
     assert len(said) == 3
     assert sorted(said[0]) == sorted(said[1]) == sorted(said[2])
@@ -433,6 +435,7 @@ async def test_a_reset_at_the_deadline_is_the_deadline() -> None:
             request=VersionRequest(),
             deadline=Deadline.from_timeout(0.05),
             metadata=Metadata(),
+            compression="identity",
             idle_timeout=None,
             max_send_bytes=None,
             max_receive_bytes=1000,

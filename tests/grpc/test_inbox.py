@@ -11,6 +11,7 @@ from grpclib.const import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remotemedia.grpc.compression import compress
 from remotemedia.grpc.inbox import Inbox
 from remotemedia.grpc.status import CallError
 
@@ -165,11 +166,71 @@ def test_bad_prefixes_are_refused_before_the_body() -> None:
     inbox = Inbox(10, errors.append)
     inbox.add(framed(bytes(11))[:5], 5)
     inbox = Inbox(10, errors.append)
-    inbox.add(b"\1" + framed(b"zip")[1:], 8)
+    inbox.add(b"\2" + framed(b"zip")[1:], 8)
+    inbox = Inbox(10, errors.append)
+    inbox.add(b"\1" + framed(bytes(11))[1:], 16)
     assert [error.status for error in errors] == [
         Status.RESOURCE_EXHAUSTED,
-        Status.UNIMPLEMENTED,
+        Status.INTERNAL,
+        Status.RESOURCE_EXHAUSTED,
     ]
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.binary(max_size=40)), max_size=8), st.data()
+)
+def test_compressed_and_plain_messages_come_through_any_cut(
+    messages: list[tuple[bool, bytes]], data: st.DataObject
+) -> None:
+    fed = Acknowledged()
+    fed.inbox.encoding = "gzip"
+    stream = b""
+    for is_compressed, body in messages:
+        plain = framed(compress([body]) if is_compressed else body)
+        stream += bytes([is_compressed]) + plain[1:]
+    total = len(stream)
+    while stream:
+        cut = data.draw(st.integers(0, len(stream)))
+        fed.inbox.add(stream[:cut], cut)
+        stream = stream[cut:]
+    assert [fed.inbox.take() for _ in messages] == [body for _, body in messages]
+    # What is acknowledged is what came, not what it became.
+    assert fed.total + fed.inbox.unacknowledged_bytes == total
+
+
+def compressed_frame(body: bytes) -> bytes:
+    return b"\1" + framed(compress([body]))[1:]
+
+
+async def test_unread_messages_stay_compressed() -> None:
+    inbox = Acknowledged().inbox
+    inbox.encoding = "gzip"
+    data = compressed_frame(bytes(4 * 1024 * 1024)) * 10
+    tracemalloc.start()
+    try:
+        inbox.add(data, len(data))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * len(data)
+    assert len(inbox.messages) == 10
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("identity", "says that it is not compressed"),
+        ("br", "compressed with 'br', where this client accepts identity, gzip"),
+    ],
+)
+def test_compression_that_was_not_agreed(encoding: str, text: str) -> None:
+    inbox = Acknowledged().inbox
+    inbox.encoding = encoding
+    data = compressed_frame(b"body")
+    inbox.add(data, len(data))
+    with pytest.raises(CallError, match=text) as caught:
+        inbox.take()
+    assert caught.value.status is Status.INTERNAL
 
 
 @pytest.mark.parametrize("cut", [1, 5, 9, 15, 20])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -85,3 +86,55 @@ def test_values_are_not_shown() -> None:
 
 def test_a_token_travels_as_a_bearer() -> None:
     assert authorization("t0k") == ("authorization", "Bearer t0k")
+
+
+def test_what_a_peer_sent() -> None:
+    received = Metadata.received(
+        [
+            (":status", "200"),
+            ("content-type", "application/grpc"),
+            ("grpc-encoding", "gzip"),
+            ("x-served-by", "a"),
+            ("id-bin", "AAE="),
+            ("x-served-by", "b"),
+            # Joined on its way, with padding and without.
+            ("id-bin", "Ag, AwQ="),
+            # Not base64.
+            ("id-bin", "!"),
+            ("empty-bin", ""),
+        ]
+    )
+    assert list(received) == [
+        ("x-served-by", "a"),
+        ("id-bin", b"\0\1"),
+        ("x-served-by", "b"),
+        ("id-bin", b"\2"),
+        ("id-bin", b"\3\4"),
+        ("empty-bin", b""),
+    ]
+    assert received.get("x-served-by") == "a"
+    assert received.getall("x-served-by") == ["a", "b"]
+    assert received.get("id-bin") == b"\0\1"
+    assert received.get("other") is None
+    assert received.getall("other") == []
+    assert Metadata.received(None) == ()
+
+
+def test_a_token_that_is_sent_back_is_not_kept() -> None:
+    assert Metadata.received([("authorization", "Bearer s3cret")]) == ()
+
+
+def test_what_a_peer_sent_is_checked_before_it_is_sent_on() -> None:
+    received = Metadata.received([("a", "1"), ("b", "2")])
+    assert Metadata.of(received) == received
+    assert type(Metadata.of({"c": "3"}).merged(received)) is Metadata
+    with pytest.raises(ValueError, match="must be printable ASCII"):
+        Metadata.of(Metadata.received([("a", "caf\xc3")]))
+
+
+def test_what_a_peer_sent_can_be_pickled() -> None:
+    received = Metadata.received([("a", "1"), ("b-bin", "AAE")])
+    again = pickle.loads(pickle.dumps(received))
+    assert again == received
+    assert type(again) is type(received)
+    assert repr(again) == "<Metadata: a, b-bin>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import pickle
 from typing import Any
 
 import grpclib.client
@@ -17,14 +18,15 @@ from grpclib.const import Status
 from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
-from remotemedia.grpc import CallError, Channel
+from remotemedia.grpc import CallError, Channel, ResponseMetadata
+from remotemedia.grpc.compression import compress, expand
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     VersionRequest,
     VersionResponse,
 )
-from tests.support.calls import VERSION, failing, stub, unary
-from tests.support.peers import Exchange, h2_peer, tcp_peer
+from tests.support.calls import READY, VERSION, failing, stream, stub, unary
+from tests.support.peers import GRPC_HEADERS, Exchange, Script, h2_peer, tcp_peer
 
 
 async def test_a_proper_answer() -> None:
@@ -132,7 +134,7 @@ async def test_ok_without_a_message() -> None:
         exchange.trailers()
 
     error = await failing(script)
-    assert error.status is Status.INTERNAL
+    assert error.status is Status.UNIMPLEMENTED
     assert "without a message" in str(error.message)
 
 
@@ -142,7 +144,9 @@ async def test_more_than_one_message() -> None:
         exchange.message(VERSION, VERSION)
         exchange.trailers()
 
-    assert "more than one message" in str((await failing(script)).message)
+    error = await failing(script)
+    assert error.status is Status.UNIMPLEMENTED
+    assert "more than one message" in str(error.message)
 
 
 async def test_a_message_and_then_an_error() -> None:
@@ -187,15 +191,228 @@ async def test_bytes_that_are_no_message() -> None:
     assert isinstance(error.__cause__, ValueError)
 
 
-async def test_a_compressed_message() -> None:
+GZIP_HEADERS = [*GRPC_HEADERS, ("grpc-encoding", "gzip")]
+
+
+async def test_a_compressed_response() -> None:
     def script(exchange: Exchange) -> None:
-        exchange.headers()
-        exchange.message(b"zzz", flag=1)
+        exchange.headers(*GZIP_HEADERS)
+        exchange.message(compress([VERSION]), flag=1)
+        exchange.trailers()
+
+    assert (await unary(script)).compatible
+
+
+async def test_messages_of_a_compressed_stream_may_be_plain() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*GZIP_HEADERS)
+        exchange.message(compress([READY]), flag=1)
+        exchange.message(READY)
+        exchange.trailers()
+
+    received, error = await stream(script)
+    assert [bytes(response) for response in received] == [READY, READY]
+    assert error is None
+
+
+@pytest.mark.parametrize("encoding", [None, "identity", "br", "snappy"])
+async def test_a_message_with_a_compression_that_was_not_agreed(
+    encoding: str | None,
+) -> None:
+    def script(exchange: Exchange) -> None:
+        said = [] if encoding is None else [("grpc-encoding", encoding)]
+        exchange.headers(*GRPC_HEADERS, *said)
+        exchange.message(compress([VERSION]), flag=1)
         exchange.trailers()
 
     error = await failing(script)
-    assert error.status is Status.UNIMPLEMENTED
+    assert error.status is Status.INTERNAL
     assert "compressed" in str(error.message)
+
+
+async def test_a_message_with_a_flag_that_is_none() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION, flag=2)
+        exchange.trailers()
+
+    error = await failing(script)
+    assert error.status is Status.INTERNAL
+    assert "the flag 2" in str(error.message)
+
+
+async def test_a_response_over_the_limit_is_refused_before_it_is_expanded() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*GZIP_HEADERS)
+        exchange.message(compress([bytes(100_000)]), flag=1)
+
+    error = await failing(script, max_receive_bytes=10_000)
+    assert error.status is Status.RESOURCE_EXHAUSTED
+    assert "over the limit of 10000 bytes" in str(error.message)
+
+
+@pytest.mark.parametrize("is_connected", [False, True])
+async def test_a_compressed_request(is_connected: bool) -> None:
+    log: list[h2.events.Event] = []
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers()
+
+    async with (
+        h2_peer(script, log) as port,
+        stub(PipelineExecutionServiceStub, port, compression="gzip") as service,
+    ):
+        if is_connected:
+            await service.get_version(VersionRequest(), compression="identity")
+            log.clear()
+        request = VersionRequest(client_version="v" * 1000)
+        await service.get_version(request)
+        # It would not become smaller.
+        await service.get_version(VersionRequest(client_version="v"))
+    sent = [bytes(e.data) for e in log if isinstance(e, h2.events.DataReceived)]
+    first, second = (body for body in sent if body)
+    assert first[0] == 1
+    assert int.from_bytes(first[1:5], "big") == len(first) - 5 < 100
+    assert expand(first[5:], 2000) == bytes(request)
+    assert second[:5] == b"\0\0\0\0\x03"
+    for event in log:
+        if isinstance(event, h2.events.RequestReceived):
+            headers = dict(event.headers)
+            assert headers["grpc-encoding"] == "gzip"  # type: ignore[index, comparison-overlap]  # header_encoding makes them str
+
+
+async def test_a_compression_that_there_is_not() -> None:
+    wrong: Any = "br"
+    with pytest.raises(ValueError, match="must be 'gzip' or 'identity', got 'br'"):
+        PipelineExecutionServiceStub(Channel("localhost:1"), compression=wrong)
+    service = PipelineExecutionServiceStub(Channel("localhost:1"))
+    with pytest.raises(ValueError, match="must be 'gzip' or 'identity', got 'br'"):
+        await service.get_version(VersionRequest(), compression=wrong)
+
+
+HEADERS = [*GRPC_HEADERS, ("x-served-by", "a"), ("x-served-by", "b"), ("id-bin", "AAE")]
+TRAILERS = [("x-cost", "3"), ("sum-bin", "/w==")]
+
+
+async def test_the_metadata_of_a_response() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*HEADERS)
+        exchange.message(VERSION)
+        exchange.trailers(0 if exchange.stream_id == 1 else 5, *TRAILERS)
+
+    received, again = ResponseMetadata(), ResponseMetadata()
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        await service.get_version(VersionRequest(), response_metadata=received)
+        with pytest.raises(CallError) as caught:
+            await service.get_version(VersionRequest(), response_metadata=again)
+    assert received.headers.getall("x-served-by") == ["a", "b"]
+    assert received.headers.get("id-bin") == b"\0\1"
+    assert received.trailers == (("x-cost", "3"), ("sum-bin", b"\xff"))
+    error = caught.value
+    assert (again.headers, again.trailers) == (received.headers, received.trailers)
+    assert (error.headers, error.trailers) == (received.headers, received.trailers)
+
+
+def _reset(exchange: Exchange) -> None:
+    exchange.headers(*HEADERS)
+    exchange.reset(ErrorCodes.INTERNAL_ERROR)
+
+
+def _lost(exchange: Exchange) -> None:
+    exchange.headers(*HEADERS)
+    exchange.hang_up()
+
+
+def _too_large(exchange: Exchange) -> None:
+    exchange.headers(*HEADERS)
+    exchange.data(b"\0" + (2**31).to_bytes(4, "big"))
+
+
+def _no_message(exchange: Exchange) -> None:
+    exchange.headers(*HEADERS)
+    exchange.trailers()
+
+
+def _bad_message(exchange: Exchange) -> None:
+    exchange.headers(*HEADERS)
+    exchange.message(b"\x0a\xff")
+
+
+def _proxy(exchange: Exchange) -> None:
+    exchange.headers((":status", "503"), *HEADERS[1:], end=True)
+
+
+@pytest.mark.parametrize(
+    "script", [_reset, _lost, _too_large, _no_message, _bad_message, _proxy]
+)
+async def test_every_error_has_the_headers(script: Script) -> None:
+    error = await failing(script)
+    assert error.headers.getall("x-served-by") == ["a", "b"]
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.status, again.headers) == (error.status, error.headers)
+
+
+async def test_an_error_before_any_header_has_none() -> None:
+    error = await failing(lambda exchange: exchange.hang_up())
+    assert (error.headers, error.trailers) == ((), ())
+
+
+async def test_the_only_block_of_a_response_is_its_trailers() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*HEADERS, ("grpc-status", "5"), end=True)
+
+    error = await failing(script)
+    assert error.status is Status.NOT_FOUND
+    assert error.headers == ()
+    assert error.trailers.getall("x-served-by") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(":status", "200")],
+        [(":status", "503"), ("content-type", "text/html")],
+        [(":status", "200"), ("content-type", "text/plain")],
+    ],
+)
+async def test_a_status_in_the_only_block_counts_whatever_else_is_there(
+    headers: list[tuple[str, str]],
+) -> None:
+    def script(exchange: Exchange) -> None:
+        said = [("grpc-status", "7"), ("grpc-message", "not%20you")]
+        exchange.headers(*headers, *said, end=True)
+
+    error = await failing(script)
+    assert (error.status, error.message) == (Status.PERMISSION_DENIED, "not you")
+
+
+async def test_a_status_in_the_headers_of_a_response_with_a_body_does_not_count() -> (
+    None
+):
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*GRPC_HEADERS, ("grpc-status", "7"))
+        exchange.message(VERSION)
+        exchange.trailers(ends.pop())
+
+    ends = [5, 0]
+    assert (await unary(script)).compatible
+    assert (await failing(script)).status is Status.NOT_FOUND
+
+
+async def test_a_body_without_trailers_has_no_status() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*GRPC_HEADERS, ("grpc-status", "0"))
+        exchange.message(VERSION)
+        exchange.data(b"", end=True)
+
+    error = await failing(script)
+    assert error.status is Status.UNKNOWN
+    assert "without a status" in str(error.message)
 
 
 async def test_a_response_over_the_limit_is_refused_by_its_length() -> None:

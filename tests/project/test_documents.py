@@ -53,8 +53,9 @@ def test_every_path_exists(document: Path) -> None:
         assert (REPOSITORY / path).exists(), path
 
 
-def test_the_programs_about_audio_run(tmp_path: Path) -> None:
-    text = (REPOSITORY / "docs/audio.md").read_text()
+@pytest.mark.parametrize("name", ["audio", "blocking"])
+def test_the_programs_of_the_guides_run(name: str, tmp_path: Path) -> None:
+    text = (REPOSITORY / f"docs/{name}.md").read_text()
     programs = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
     assert programs
     for program in programs:

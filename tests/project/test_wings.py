@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -36,11 +37,14 @@ WINGS: dict[str, set[str]] = {
         "grpc",
         "audio",
         "http2.compat",
+        "blocking.loop",
     },
     "inputs": {"v1", "manifest", "session"},
     "client_caller": {"grpc", "operation"},
     "otel": {"grpc", "operation", "record"},
     "readiness": {"errors", "grpc"},
+    # The service can run on the blocking client's event loop, in another thread.
+    "blocking": {"client", "session", "v1"},
     "client": {
         "audio",
         "v1",
@@ -63,7 +67,8 @@ def wing_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """Return every module of this package that a file imports.
 
     Imports inside functions and under ``TYPE_CHECKING`` count as well.
@@ -76,7 +81,7 @@ def imports(path: Path) -> set[str]:
             found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name for name in found if name.startswith("remotemedia.")}
+    return frozenset(name for name in found if name.startswith("remotemedia."))
 
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)

@@ -182,6 +182,7 @@ async def serve(
     *,
     token: str | None = None,
     runs_pipelines: bool = True,
+    compression: grpc.Compression = grpc.Compression.NoCompression,
 ) -> AsyncIterator[CoreServer]:
     """Run the server on a free port of the loopback interface.
 
@@ -190,8 +191,9 @@ async def serve(
         token: the bearer token of every call; None for no check.
         runs_pipelines: False for a server that executes pipelines without any output,
             and echoes the chunks of a stream whatever the types of its nodes.
+        compression: how responses are compressed, for clients that accept it.
     """
-    server = grpc.aio.server()
+    server = grpc.aio.server(compression=compression)
     execution = Execution(modules, token, runs_pipelines)
     streaming = Streaming(modules, execution)
     modules["execution_pb2_grpc"].add_PipelineExecutionServiceServicer_to_server(

@@ -1,0 +1,78 @@
+"""The blocking client: ``RemoteMediaClient`` without ``await``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remotemedia.blocking.derive import Blocking, constructs, makes, waits_for
+from remotemedia.blocking.stream import ChunkResults, PipelineStream
+from remotemedia.client import RemoteMediaClient as AsyncClient
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+
+class RemoteMediaClient(Blocking[AsyncClient]):
+    """A connection to a RemoteMedia pipeline service, for programs without asyncio.
+
+    ::
+
+        with RemoteMediaClient("localhost:50051", token="…") as client:
+            result = client.execute_pipeline(manifest, {"src": buffer})
+
+    It may be used from any number of threads at once. After a fork, the new process
+    needs a client of its own.
+    """
+
+    @constructs(AsyncClient)
+    def __init__(self, asynchronous: AsyncClient) -> None:
+        """Make a client; nothing is sent yet."""
+        super().__init__(asynchronous)
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.disconnect()
+
+    @waits_for(AsyncClient.connect)
+    def connect(self) -> None:
+        """Connect, and check that the service speaks this client's version."""
+
+    @waits_for(AsyncClient.disconnect)
+    def disconnect(self) -> None:
+        """Close the connection; calls that are under way fail."""
+
+    @waits_for(AsyncClient.wait_until_ready)
+    def wait_until_ready(self) -> None:
+        """Connect, and wait until the service serves."""
+
+    @waits_for(AsyncClient.get_version)
+    def get_version(self) -> None:
+        """Ask what the service is, and what it can do."""
+
+    @waits_for(AsyncClient.execute_pipeline)
+    def execute_pipeline(self) -> None:
+        """Run a pipeline once, from whole inputs to whole outputs."""
+
+    @makes(AsyncClient.stream_pipeline, ChunkResults)
+    def stream_pipeline(self) -> None:
+        """Send audio chunk by chunk, and iterate over the results in order.
+
+        ``audio_chunks`` is iterated in a thread of its own.
+        """
+
+    @makes(AsyncClient.open_stream, PipelineStream)
+    def open_stream(self) -> None:
+        """Open a live session: send audio and read results independently.
+
+        ``audio_chunks``, if there is one, is iterated in a thread of its own.
+        """

@@ -1,0 +1,247 @@
+"""The two ways to have a session without asyncio: as an iterator, and with methods."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from remotemedia.blocking.derive import Blocking, waits_for
+from remotemedia.blocking.loop import wait_for
+from remotemedia.session import ChunkResults as AsyncResults
+from remotemedia.session import PipelineStream as AsyncStream
+from remotemedia.v1 import (
+    AudioBuffer,
+    ChunkResult,
+    StreamClosed,
+    StreamMetrics,
+    StreamReady,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+READ_AHEAD = 16
+"""How many results ``stream_pipeline`` reads before somebody asks for them."""
+
+
+class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
+    """A live session: send audio, iterate over what comes back.
+
+    ::
+
+        with client.open_stream(manifest) as stream:
+            stream.send("src", buffer)
+            stream.half_close()
+            for chunk in stream:
+                ...
+
+    Iterate while you send, in another thread if the source is live. If nobody reads
+    the results, the service has to wait, and after a while ``send`` does too.
+    """
+
+    def __enter__(self) -> Self:
+        wait_for(self._asynchronous.__aenter__())
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        wait_for(self._asynchronous.__aexit__(exc_type, exc, traceback))
+
+    def __next__(self) -> ChunkResult:
+        try:
+            return wait_for(self._asynchronous.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    @waits_for(AsyncStream.send)
+    def send(self) -> None:
+        """Send a chunk of audio to a node; wait while the service is behind."""
+
+    def try_send(
+        self,
+        node_id: str,
+        buffer: AudioBuffer,
+        *,
+        when_full: Literal["raise", "drop_oldest"] = "raise",
+    ) -> None:
+        """Send a chunk without waiting, as a live source must.
+
+        The arguments and the errors are those of
+        ``remotemedia.PipelineStream.try_send``.
+        """
+        self._asynchronous.try_send(node_id, buffer, when_full=when_full)
+
+    @waits_for(AsyncStream.half_close)
+    def half_close(self) -> None:
+        """Say that no more audio comes, without waiting for what is processed."""
+
+    @waits_for(AsyncStream.close)
+    def close(self) -> None:
+        """Say that no more audio comes, and wait until all of it is processed."""
+
+    @waits_for(AsyncStream.cancel)
+    def cancel(self) -> None:
+        """Tell the service to stop now, and to drop what it did not process."""
+
+    @property
+    def ready(self) -> StreamReady | None:
+        """What the service said when the session opened."""
+        return self._asynchronous.ready
+
+    @property
+    def metrics(self) -> StreamMetrics | None:
+        """The latest metrics; None until the service reports them."""
+        return self._asynchronous.metrics
+
+    @property
+    def closed(self) -> StreamClosed | None:
+        """The service's ``closed`` message; None before it arrived."""
+        return self._asynchronous.closed
+
+    @property
+    def chunks_sent(self) -> int:
+        """How many chunks were handed to the connection."""
+        return self._asynchronous.chunks_sent
+
+    @property
+    def chunks_dropped(self) -> int:
+        """How many chunks never left, for want of room or because of the end."""
+        return self._asynchronous.chunks_dropped
+
+    @property
+    def chunks_acknowledged(self) -> int:
+        """How many chunks have had their result read."""
+        return self._asynchronous.chunks_acknowledged
+
+    @property
+    def round_trip_ms(self) -> float | None:
+        """From handing over the latest acknowledged chunk to reading its result."""
+        return self._asynchronous.round_trip_ms
+
+
+class ChunkResults(Blocking[AsyncResults], Iterator[ChunkResult]):
+    """The results of a stream, in order.
+
+    The session opens when the first result is asked for, and up to 16 results are read
+    before they are asked for. It ends with the iteration; with ``close()``; when the
+    last reference to this object is dropped, as ``break`` does with a loop over the
+    call itself; and when its context is left.
+    """
+
+    def __init__(self, asynchronous: AsyncResults) -> None:
+        super().__init__(asynchronous)
+        self._reader = _Reader(asynchronous)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __next__(self) -> ChunkResult:
+        """The next result.
+
+        Raises:
+            StopIteration: the session is over.
+            RemoteMediaError: the session failed, after what came before was delivered.
+            BaseException: what ``audio_chunks`` raised, unchanged.
+        """
+        try:
+            return self._reader.take()
+        except BaseException:
+            # Interrupted, as by Ctrl-C, or over.
+            self._reader.stop()
+            raise
+
+    def close(self) -> None:
+        """End the session at once, and close ``audio_chunks`` if it is a generator."""
+        wait_for(self._reader.close())
+
+    def __del__(self) -> None:
+        self._reader.stop()
+
+
+class _Reader:
+    """Reads results on the background loop, a few ahead of whoever takes them.
+
+    It does not refer to the object that users have, so that dropping that ends it.
+    """
+
+    def __init__(self, results: AsyncResults) -> None:
+        self._results = results
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._room = asyncio.Semaphore(READ_AHEAD)
+        self._taken = 0
+        # A result, or why there are no more; None at the normal end.
+        self._read: queue.SimpleQueue[ChunkResult | BaseException | None]
+        self._read = queue.SimpleQueue()
+
+    def take(self) -> ChunkResult:
+        if self._loop is None:
+            wait_for(self._start())
+        found = self._read.get()
+        if isinstance(found, ChunkResult):
+            self._taken += 1
+            if self._taken % (READ_AHEAD // 2) == 0:
+                self._tell(self._make_room)
+            return found
+        # It is the end for everybody who asks.
+        self._read.put(found)
+        if found is None:
+            raise StopIteration
+        raise found
+
+    def stop(self) -> None:
+        """End the session, without waiting."""
+        if self._task is not None and not self._task.done():
+            self._tell(self._task.cancel)
+
+    async def close(self) -> None:
+        """End the session, and wait until it is over."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await self._results.aclose()
+        self._read.put(None)
+
+    async def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._read_ahead())
+
+    async def _read_ahead(self) -> None:
+        end: BaseException | None = None
+        try:
+            async for result in self._results:
+                self._read.put(result)
+                await self._room.acquire()
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised by whoever takes it
+            end = error
+        await self._results.aclose()
+        self._read.put(end)
+
+    def _make_room(self) -> None:
+        for _ in range(READ_AHEAD // 2):
+            self._room.release()
+
+    def _tell(self, callback: Callable[[], object]) -> None:
+        # The loop may be closed, as at the interpreter's exit: then all is over.
+        with suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(callback)

@@ -1,0 +1,1 @@
+"""The blocking client, from threads as its users have them."""
