@@ -498,8 +498,9 @@ async def test_the_headers_and_trailers_of_every_call() -> None:
         assert (caught.value.headers, caught.value.trailers) == (headers, trailers)
 
         # The error is a message of the stream, so no trailers came before it.
+        stream = client.open_stream(PASS)
         with pytest.raises(RemoteMediaError, match="broken") as caught:
-            async with client.open_stream(PASS) as stream:
+            async with stream:
                 await anext(stream)
         assert caught.value.headers == stream.headers == headers
 

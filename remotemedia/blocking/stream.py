@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from remotemedia.blocking.derive import Blocking, waits_for
 from remotemedia.blocking.loop import wait_for
+from remotemedia.grpc import Metadata
 from remotemedia.session import ChunkResults as AsyncResults
 from remotemedia.session import PipelineStream as AsyncStream
 from remotemedia.v1 import (
@@ -106,6 +107,16 @@ class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
     def closed(self) -> StreamClosed | None:
         """The service's ``closed`` message; None before it arrived."""
         return self._asynchronous.closed
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty before the session is open."""
+        return self._asynchronous.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return self._asynchronous.trailers
 
     @property
     def chunks_sent(self) -> int:

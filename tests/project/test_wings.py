@@ -44,7 +44,7 @@ WINGS: dict[str, set[str]] = {
     "otel": {"grpc", "operation", "record"},
     "readiness": {"errors", "grpc"},
     # The service can run on the blocking client's event loop, in another thread.
-    "blocking": {"client", "session", "v1"},
+    "blocking": {"client", "session", "v1", "grpc"},
     "client": {
         "audio",
         "v1",
