@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from ssl import SSLContext
 from types import EllipsisType
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakKeyDictionary
 
 from remotemedia.client_caller import ClientCaller
 from remotemedia.errors import (
@@ -82,6 +82,8 @@ REQUEST_ID = "x-request-id"
 """The metadata key that carries the id of a call."""
 
 DEFAULT_RETRY = RetryPolicy()
+# The operations that ask for the version whatever is known of it.
+_VERSION_CHECKS = {"connect", "reconnect"}
 
 StubT = TypeVar("StubT", bound=ServiceStub)
 
@@ -181,9 +183,14 @@ class RemoteMediaClient:
         self._on_call_end = on_call_end
         self._channel: Channel | None = None
         # A lock belongs to one event loop; a client may be used in several in turn.
-        self._connecting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
-        self._connecting = WeakKeyDictionary()
+        self._connecting: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, asyncio.Lock
+        ] = weakref.WeakKeyDictionary()
         self._retries = Retries()
+        self._is_connecting = False
+        # The check of the version after connecting again, and what it found.
+        self._checking: asyncio.Task[None] | None = None
+        self._mismatch: str | None = None
 
     def __repr__(self) -> str:
         state = "connected" if self._channel else "not connected"
@@ -219,19 +226,14 @@ class RemoteMediaClient:
                     return
                 self._channel.abandon()
             self._channel = self._new_channel()
+            self._is_connecting = True
             try:
-                answer = await self._version("connect", ...)
-                if not answer.compatible:
-                    raise RemoteMediaError(
-                        answer.compatibility_message
-                        or f"the service does not speak protocol {PROTOCOL_VERSION}",
-                        error_type=ErrorType.VERSION_MISMATCH,
-                        operation="connect",
-                        address=str(self._address),
-                    )
+                await self._check_version("connect")
             except BaseException:
                 await self.disconnect()
                 raise
+            finally:
+                self._is_connecting = False
 
     async def disconnect(self) -> None:
         """Close the connection; calls that are under way fail.
@@ -240,9 +242,14 @@ class RemoteMediaClient:
         process than it was connected in, the connection is forgotten, not closed.
         """
         channel, self._channel = self._channel, None
+        checking, self._checking = self._checking, None
+        self._mismatch = None
         if channel is None:
             return
         if channel.is_usable_here:
+            if checking is not None and not checking.done():
+                checking.cancel()
+                await asyncio.wait({checking})
             channel.close()
             await channel.wait_closed()
         else:
@@ -587,6 +594,41 @@ class RemoteMediaClient:
 
         return cls._over(ClientCaller(begin))
 
+    async def _check_version(self, name: str) -> None:
+        """Check that the service speaks this client's version.
+
+        Raises:
+            RemoteMediaError: it does not, or the call failed.
+        """
+        answer = await self._version(name, ...)
+        if not answer.compatible:
+            raise RemoteMediaError(
+                answer.compatibility_message
+                or f"the service does not speak protocol {PROTOCOL_VERSION}",
+                error_type=ErrorType.VERSION_MISMATCH,
+                operation=name,
+                address=self._address_text,
+            )
+
+    def _on_connected(self) -> None:
+        """Check the version again, beside the calls, where `connect` does not do it."""
+        if self._is_connecting or self._channel is None:
+            return
+        if self._checking is None or self._checking.done():
+            loop = asyncio.get_running_loop()
+            self._checking = loop.create_task(self._check_version_again())
+
+    async def _check_version_again(self) -> None:
+        """Note whether the service that was connected again can be used."""
+        try:
+            await self._check_version("reconnect")
+        except RemoteMediaError as error:
+            # Of other failures, each call says itself.
+            if error.error_type is ErrorType.VERSION_MISMATCH:
+                self._mismatch = error.message
+        else:
+            self._mismatch = None
+
     async def _version(
         self,
         name: str,
@@ -598,7 +640,7 @@ class RemoteMediaClient:
         operation = self._operation(name, is_idempotent=True)
         with operation:
             # Whoever connects wants to know at once that nobody is there.
-            caller = self._caller(operation, is_repeated=name != "connect")
+            caller = self._caller(operation, is_repeated=name not in _VERSION_CHECKS)
             return await PipelineExecutionServiceStub._over(caller).get_version(
                 VersionRequest(client_version=PROTOCOL_VERSION),
                 timeout=self._seconds(timeout),
@@ -614,6 +656,14 @@ class RemoteMediaClient:
             connect_timeout=self._connect_timeout,
         )
         self._retries = Retries(self._options.retry, channel)
+        # The channel must not keep the client alive.
+        client = weakref.ref(self)
+
+        def on_connected() -> None:
+            if (this := client()) is not None:
+                this._on_connected()
+
+        channel.on_connected = on_connected
         return channel
 
     def _seconds(self, timeout: float | EllipsisType | None) -> float:
@@ -665,6 +715,10 @@ class RemoteMediaClient:
             raise RemoteMediaConnectionError(
                 "the client is connected in another event loop or process: make one "
                 "client for each"
+            )
+        if self._mismatch is not None and operation.name not in _VERSION_CHECKS:
+            raise RemoteMediaError(
+                self._mismatch, error_type=ErrorType.VERSION_MISMATCH
             )
         if is_repeated is None:
             is_repeated = operation.is_idempotent

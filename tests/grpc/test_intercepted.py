@@ -219,12 +219,19 @@ async def test_a_dropped_stream_ends_its_interceptors() -> None:
 
 
 async def test_an_interceptor_that_gives_up_resets_the_stream() -> None:
+    enough = asyncio.Event()
+
     async def impatient(call: CallDetails, next: Next) -> object:
-        return await asyncio.wait_for(next(call), 0.02)
+        calling = asyncio.ensure_future(next(call))
+        await enough.wait()
+        calling.cancel()
+        await asyncio.wait({calling})
+        raise TimeoutError("enough")
 
     async with opened(endless, impatient) as responses:
         await anext(responses)
-        with pytest.raises(asyncio.TimeoutError):
+        enough.set()
+        with pytest.raises(TimeoutError, match="enough"):
             await anext(responses)
 
 
