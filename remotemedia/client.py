@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
-import math
-import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from ssl import SSLContext
 from types import EllipsisType
 from typing import TYPE_CHECKING, TypeVar
 
 from remotemedia.client_caller import ClientCaller
 from remotemedia.errors import (
-    RemoteMediaConnectionError,
     RemoteMediaError,
     from_response,
 )
@@ -23,7 +18,6 @@ from remotemedia.grpc import (
     DEFAULT_MAX_RECEIVE_BYTES,
     DEFAULT_MAX_SEND_BYTES,
     DEFAULT_TIMEOUT_S,
-    REFUSED_ONLY,
     Address,
     Caller,
     CallOptions,
@@ -33,7 +27,6 @@ from remotemedia.grpc import (
     Metadata,
     MetadataLike,
     ResponseMetadata,
-    Retries,
     RetryPolicy,
     ServiceStub,
     TokenFunction,
@@ -46,6 +39,7 @@ from remotemedia.grpc import (
     tls_context,
 )
 from remotemedia.inputs import audio_inputs_of, checked_limits, data_inputs_of
+from remotemedia.link import PROTOCOL_VERSION, Link
 from remotemedia.manifest import ManifestSource, to_manifest
 from remotemedia.operation import Operation
 from remotemedia.readiness import check_health, until_ready
@@ -59,7 +53,6 @@ from remotemedia.session import (
 )
 from remotemedia.v1 import (
     AudioBuffer,
-    ErrorType,
     ExecuteRequest,
     ExecuteResponse,
     ExecutionResult,
@@ -68,8 +61,6 @@ from remotemedia.v1 import (
     StreamingPipelineServiceStub,
     StreamInit,
     VersionInfo,
-    VersionRequest,
-    VersionResponse,
 )
 
 if TYPE_CHECKING:
@@ -77,13 +68,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-PROTOCOL_VERSION = "v1"
-REQUEST_ID = "x-request-id"
-"""The metadata key that carries the id of a call."""
-
 DEFAULT_RETRY = RetryPolicy()
-# The operations that ask for the version whatever is known of it.
-_VERSION_CHECKS = {"connect", "reconnect"}
 
 StubT = TypeVar("StubT", bound=ServiceStub)
 
@@ -154,20 +139,20 @@ class RemoteMediaClient:
         interceptors: Iterable[Interceptor] = (),
         on_call_end: OnCallEnd | None = None,
     ) -> None:
-        self._address = Address.parse(address)
-        self._address_text = str(self._address)
-        self._ssl = tls_context(ssl)
+        where = Address.parse(address)
+        context = tls_context(ssl)
         check_seconds("connect_timeout", connect_timeout)
-        self._connect_timeout = connect_timeout
-        self._metadata = Metadata.of(metadata)
+        merged = Metadata.of(metadata)
         if token is not None:
-            if not (self._ssl or self._address.is_local or allow_insecure_token):
+            if not (context or where.is_local or allow_insecure_token):
                 raise ValueError(
-                    f"the token would travel to {self._address} in plaintext: pass "
-                    "ssl=True, or allow_insecure_token=True where the network is safe"
+                    f"the token would travel to {where} in plaintext: pass ssl=True, "
+                    "or allow_insecure_token=True where the network is safe"
                 )
             if not callable(token):
-                self._metadata = Metadata((*self._metadata, authorization(token)))
+                merged = Metadata((*merged, authorization(token)))
+        if on_call_end is not None and not callable(on_call_end):
+            raise TypeError(f"on_call_end must be a function, got {on_call_end!r:.80}")
         self._options = CallOptions(
             timeout=timeout,
             idle_timeout=idle_timeout,
@@ -178,23 +163,19 @@ class RemoteMediaClient:
             token=TokenSource(token) if callable(token) else None,
             retry=retry,
         )
-        if on_call_end is not None and not callable(on_call_end):
-            raise TypeError(f"on_call_end must be a function, got {on_call_end!r:.80}")
-        self._on_call_end = on_call_end
-        self._channel: Channel | None = None
-        # A lock belongs to one event loop; a client may be used in several in turn.
-        self._connecting: weakref.WeakKeyDictionary[
-            asyncio.AbstractEventLoop, asyncio.Lock
-        ] = weakref.WeakKeyDictionary()
-        self._retries = Retries()
-        self._is_connecting = False
-        # The check of the version after connecting again, and what it found.
-        self._checking: asyncio.Task[None] | None = None
-        self._mismatch: str | None = None
+        self._link = Link(
+            str(where),
+            lambda: Channel(
+                where, ssl=context or False, connect_timeout=connect_timeout
+            ),
+            self._options,
+            metadata=merged,
+            on_call_end=on_call_end,
+        )
 
     def __repr__(self) -> str:
-        state = "connected" if self._channel else "not connected"
-        return f"<{type(self).__name__} {self._address}, {state}>"
+        state = "connected" if self._link.channel else "not connected"
+        return f"<{type(self).__name__} {self._link.address}, {state}>"
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -219,21 +200,7 @@ class RemoteMediaClient:
             RemoteMediaError: AUTHENTICATION, if it refused the token;
                 VERSION_MISMATCH, if it does not speak protocol ``v1``.
         """
-        loop = asyncio.get_running_loop()
-        async with self._connecting.setdefault(loop, asyncio.Lock()):
-            if self._channel is not None:
-                if self._channel.is_usable_here:
-                    return
-                self._channel.abandon()
-            self._channel = self._new_channel()
-            self._is_connecting = True
-            try:
-                await self._check_version("connect")
-            except BaseException:
-                await self.disconnect()
-                raise
-            finally:
-                self._is_connecting = False
+        await self._link.connect()
 
     async def disconnect(self) -> None:
         """Close the connection; calls that are under way fail.
@@ -241,19 +208,7 @@ class RemoteMediaClient:
         Nothing happens if the client is not connected. In another event loop or
         process than it was connected in, the connection is forgotten, not closed.
         """
-        channel, self._channel = self._channel, None
-        checking, self._checking = self._checking, None
-        self._mismatch = None
-        if channel is None:
-            return
-        if channel.is_usable_here:
-            if checking is not None and not checking.done():
-                checking.cancel()
-                await asyncio.wait({checking})
-            channel.close()
-            await channel.wait_closed()
-        else:
-            channel.abandon()
+        await self._link.disconnect()
 
     async def wait_until_ready(self, timeout: float | None = DEFAULT_TIMEOUT_S) -> None:
         """Connect, and wait until the service serves.
@@ -274,12 +229,12 @@ class RemoteMediaClient:
 
         async def attempt() -> None:
             await self.connect()
-            operation = self._operation("wait_until_ready", is_idempotent=True)
+            operation = self._link.operation("wait_until_ready", is_idempotent=True)
             with operation:
                 await check_health(
-                    self._caller(operation, is_repeated=False),
-                    timeout=self._seconds(...),
-                    metadata=self._call_metadata(operation, None),
+                    self._link.caller(operation, is_repeated=False),
+                    timeout=self._link.seconds(...),
+                    metadata=self._link.metadata(operation, None),
                 )
 
         await until_ready(attempt, timeout)
@@ -300,7 +255,7 @@ class RemoteMediaClient:
             compression: how the request is compressed; None for the client's way.
             response_metadata: takes the headers and trailers of the response.
         """
-        answer = await self._version(
+        answer = await self._link.version(
             "get_version", timeout, metadata, compression, response_metadata
         )
         return answer.version_info
@@ -345,7 +300,7 @@ class RemoteMediaClient:
             TypeError, ValueError: the inputs are not mappings, an audio buffer is not
                 valid, a value is not JSON, or another argument makes no sense.
         """
-        operation = self._operation("execute_pipeline", is_idempotent=idempotent)
+        operation = self._link.operation("execute_pipeline", is_idempotent=idempotent)
         received = response_metadata or ResponseMetadata()
 
         def check(response: ExecuteResponse) -> None:
@@ -371,12 +326,12 @@ class RemoteMediaClient:
             )
             if resource_limits is not None:
                 request.resource_limits = checked_limits(resource_limits)
-            caller = self._caller(operation, check=check)
+            caller = self._link.caller(operation, check=check)
             stub = PipelineExecutionServiceStub._over(caller)
             response = await stub.execute_pipeline(
                 request,
-                timeout=self._seconds(timeout),
-                metadata=self._call_metadata(operation, metadata),
+                timeout=self._link.seconds(timeout),
+                metadata=self._link.metadata(operation, metadata),
                 compression=compression,
                 response_metadata=received,
             )
@@ -525,7 +480,7 @@ class RemoteMediaClient:
         max_buffered_chunks: int = 1,
         max_in_flight_chunks: int | None,
     ) -> PipelineStream:
-        operation = self._operation(name, is_stream=True)
+        operation = self._link.operation(name, is_stream=True)
         with operation:
             check_count("expected_chunk_size", expected_chunk_size, least=0)
             check_count("max_buffered_chunks", max_buffered_chunks)
@@ -542,13 +497,13 @@ class RemoteMediaClient:
                 init.resource_limits = checked_limits(resource_limits)
             return PipelineStream(
                 StreamingPipelineServiceStub._over(
-                    self._caller(operation, compression=compression)
+                    self._link.caller(operation, compression=compression)
                 ),
                 init,
                 operation=operation,
                 open_timeout=self._options.timeout,
                 deadline=deadline_after(timeout),
-                metadata=self._call_metadata(operation, metadata),
+                metadata=self._link.metadata(operation, metadata),
                 source=source,
                 max_buffered_chunks=max_buffered_chunks,
                 max_in_flight_chunks=max_in_flight_chunks,
@@ -585,157 +540,11 @@ class RemoteMediaClient:
         def begin(
             name: str, metadata: MetadataLike | None, is_stream: bool
         ) -> tuple[Operation, Caller, Metadata]:
-            operation = self._operation(
+            operation = self._link.operation(
                 name, is_idempotent=idempotent, is_stream=is_stream
             )
             with operation:
-                caller = self._caller(operation)
-            return operation, caller, self._call_metadata(operation, metadata)
+                caller = self._link.caller(operation)
+            return operation, caller, self._link.metadata(operation, metadata)
 
         return cls._over(ClientCaller(begin))
-
-    async def _check_version(self, name: str) -> None:
-        """Check that the service speaks this client's version.
-
-        Raises:
-            RemoteMediaError: it does not, or the call failed.
-        """
-        answer = await self._version(name, ...)
-        if not answer.compatible:
-            raise RemoteMediaError(
-                answer.compatibility_message
-                or f"the service does not speak protocol {PROTOCOL_VERSION}",
-                error_type=ErrorType.VERSION_MISMATCH,
-                operation=name,
-                address=self._address_text,
-            )
-
-    def _on_connected(self) -> None:
-        """Check the version again, beside the calls, where `connect` does not do it."""
-        if self._is_connecting or self._channel is None:
-            return
-        if self._checking is None or self._checking.done():
-            loop = asyncio.get_running_loop()
-            self._checking = loop.create_task(self._check_version_again())
-
-    async def _check_version_again(self) -> None:
-        """Note whether the service that was connected again can be used."""
-        try:
-            await self._check_version("reconnect")
-        except RemoteMediaError as error:
-            # Of other failures, each call says itself.
-            if error.error_type is ErrorType.VERSION_MISMATCH:
-                self._mismatch = error.message
-        else:
-            self._mismatch = None
-
-    async def _version(
-        self,
-        name: str,
-        timeout: float | EllipsisType | None,
-        metadata: MetadataLike | None = None,
-        compression: Compression | None = None,
-        response_metadata: ResponseMetadata | None = None,
-    ) -> VersionResponse:
-        operation = self._operation(name, is_idempotent=True)
-        with operation:
-            # Whoever connects wants to know at once that nobody is there.
-            caller = self._caller(operation, is_repeated=name not in _VERSION_CHECKS)
-            return await PipelineExecutionServiceStub._over(caller).get_version(
-                VersionRequest(client_version=PROTOCOL_VERSION),
-                timeout=self._seconds(timeout),
-                metadata=self._call_metadata(operation, metadata),
-                compression=compression,
-                response_metadata=response_metadata,
-            )
-
-    def _new_channel(self) -> Channel:
-        channel = Channel(
-            self._address,
-            ssl=self._ssl or False,
-            connect_timeout=self._connect_timeout,
-        )
-        self._retries = Retries(self._options.retry, channel)
-        # The channel must not keep the client alive.
-        client = weakref.ref(self)
-
-        def on_connected() -> None:
-            if (this := client()) is not None:
-                this._on_connected()
-
-        channel.on_connected = on_connected
-        return channel
-
-    def _seconds(self, timeout: float | EllipsisType | None) -> float:
-        """The bound of a call, as a stub takes it: infinity for none."""
-        seconds = self._options.timeout if timeout is ... else timeout
-        return math.inf if seconds is None else seconds
-
-    def _operation(
-        self, name: str, *, is_idempotent: bool = False, is_stream: bool = False
-    ) -> Operation:
-        return Operation(
-            name,
-            self._address_text,
-            is_idempotent=is_idempotent,
-            is_stream=is_stream,
-            on_call_end=self._on_call_end,
-        )
-
-    def _caller(
-        self,
-        operation: Operation,
-        *,
-        is_repeated: bool | None = None,
-        compression: Compression | None = None,
-        check: Callable[[ExecuteResponse], None] | None = None,
-    ) -> Caller:
-        """What makes the calls of an operation on the open connection.
-
-        Args:
-            operation: the user's call.
-            is_repeated: whether the policy for retries holds; by default, if the
-                operation is idempotent.
-            compression: how requests are compressed; None for the client's way.
-            check: looks at the response.
-
-        Raises:
-            RemoteMediaConnectionError: the client is not connected here.
-        """
-        if self._channel is None:
-            raise RemoteMediaConnectionError(
-                "the client is not connected: use it as `async with "
-                "RemoteMediaClient(…) as client`, or await connect() first"
-            )
-        if self._channel.is_orphan:
-            # It was connected in an earlier `asyncio.run`.
-            self._channel.abandon()
-            self._channel = self._new_channel()
-        if not self._channel.is_usable_here:
-            raise RemoteMediaConnectionError(
-                "the client is connected in another event loop or process: make one "
-                "client for each"
-            )
-        if self._mismatch is not None and operation.name not in _VERSION_CHECKS:
-            raise RemoteMediaError(
-                self._mismatch, error_type=ErrorType.VERSION_MISMATCH
-            )
-        if is_repeated is None:
-            is_repeated = operation.is_idempotent
-        retries = self._retries if is_repeated else REFUSED_ONLY
-        options = self._options
-        if compression is not None:
-            options = dataclasses.replace(options, compression=compression)
-        return Caller(self._channel, options, operation, retries, check)
-
-    def _call_metadata(
-        self, operation: Operation, metadata: MetadataLike | None
-    ) -> Metadata:
-        """The client's metadata and a call's own, with the id of the call."""
-        merged = self._metadata.merged(metadata)
-        for key, value in merged:
-            if key == REQUEST_ID:
-                # The caller has an id of their own for the call.
-                operation.request_id = str(value)
-                return merged
-        return Metadata((*merged, (REQUEST_ID, operation.request_id)))

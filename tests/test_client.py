@@ -19,7 +19,6 @@ from grpclib.const import Status
 
 from remotemedia import (
     AudioBuffer,
-    CallRecord,
     ErrorType,
     ExecutionResult,
     ExecutionStatus,
@@ -914,70 +913,3 @@ async def test_errors_have_the_id_of_the_call_in_their_text(
     assert error.request_id == "my-id"
     assert str(error) == f"{error.message} [request_id=my-id]"
     assert "my-id" not in error.message
-
-
-# -- connecting again
-
-
-async def test_the_version_is_checked_again_after_connecting_again(
-    core: CoreServer,
-) -> None:
-    records: list[CallRecord] = []
-    port = core.address.rpartition(":")[2]
-    async with RemoteMediaClient(core.address, on_call_end=records.append) as client:
-        drop_connection(client)
-        assert await client.get_version()
-        await until(lambda: len(records) == 3)
-        names = [record.operation for record in records]
-        assert sorted(names) == ["connect", "get_version", "reconnect"]
-
-        # The service was replaced by one that speaks another version.
-        core.execution.protocol = "v2"
-        drop_connection(client)
-        await client.get_version()
-        await until(lambda: len(records) == 5)
-        with pytest.raises(RemoteMediaError, match="speaks v2") as caught:
-            await client.execute_pipeline(PASS)
-        assert caught.value.error_type is ErrorType.VERSION_MISMATCH
-        assert (caught.value.operation, caught.value.address[-5:]) == (
-            "execute_pipeline",
-            port,
-        )
-
-        core.execution.protocol = "v1"
-        drop_connection(client)
-        await client.disconnect()
-        await client.connect()
-        assert await client.get_version()
-
-
-def drop_connection(client: RemoteMediaClient) -> None:
-    """Lose the connection of a client, as when its peer goes."""
-    channel = client._channel
-    assert channel is not None
-    assert channel.connection is not None
-    channel.connection.abort()
-
-
-async def test_a_check_that_fails_is_not_the_calls_failure(local: LocalService) -> None:
-    records: list[CallRecord] = []
-    async with RemoteMediaClient(
-        local.address, on_call_end=records.append, retry=None
-    ) as client:
-        drop_connection(client)
-        local.add_fault(Fault.status(Status.ABORTED, "not now", method="GetVersion"))
-        assert await client.execute_pipeline(PASS)
-        await until(lambda: len(records) == 3)
-        assert {record.status for record in records[1:]} == {Status.OK, Status.ABORTED}
-        assert await client.get_version()
-
-
-async def test_disconnecting_ends_the_check(local: LocalService) -> None:
-    async with RemoteMediaClient(local.address) as client:
-        drop_connection(client)
-        local.add_fault(Fault.delay(60, method="GetVersion"))
-        await client.execute_pipeline(PASS)
-        checking = client._checking
-        assert checking is not None
-        assert not checking.done()
-    assert checking.cancelled()

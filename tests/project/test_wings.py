@@ -43,6 +43,7 @@ WINGS: dict[str, set[str]] = {
     "client_caller": {"grpc", "operation"},
     "otel": {"grpc", "operation", "record"},
     "readiness": {"errors", "grpc"},
+    "link": {"v1", "errors", "operation", "record", "grpc"},
     # The service can run on the blocking client's event loop, in another thread.
     "blocking": {"client", "session", "v1", "grpc"},
     "client": {
@@ -52,6 +53,7 @@ WINGS: dict[str, set[str]] = {
         "operation",
         "record",
         "client_caller",
+        "link",
         "readiness",
         "inputs",
         "manifest",
