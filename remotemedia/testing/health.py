@@ -30,14 +30,14 @@ class ServingStatus(betterproto.Enum):
     SERVICE_UNKNOWN = 3
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class HealthCheckRequest(betterproto.Message):
     """A question about one service; about all of them, if there is no name."""
 
     service: str = betterproto.string_field(1)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class HealthCheckResponse(betterproto.Message):
     """The answer."""
 

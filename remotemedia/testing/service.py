@@ -15,12 +15,14 @@ from grpclib.exceptions import GRPCError
 
 from remotemedia.blocking.loop import wait_for
 from remotemedia.http2.compat import listening_port
+from remotemedia.testing import health
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.call_log import log_call
 from remotemedia.testing.execution import ExecutionService
 from remotemedia.testing.health import HealthService
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.testing.nodes import REFERENCE_NODES
+from remotemedia.testing.reflection import ReflectionService
 from remotemedia.testing.script import FaultScript
 from remotemedia.testing.streaming import StreamingService
 from remotemedia.testing.transport import (
@@ -65,8 +67,9 @@ class LocalService:
     audio, such as VAD. Each output is named by the id of its node. The time limit is
     for a whole execution, or for each chunk.
 
-    Beside the contract, it has the standard health service, and logs each call at DEBUG
-    to ``remotemedia.testing``.
+    Beside the contract, it has the standard health service and server reflection, so
+    that ``grpcurl`` works against it, and logs each call at DEBUG to
+    ``remotemedia.testing``.
     """
 
     def __init__(
@@ -122,8 +125,10 @@ class LocalService:
             ExecutionService(node_types, limits),
             StreamingService(node_types, limits, idle_timeout),
         )
-        self._health = HealthService(_names(services))
-        self._services = (*services, self._health)
+        names = _names(services)
+        self._health = HealthService(names)
+        reflection = ReflectionService([*names, health.SERVICE])
+        self._services = (*services, self._health, reflection)
         self._faults = FaultScript(faults)
         self._server: SocketServer | None = None
         self._address = ""
