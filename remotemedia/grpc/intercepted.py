@@ -94,6 +94,9 @@ class InterceptedCall(Generic[ResponseT]):
                     return None
                 task = self._task
                 assert task is not None  # noqa: S101 - set above
+                if task.cancelled():
+                    # By an interceptor; this reader was not cancelled.
+                    raise _cancelled()
                 if task.done():
                     # It raises what the interceptors raised.
                     task.result()
@@ -122,7 +125,8 @@ class InterceptedCall(Generic[ResponseT]):
             is_complete = self._call.is_over and error is None and reason is None
             self._call.stop(reason)
             self._settle(None if is_complete else error or reason or _cancelled())
-        elif self._task is not None and not self._is_left:
+        elif self._task is not None and self._latest is None:
+            # Nothing was opened yet. After the end, interceptors may finish.
             self._task.cancel()
         self._is_left = True
         self._has_changed.set()
@@ -159,6 +163,8 @@ class InterceptedCall(Generic[ResponseT]):
             BaseException: the call failed.
             RuntimeError: it cannot be made again.
         """
+        if self._is_left:
+            raise _cancelled()
         if not self._is_repeatable:
             raise RuntimeError(
                 "next was called again, but the stream has begun and cannot be repeated"

@@ -25,6 +25,8 @@ from remotemedia.http2 import WaitTimeoutError, wait_at_most
 
 # A token is replaced this long before it expires, or after nine tenths of its life.
 _EARLY_S = 30.0
+# How long the function may take for a call that has no deadline, as a stream may.
+_LONGEST_FETCH_S = 30.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,13 +108,15 @@ class TokenSource:
         token = self._token
         if token is not None and self._clock() < self._replace_at:
             return token
-        left_s = None if call.deadline is None else call.deadline.time_remaining()
+        left_s = _LONGEST_FETCH_S
+        if call.deadline is not None:
+            left_s = min(left_s, call.deadline.time_remaining())
         try:
             return await wait_at_most(left_s, self._fetched())
         except WaitTimeoutError:
             raise CallError(
                 Status.DEADLINE_EXCEEDED,
-                "the token function did not return before the deadline of the call",
+                "the token function did not return in time",
                 unprocessed=True,
             ) from None
 

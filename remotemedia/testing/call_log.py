@@ -35,6 +35,12 @@ async def log_call(event: RecvRequest) -> None:
     )
 
 
+def log_refusal(event: RecvRequest, status: Status) -> None:
+    """Log a call that is refused before it has a handler."""
+    request_id = event.metadata.get(REQUEST_ID, "")
+    _log.debug("%s %s request_id=%s", event.method_name, status.name, request_id)
+
+
 async def _logged(
     handler: Handler, method: str, request_id: str, stream: Stream[Any, Any]
 ) -> None:

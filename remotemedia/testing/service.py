@@ -17,7 +17,7 @@ from remotemedia.blocking.loop import wait_for
 from remotemedia.http2.compat import listening_port
 from remotemedia.testing import health
 from remotemedia.testing.audio_nodes import AUDIO_NODES
-from remotemedia.testing.call_log import log_call
+from remotemedia.testing.call_log import log_call, log_refusal
 from remotemedia.testing.execution import ExecutionService
 from remotemedia.testing.health import HealthService
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
@@ -237,6 +237,7 @@ class LocalService:
         shown = event.metadata.get("authorization", "")
         expected = f"Bearer {self._token}"
         if not hmac.compare_digest(str(shown).encode(), expected.encode()):
+            log_refusal(event, Status.UNAUTHENTICATED)
             raise GRPCError(
                 Status.UNAUTHENTICATED,
                 "the bearer token in the metadata 'authorization' is "

@@ -271,6 +271,63 @@ async def test_an_interceptor_that_fails_after_its_stream_is_logged(
     assert "an interceptor failed after its stream" in caplog.text
 
 
+async def test_interceptors_may_finish_after_a_reader_that_was_cancelled() -> None:
+    ended, release = asyncio.Event(), asyncio.Event()
+    log: list[str] = []
+
+    async def intercept(call: CallDetails, next: Next) -> object:
+        result = await next(call)
+        ended.set()
+        await release.wait()
+        log.append("finished")
+        return result
+
+    async with opened(whole, intercept) as responses:
+        await anext(responses)
+        await anext(responses)
+        reading = asyncio.create_task(responses.read())
+        await ended.wait()
+        reading.cancel()
+        await asyncio.wait({reading})
+        release.set()
+    assert log == ["finished"]
+
+
+async def test_an_interceptor_that_cancels_itself_does_not_cancel_the_reader() -> None:
+    async def intercept(call: CallDetails, next: Next) -> object:
+        raise asyncio.CancelledError
+
+    async with opened(whole, intercept) as responses:
+        with pytest.raises(CallError) as caught:
+            await anext(responses)
+    assert caught.value.status is Status.CANCELLED
+
+
+async def test_a_stream_that_was_left_is_not_opened_again() -> None:
+    failed, release = asyncio.Event(), asyncio.Event()
+    errors: list[CallError] = []
+
+    async def intercept(call: CallDetails, next: Next) -> object:
+        try:
+            return await next(call)
+        except CallError:
+            failed.set()
+            await release.wait()
+        try:
+            return await next(call)
+        except CallError as error:
+            errors.append(error)
+            raise
+
+    async with server_stream(failing(14), intercept) as responses:
+        reading = asyncio.create_task(responses.read())
+        await failed.wait()
+        responses.stop()
+        release.set()
+        assert await reading is None
+    assert [error.status for error in errors] == [Status.CANCELLED]
+
+
 # -- calling next again
 
 

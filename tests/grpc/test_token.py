@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import pickle
 import threading
 from collections.abc import Awaitable, Callable
@@ -270,11 +271,27 @@ async def test_a_function_that_takes_too_long_is_cancelled() -> None:
         return ""
 
     source = TokenSource(token)
-    with pytest.raises(CallError, match="token function did not return") as caught:
+    with pytest.raises(
+        CallError, match="token function did not return in time"
+    ) as caught:
         await source.intercept(details(timeout=0.01), Service())
     assert caught.value.status is Status.DEADLINE_EXCEEDED
     assert caught.value.unprocessed
     assert cancelled.is_set() or await asyncio.wait_for(cancelled.wait(), 5)
+
+
+async def test_a_fetch_is_bounded_where_the_call_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remotemedia.grpc.token._LONGEST_FETCH_S", 0.01)
+
+    async def token() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    call = dataclasses.replace(details(), deadline=None)
+    with pytest.raises(CallError, match="token function did not return in time"):
+        await TokenSource(token).intercept(call, Service())
 
 
 async def begin(

@@ -49,3 +49,16 @@ async def test_a_call_that_is_left_was_cancelled(
         await until(lambda: "StreamPipeline" in log.text)
     line = log.records[-1].getMessage()
     assert f"CANCELLED request_id={stream.request_id} " in line
+
+
+async def test_a_refused_token_is_logged_without_it(
+    log: pytest.LogCaptureFixture,
+) -> None:
+    async with LocalService(token="hunter2") as service:
+        client = RemoteMediaClient(service.address, token="swordfish")
+        with pytest.raises(RemoteMediaError) as caught:
+            await client.connect()
+    line = log.records[-1].getMessage()
+    assert line.endswith(f"UNAUTHENTICATED request_id={caught.value.request_id}")
+    assert "hunter2" not in log.text
+    assert "swordfish" not in log.text
