@@ -34,6 +34,10 @@ ON_BOTH_LOOPS |= {"test_stream"}
 # start processes or try thousands of inputs, and single tests of more than a second.
 SLOW = (
     "tests/blocking/test_loop.py",
+    "tests/cli/test_app.py::test_without_the_extra_the_command_says_how_to_get_it",
+    "tests/cli/test_plot.py",
+    "tests/cli/test_serve.py",
+    "tests/cli/test_stream.py::test_a_picture_is_drawn",
     "tests/codec/test_all_types.py",
     "tests/codec/test_broken.py",
     "tests/codec/test_conformance.py",
@@ -64,6 +68,7 @@ SLOW = (
     "tests/test_audio.py::test_chunks_lose_and_repeat_nothing",
     "tests/test_audio.py::test_numpy_round_trip",
     "tests/test_audio.py::test_to_format_agrees_with_to_float32",
+    "tests/test_main.py",
     "tests/test_manifest.py::test_params_keep_their_value",
     "tests/test_manifest.py::test_values_are_json_encoded",
     "tests/testing/test_guide.py",

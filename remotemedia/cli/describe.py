@@ -1,0 +1,82 @@
+"""``remotemedia version`` and ``check``: what a service is, and a manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from remotemedia.cli import options
+from remotemedia.cli.output import show_json, show_table
+from remotemedia.errors import RemoteMediaError
+from remotemedia.manifest import to_manifest
+from remotemedia.v1 import ErrorType
+
+
+@click.command()
+@click.argument(
+    "address", envvar=options.ADDRESS_VARIABLE, default=options.DEFAULT_ADDRESS
+)
+@options.as_json
+@options.connects
+def version(make_client: options.MakeClient, *, address: str, as_json: bool) -> None:
+    """Show what the service at ADDRESS is, and which node types it has."""
+    with make_client(address) as client:
+        info = client.get_version()
+    if as_json:
+        show_json(info.to_dict())
+        return
+    show_table(
+        address,
+        ("", ""),
+        [
+            ("protocol", info.protocol_version),
+            ("runtime", info.runtime_version),
+            ("built", info.build_timestamp),
+            ("protocols", ", ".join(info.supported_protocols)),
+            ("node types", "\n".join(info.supported_node_types)),
+        ],
+    )
+
+
+@click.command()
+@options.manifest
+@click.option("--address", help="Ask the service there for its node types.")
+@options.as_json
+@options.connects
+def check(
+    make_client: options.MakeClient,
+    *,
+    manifest: Path,
+    address: str | None,
+    as_json: bool,
+) -> None:
+    """Check a manifest against the rules, and its node types against a service."""
+    checked = to_manifest(manifest)
+    if address is not None:
+        with make_client(address) as client:
+            known = set(client.get_version().supported_node_types)
+        for node in checked.nodes:
+            if node.node_type not in known:
+                raise RemoteMediaError(
+                    f"the service has no node type {node.node_type!r}; it has: "
+                    f"{', '.join(sorted(known))}",
+                    error_type=ErrorType.VALIDATION,
+                    failing_node_id=node.id,
+                    address=address,
+                    operation="check",
+                )
+    if as_json:
+        show_json({"name": checked.metadata.name, "nodes": len(checked.nodes)})
+        return
+    after: dict[str, list[str]] = {node.id: [] for node in checked.nodes}
+    for connection in checked.connections:
+        after[connection.from_].append(connection.to)
+    show_table(
+        f"{checked.metadata.name}: the manifest is right",
+        ("node", "type", "goes to"),
+        [
+            (node.id, node.node_type, ", ".join(after[node.id]))
+            for node in checked.nodes
+        ],
+    )

@@ -1,0 +1,142 @@
+"""``remotemedia stream``: an audio file, sent chunk by chunk as a live session."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+from rich.progress import Progress
+
+from remotemedia.cli import options
+from remotemedia.cli.output import outputs, progress, show_json, show_table
+from remotemedia.manifest import to_manifest
+from remotemedia.v1 import AudioBuffer, PipelineManifest
+
+
+@click.command()
+@options.manifest
+@click.argument("file", type=options.EXISTING_FILE)
+@click.option("--node", help="The node that gets the audio; by default, the first.")
+@click.option(
+    "--chunk-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    default=100.0,
+    show_default=True,
+    help="Length of a chunk in milliseconds.",
+)
+@click.option("--live", is_flag=True, help="Send at the pace of the recording.")
+@click.option("--out", type=options.NEW_FILE, help="Where the audio output goes.")
+@click.option(
+    "--plot",
+    type=options.NEW_FILE,
+    metavar="FILE.png",
+    help="Draw the audio and the round trips.",
+)
+@options.address
+@options.as_json
+@options.connects
+def stream(
+    make_client: options.MakeClient,
+    *,
+    manifest: Path,
+    file: Path,
+    node: str | None,
+    chunk_ms: float,
+    live: bool,
+    out: Path | None,
+    plot: Path | None,
+    address: str,
+    as_json: bool,
+) -> None:
+    """Stream an audio file through a pipeline, chunk by chunk."""
+    checked = to_manifest(manifest)
+    node_id = node or first_node(checked)
+    sent: list[AudioBuffer] = []
+    round_trips_ms: list[float] = []
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress())
+        writer = stack.enter_context(AudioBuffer.file_writer(out)) if out else None
+        client = stack.enter_context(make_client(address))
+        source = chunks(file, node_id, chunk_ms, live=live, bar=bar, sent=sent)
+        session = stack.enter_context(client.open_stream(checked, source))
+        for result in session:
+            round_trips_ms.append(session.round_trip_ms or 0.0)
+            if writer is not None and result.audio_outputs:
+                writer.write(result.audio())
+            if as_json:
+                found = outputs(result.audio_outputs, result.data_outputs)
+                show_json({"sequence": result.sequence, **found})
+        closed = session.closed
+    if plot is not None:
+        from remotemedia.cli.plot import draw
+
+        draw(plot, sent, round_trips_ms)
+    seconds = sum(buffer.duration for buffer in sent)
+    summary = {
+        "chunks": len(sent),
+        "results": len(round_trips_ms),
+        "seconds": round(seconds, 3),
+        "round_trip_ms_median": round(statistics.median(round_trips_ms or [0]), 3),
+        "round_trip_ms_worst": round(max(round_trips_ms, default=0), 3),
+        "reason": closed.reason if closed else "",
+    }
+    if as_json:
+        show_json({"summary": summary})
+    else:
+        show_table(
+            f"{file.name} through {checked.metadata.name}",
+            ("", ""),
+            [(name.replace("_", " "), value) for name, value in summary.items()],
+        )
+
+
+def first_node(manifest: PipelineManifest) -> str:
+    """The id of the only node that no connection enters.
+
+    Raises:
+        click.BadParameter: there are several.
+    """
+    entered = {connection.to for connection in manifest.connections}
+    first = [node.id for node in manifest.nodes if node.id not in entered]
+    if len(first) != 1:
+        raise click.BadParameter(
+            f"several nodes take input: {', '.join(first)}; choose one",
+            param_hint="--node",
+        )
+    return first[0]
+
+
+def chunks(
+    file: Path,
+    node_id: str,
+    chunk_ms: float,
+    *,
+    live: bool,
+    bar: Progress,
+    sent: list[AudioBuffer],
+) -> Iterator[tuple[str, AudioBuffer]]:
+    """Read a file chunk by chunk, and note what was read.
+
+    Args:
+        file: the audio file.
+        node_id: the node that gets the chunks.
+        chunk_ms: the length of a chunk in milliseconds.
+        live: whether each chunk waits until it would have been recorded.
+        bar: shows how far the file has been read.
+        sent: gets the chunks.
+    """
+    total_s = AudioBuffer.from_file(file).duration
+    task = bar.add_task(file.name, total=total_s)
+    started_s = time.monotonic()
+    recorded_s = 0.0
+    for buffer in AudioBuffer.stream_file(file, chunk_ms):
+        recorded_s += buffer.duration
+        if live:
+            time.sleep(max(0.0, started_s + recorded_s - time.monotonic()))
+        sent.append(buffer)
+        bar.update(task, completed=recorded_s)
+        yield node_id, buffer

@@ -1,0 +1,49 @@
+"""``remotemedia version`` and ``remotemedia check``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from remotemedia.testing import LocalService
+from tests.cli.conftest import Command
+
+
+def test_version_shows_the_node_types(command: Command, service: LocalService) -> None:
+    code, out, err = command("version", service.address)
+    assert (code, err) == (0, "")
+    assert "CalculatorNode" in out
+    code, out, _ = command("version", "--json")
+    assert code == 0
+    info = json.loads(out)
+    assert info["protocolVersion"] == "v1"
+    assert "VAD" in info["supportedNodeTypes"]
+
+
+def test_check_shows_the_nodes(command: Command, passing: Path) -> None:
+    code, out, _ = command("check", passing)
+    assert code == 0
+    assert "the manifest is right" in out
+    assert "PassThrough" in out
+    assert json.loads(command("check", passing, "--json")[1])["nodes"] == 1
+
+
+def test_check_finds_what_breaks_a_rule(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.json"
+    path.write_text('{"version": "v1", "nodes": [{"id": "a"}]}')
+    code, _, err = command("check", path)
+    assert code == 3
+    assert "node_type" in err
+
+
+def test_check_asks_the_service_for_its_node_types(
+    command: Command, service: LocalService, tmp_path: Path, passing: Path
+) -> None:
+    assert command("check", passing, "--address", service.address)[0] == 0
+    path = tmp_path / "unknown.json"
+    path.write_text(passing.read_text().replace("PassThrough", "Unknown"))
+    assert command("check", path)[0] == 0
+    code, _, err = command("check", path, "--address", service.address)
+    assert code == 3
+    assert "in node 'src'" in err
+    assert "no node type 'Unknown'" in err

@@ -1,0 +1,40 @@
+"""``remotemedia run``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from remotemedia import AudioBuffer
+from tests.cli.conftest import Command
+
+
+def test_audio_goes_in_and_comes_out(
+    command: Command, passing: Path, sound: Path, tmp_path: Path
+) -> None:
+    out_file = tmp_path / "out.wav"
+    code, out, err = command(
+        "run", passing, "--audio", f"src={sound}", "--out", out_file
+    )
+    assert (code, err) == (0, "")
+    assert "0.3 s, 16000 Hz" in out
+    assert AudioBuffer.from_file(out_file) == AudioBuffer.from_file(sound)
+
+
+def test_data_goes_in_and_comes_out(command: Command, calculation: Path) -> None:
+    code, out, err = command("run", calculation, "--data", "calc=2")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-2].split() == ["calc", "data", "5"]
+    found = json.loads(command("run", calculation, "--data", "calc=2", "--json")[1])
+    assert found["data"] == {"calc": 5}
+    assert "wallTimeMs" in found["metrics"]
+
+
+def test_no_audio_to_write_is_said(
+    command: Command, calculation: Path, tmp_path: Path
+) -> None:
+    code, _, err = command(
+        "run", calculation, "--data", "calc=2", "--out", tmp_path / "out.wav"
+    )
+    assert code == 2
+    assert "exactly one audio output" in err
