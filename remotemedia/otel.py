@@ -35,11 +35,11 @@ from __future__ import annotations
 try:
     from opentelemetry import context as otel_context
     from opentelemetry import metrics, propagate, trace
-except ImportError as error:
+except ImportError as _missing:
     raise ImportError(
         "remotemedia.otel needs the package opentelemetry-api: "
         "pip install 'remotemedia[otel]'"
-    ) from error
+    ) from _missing
 
 from remotemedia.grpc import Address, CallDetails, Next, Status
 from remotemedia.operation import error_type_of, status_of

@@ -71,6 +71,8 @@ SLOW = (
     "tests/test_main.py",
     "tests/test_manifest.py::test_params_keep_their_value",
     "tests/test_manifest.py::test_values_are_json_encoded",
+    "tests/test_otel.py::test_nothing_is_imported_without_it",
+    "tests/testing/test_descriptors.py::test_they_are_up_to_date",
     "tests/testing/test_guide.py",
     "tests/testing/test_main.py",
     "tests/testing/test_quiet.py",

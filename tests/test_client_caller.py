@@ -84,20 +84,35 @@ async def test_failures_are_remotemedia_errors(local: LocalService) -> None:
     assert error.request_id in str(error)
 
 
-async def test_the_limits_of_the_client_hold(local: LocalService) -> None:
-    local.add_fault(Fault.delay(60, method="GetVersion"))
-    client = RemoteMediaClient(local.address, timeout=0.03)
-    stub = client.stub(PipelineExecutionServiceStub)
-    with pytest.raises(RemoteMediaTimeoutError):
-        async with client:
-            pass
-    with pytest.raises(RemoteMediaConnectionError, match="not connected"):
+async def test_the_timeout_of_the_client_holds(local: LocalService) -> None:
+    left_s: list[float] = []
+
+    async def intercept(call: CallDetails, next: Next) -> object:
+        assert call.deadline is not None
+        left_s.append(call.deadline.time_remaining())
+        return await next(call)
+
+    async with RemoteMediaClient(
+        local.address, timeout=500, interceptors=[intercept]
+    ) as client:
+        stub = client.stub(PipelineExecutionServiceStub)
         await stub.get_version(VersionRequest())
-    async with client:
-        assert await stub.get_version(VersionRequest())
+        await stub.get_version(VersionRequest(), timeout=100)
+        assert 400 < left_s[-2] <= 500
+        assert 0 < left_s[-1] <= 100
         local.add_fault(Fault.delay(60, method="GetVersion"))
         with pytest.raises(RemoteMediaTimeoutError):
+            await stub.get_version(VersionRequest(), timeout=0.02)
+
+
+async def test_a_stub_is_made_before_the_client_connects(local: LocalService) -> None:
+    client = RemoteMediaClient(local.address)
+    stub = client.stub(PipelineExecutionServiceStub)
+    for _ in range(2):
+        with pytest.raises(RemoteMediaConnectionError, match="not connected"):
             await stub.get_version(VersionRequest())
+        async with client:
+            assert await stub.get_version(VersionRequest())
 
 
 async def test_only_idempotent_calls_are_made_again(local: LocalService) -> None:
