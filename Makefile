@@ -15,10 +15,11 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=wo
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all test-fast gen lint mypy types bench conformance fuzz clean
+.PHONY: help demo check test test-all test-fast gen lint mypy types bench conformance
+.PHONY: connect-conformance fuzz clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One stamp file for each set of extras, so that the second run of a target skips set-up.
 $(VENV)/.examples $(VENV)/.test $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
@@ -78,6 +79,9 @@ bench: $(VENV)/.test ## Measure side by side with grpc.aio and stock betterproto
 
 conformance: $(VENV)/.test ## Run the official protobuf conformance suite
 	@$(BIN)/python -m conformance
+
+connect-conformance: $(VENV)/.test ## Run the Connect project's suite for gRPC clients
+	@$(BIN)/python -m conformance.connect
 
 fuzz: $(VENV)/.fuzz ## Fuzz the decoder for FUZZ_SECONDS
 	@$(BIN)/python -m fuzz.fuzz_decode -max_total_time=$(FUZZ_SECONDS) -max_len=600

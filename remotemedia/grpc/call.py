@@ -33,14 +33,17 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
-from remotemedia.grpc.compression import Compression, compress
+from remotemedia.grpc.compression import PREFIX, Compression, compress
 from remotemedia.grpc.headers import (
-    ResponseBlocks,
+    CANCELLED,
+    Blocks,
     ResponseMetadata,
+    has_status,
     method_headers,
+    response_blocks,
     timeout_header,
 )
-from remotemedia.grpc.inbox import PREFIX, Inbox
+from remotemedia.grpc.inbox import Compressed, Inbox
 from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.status import CallError, from_headers, from_http2, from_trailers
 from remotemedia.http2 import (
@@ -116,7 +119,8 @@ class Call(Generic[RequestT, ResponseT]):
     Attributes:
         path: the method, as ``/package.Service/Method``.
         sent_messages: how many requests were handed to the connection.
-        sent_bytes: the size of the requests that were encoded, their prefixes included.
+        sent_bytes: the size of the requests that were encoded, with their prefixes, and
+            before compression.
     """
 
     def __init__(
@@ -167,12 +171,12 @@ class Call(Generic[RequestT, ResponseT]):
     @property
     def headers(self) -> Metadata:
         """The metadata of the response headers; empty if none arrived yet."""
-        return Metadata.received(self._blocks.headers)
+        return Metadata.received(self._blocks[0])
 
     @property
     def trailers(self) -> Metadata:
         """The metadata of the trailers; empty if none arrived yet."""
-        return Metadata.received(self._blocks.trailers)
+        return Metadata.received(self._blocks[1])
 
     @property
     def received_messages(self) -> int:
@@ -239,7 +243,10 @@ class Call(Generic[RequestT, ResponseT]):
                 await inbox.waiter()
             if not self._are_headers_checked:
                 self._check_headers()
-            message = inbox.take()
+            if isinstance(inbox.messages[0], Compressed):
+                message = await inbox.take_expanded()
+            else:
+                message = inbox.take()
             try:
                 return self._response_type.FromString(message)
             except ValueError as error:
@@ -312,7 +319,7 @@ class Call(Generic[RequestT, ResponseT]):
     def _send_now(self, parts: list[bytes]) -> bool:
         """Whether the only request could be sent without waiting for anything."""
         connection = self._channel.connection
-        if connection is None or len(parts) > 1:
+        if connection is None or len(parts) > 1 or self._compression != "identity":
             return False
         stream = connection.open_now(
             *self._headers(), parts[0], self._inbox.add, self._on_end
@@ -343,6 +350,8 @@ class Call(Generic[RequestT, ResponseT]):
             self._finish(error)
 
     async def _send_only(self, parts: list[bytes]) -> None:
+        if self._compression == "gzip":
+            parts = await compress(parts)
         stream = await self._open()
         for part in parts[:-1]:
             await stream.send(part)
@@ -362,7 +371,10 @@ class Call(Generic[RequestT, ResponseT]):
             iterator = requests.__aiter__()
             try:
                 async for request in iterator:
-                    for part in self._encoded(request):
+                    parts = self._encoded(request)
+                    if self._compression == "gzip":
+                        parts = await compress(parts)
+                    for part in parts:
                         await stream.send(part)
                     self.sent_messages += 1
                     if self.sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
@@ -376,7 +388,10 @@ class Call(Generic[RequestT, ResponseT]):
     async def _send_plain(self, stream: Stream, iterator: Iterator[RequestT]) -> None:
         try:
             for request in iterator:
-                for part in self._encoded(request):
+                parts = self._encoded(request)
+                if self._compression == "gzip":
+                    parts = await compress(parts)
+                for part in parts:
                     await stream.send(part)
                 self.sent_messages += 1
                 if self.sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
@@ -428,11 +443,6 @@ class Call(Generic[RequestT, ResponseT]):
                 # Of a stream of requests, others may have been sent.
                 unprocessed=self._writer is None,
             )
-        if self._compression == "gzip":
-            body = compress(parts)
-            if len(body) < size:
-                self.sent_bytes += len(body) + PREFIX.size
-                return joined([PREFIX.pack(1, len(body)), body], len(body))
         parts[0] = PREFIX.pack(0, size)
         self.sent_bytes += size + PREFIX.size
         return joined(parts, size)
@@ -457,9 +467,9 @@ class Call(Generic[RequestT, ResponseT]):
         self._inbox.close()
 
     def _on_end(self, error: HTTP2Error | None) -> None:
-        blocks = self._blocks
-        if error is None or blocks.has_status:
-            if blocks.is_cancelled and self._is_out_of_time():
+        trailers = self._blocks[1] or ()
+        if error is None or has_status(trailers):
+            if CANCELLED in trailers and self._is_out_of_time():
                 self._on_deadline()
             else:
                 self._finish(None)
@@ -475,7 +485,7 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _on_bad_data(self, error: CallError) -> None:
         # Data that is not gRPC's looks like a bad message; the headers say what it is.
-        self._finish(from_headers(dict(self._blocks.headers or ())) or error)
+        self._finish(from_headers(dict(self._blocks[0] or ())) or error)
 
     def _on_deadline(self) -> None:
         self._check_connection()
@@ -521,7 +531,7 @@ class Call(Generic[RequestT, ResponseT]):
         """Whether an answer is overdue, most likely by the caller's own time-out."""
         return (
             self._connection is not None
-            and self._blocks.headers is None
+            and (self._stream is None or self._stream.headers is None)
             and time.monotonic() - self._used_since_s > _LONG_WAIT_S
         )
 
@@ -535,23 +545,21 @@ class Call(Generic[RequestT, ResponseT]):
             self._connection.retire_if_silent(since_s)
 
     @property
-    def _blocks(self) -> ResponseBlocks:
-        """The headers and trailers of the response, as far as they arrived."""
-        has_body = self._inbox.received_frames > 0
-        return ResponseBlocks.of(self._stream, has_body=has_body)
+    def _blocks(self) -> Blocks:
+        return response_blocks(self._stream, has_body=self._inbox.received_frames > 0)
 
     def _check_headers(self) -> None:
         self._are_headers_checked = True
-        headers = dict(self._blocks.headers or ())
+        headers = dict(self._blocks[0] or ())
         if error := from_headers(headers):
             raise error
         self._inbox.encoding = headers.get("grpc-encoding", "identity")
 
     def _check_end(self) -> None:
         """Raise what the call failed with, if it failed."""
-        blocks = self._blocks
-        trailers = dict(blocks.trailers or ())
-        if blocks.headers is not None and "grpc-status" not in trailers:
+        headers, block = self._blocks
+        trailers = dict(block or ())
+        if headers is not None and "grpc-status" not in trailers:
             self._check_headers()
         if self._error is not None:
             # Without the frames of earlier readers, which would pile up.

@@ -3,12 +3,16 @@
 The rules are those of https://github.com/grpc/grpc/blob/master/doc/compression.md: the
 header ``grpc-encoding`` says how messages are compressed, and each message has a flag
 that says whether it is. One that would not become smaller is sent as it is.
+
+Large messages are compressed and expanded in steps, and others may use the event loop
+in between.
 """
 
 from __future__ import annotations
 
+import asyncio
+import struct
 import zlib
-from collections.abc import Sequence
 from io import BytesIO
 from typing import Literal, TypeAlias, get_args
 
@@ -22,10 +26,15 @@ Compression: TypeAlias = Literal["gzip", "identity"]
 ACCEPTED = ("identity", "gzip")
 """How responses may be compressed."""
 
+PREFIX = struct.Struct(">BI")
+"""What precedes each message: whether it is compressed, and its length."""
+
 # zlib's number for the format of gzip, with the largest window.
 _GZIP = 16 + zlib.MAX_WBITS
-# A message is read and expanded in steps of this size, so that one that is far too
-# large is refused before it is in memory.
+# The fastest. Of examples/data/speech.wav as F32, the default makes 0.32 of the size
+# instead of 0.33, in five times the time.
+_LEVEL = 1
+# A step takes a few milliseconds. What is too large is refused within one.
 _STEP_BYTES = 64 * 1024
 
 
@@ -41,29 +50,54 @@ def check_compression(compression: object) -> None:
         )
 
 
-def compress(parts: Sequence[bytes | bytearray | memoryview]) -> bytes:
-    """The parts of a message, compressed together."""
-    compressor = zlib.compressobj(wbits=_GZIP)
-    return b"".join((*map(compressor.compress, parts), compressor.flush()))
+async def compress(parts: list[bytes]) -> list[bytes]:
+    """A message with its prefix, compressed.
+
+    Args:
+        parts: the message with its prefix, in parts to be sent one after the other.
+
+    Returns:
+        The compressed message in the same form, or the same parts, if compressing them
+        does not make them smaller.
+    """
+    compressor = zlib.compressobj(_LEVEL, wbits=_GZIP)
+    message = BytesIO(bytes(PREFIX.size))
+    message.seek(PREFIX.size)
+    start = PREFIX.size
+    for part in parts:
+        while start < len(part):
+            if message.tell() > PREFIX.size:
+                await asyncio.sleep(0)
+            step = memoryview(part)[start : start + _STEP_BYTES]
+            message.write(compressor.compress(step))
+            start += _STEP_BYTES
+        start = 0
+    message.write(compressor.flush())
+    size = message.tell()
+    if size >= sum(map(len, parts)):
+        return parts
+    message.seek(0)
+    message.write(PREFIX.pack(1, size - PREFIX.size))
+    return [message.getvalue()]
 
 
-def expand(data: bytes, max_bytes: int) -> bytes:
-    """The message that was compressed.
+async def expand(data: bytes, max_bytes: int) -> bytes:
+    """The message that was compressed; it is never in memory where it is too large.
 
     Raises:
         CallError: RESOURCE_EXHAUSTED, if the message is over the limit; INTERNAL, if
             the data is not what gzip writes.
     """
-    member = zlib.decompressobj(wbits=_GZIP)
+    expander = zlib.decompressobj(wbits=_GZIP)
     message = BytesIO()
     try:
         for start in range(0, len(data), _STEP_BYTES):
             rest: bytes | memoryview = memoryview(data)[start : start + _STEP_BYTES]
-            is_full = True
-            # zlib may hold back what did not fit into a step.
-            while rest or is_full:
+            while rest:
+                if message.tell():
+                    await asyncio.sleep(0)
                 room = max_bytes - message.tell()
-                step = member.decompress(rest, min(room + 1, _STEP_BYTES))
+                step = expander.decompress(rest, min(room + 1, _STEP_BYTES))
                 if len(step) > room:
                     raise CallError(
                         Status.RESOURCE_EXHAUSTED,
@@ -71,13 +105,12 @@ def expand(data: bytes, max_bytes: int) -> bytes:
                         "(max_receive_bytes) when it is expanded",
                     )
                 message.write(step)
-                rest = member.unconsumed_tail
-                is_full = len(step) == _STEP_BYTES
-            if member.unused_data:
+                rest = expander.unconsumed_tail
+            if expander.unused_data:
                 raise _not_gzip("something follows it")
     except zlib.error as error:
         raise _not_gzip(str(error)) from error
-    if not member.eof:
+    if not expander.eof:
         raise _not_gzip("it ends too early")
     return message.getvalue()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from grpclib.const import Status
 from grpclib.metadata import USER_AGENT
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Block: TypeAlias = "Sequence[tuple[str, str]]"
 """Names and values, as they came."""
 
-_CANCELLED = ("grpc-status", str(Status.CANCELLED.value))
+Blocks: TypeAlias = "tuple[Block | None, Block | None]"
+"""The headers and the trailers of a response; None for what has not arrived."""
+
+CANCELLED = ("grpc-status", str(Status.CANCELLED.value))
 
 
 @cache
@@ -58,35 +61,23 @@ def timeout_header(seconds: float) -> str:
     return "99999999S"
 
 
-class ResponseBlocks(NamedTuple):
-    """The header blocks of a response, as far as they arrived.
+def response_blocks(stream: Stream | None, *, has_body: bool) -> Blocks:
+    """The headers and the trailers of a response, as far as they arrived.
 
     A response that has no body may have a single block, which is then its trailers
     ("Trailers-Only"). With a body, a status in the headers means nothing.
     """
+    if stream is None:
+        return None, None
+    headers, trailers = stream.headers, stream.trailers
+    if trailers is None and not has_body and headers and has_status(headers):
+        return None, headers
+    return headers, trailers
 
-    headers: Block | None
-    trailers: Block | None
 
-    @classmethod
-    def of(cls, stream: Stream | None, *, has_body: bool) -> ResponseBlocks:
-        """The blocks that a stream has received."""
-        if stream is None:
-            return cls(None, None)
-        headers, trailers = stream.headers, stream.trailers
-        if trailers is None and not has_body and headers and _has_status(headers):
-            return cls(None, headers)
-        return cls(headers, trailers)
-
-    @property
-    def has_status(self) -> bool:
-        """Whether the peer said how the call ended."""
-        return self.trailers is not None and _has_status(self.trailers)
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the peer said that the call was cancelled."""
-        return self.trailers is not None and _CANCELLED in self.trailers
+def has_status(block: Block) -> bool:
+    """Whether the peer said in this block how the call ended."""
+    return "grpc-status" in dict(block)
 
 
 class ResponseMetadata:
@@ -102,22 +93,18 @@ class ResponseMetadata:
     """
 
     def __init__(self) -> None:
-        self._blocks = ResponseBlocks(None, None)
+        self._blocks: Blocks = (None, None)
 
     @property
     def headers(self) -> Metadata:
         """The metadata of the response headers; empty if none arrived."""
-        return Metadata.received(self._blocks.headers)
+        return Metadata.received(self._blocks[0])
 
     @property
     def trailers(self) -> Metadata:
         """The metadata of the trailers; empty if none arrived."""
-        return Metadata.received(self._blocks.trailers)
+        return Metadata.received(self._blocks[1])
 
-    def take(self, blocks: ResponseBlocks) -> None:
+    def take(self, blocks: Blocks) -> None:
         """Keep what a call has received, in place of what an earlier one had."""
         self._blocks = blocks
-
-
-def _has_status(block: Block) -> bool:
-    return "grpc-status" in dict(block)

@@ -12,7 +12,6 @@ takes more memory than the window lets through.
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections import deque
 from collections.abc import Callable
 from io import BytesIO
@@ -20,11 +19,8 @@ from typing import NamedTuple
 
 from grpclib.const import Status
 
-from remotemedia.grpc.compression import ACCEPTED, expand
+from remotemedia.grpc.compression import ACCEPTED, PREFIX, expand
 from remotemedia.grpc.status import CallError
-
-PREFIX = struct.Struct(">BI")
-"""What precedes each message: whether it is compressed, and its length."""
 
 # Read bytes are acknowledged in steps of this size. It is below half of the smallest
 # window that HTTP/2 starts with, so the peer never waits for an acknowledgement.
@@ -40,7 +36,8 @@ class Inbox:
     """The messages of one stream that were received and not read yet.
 
     Attributes:
-        messages: what waits for the reader; ``take`` takes it out.
+        messages: what waits for the reader. ``take`` takes it out, or, where it is a
+            ``Compressed``, ``take_expanded``.
         encoding: how messages are compressed that have the flag for it, as the
             response headers say.
         acknowledge: called with a number of bytes that the peer may send again.
@@ -61,7 +58,7 @@ class Inbox:
             on_bad_data: called with the error where a message is refused. Nothing more
                 may be added then.
         """
-        self.messages: deque[bytes | BytesIO | _Compressed] = deque()
+        self.messages: deque[bytes | BytesIO | Compressed] = deque()
         self.encoding: str = "identity"
         self.acknowledge: Callable[[int], None] | None = None
         self.received_frames: int = 0
@@ -141,19 +138,36 @@ class Inbox:
             self._waiter.set_result(None)
 
     def take(self) -> bytes:
-        """Take the message that has waited longest. There must be one.
-
-        Raises:
-            CallError: it is compressed, and not as was agreed, or too large when it is
-                expanded.
-        """
+        """Take the message that has waited longest. There must be one."""
         message = self.messages.popleft()
-        body = message.body if isinstance(message, _Compressed) else message
-        data = body if isinstance(body, bytes) else _contents(body)
+        if isinstance(message, Compressed):
+            message = message.body
+        data = message if isinstance(message, bytes) else _contents(message)
         self._unread_bytes -= len(data) + PREFIX.size
         if self.unacknowledged_bytes - self._unread_bytes >= _ACKNOWLEDGE_STEP_BYTES:
             self._acknowledge_read()
-        return data if body is message else self._expanded(data)
+        return data
+
+    async def take_expanded(self) -> bytes:
+        """Take the message that has waited longest, which must be compressed.
+
+        A cancelled or failed attempt leaves it where it is.
+
+        Raises:
+            CallError: it is not compressed as was agreed, or too large.
+            RuntimeError: another task took it meanwhile.
+        """
+        message = self.messages[0]
+        assert isinstance(message, Compressed)  # noqa: S101 - as said above
+        if self.encoding != "gzip":
+            raise _not_agreed(self.encoding)
+        body = message.body
+        data = body if isinstance(body, bytes) else body.getvalue()
+        expanded = await expand(data, self._max_message_bytes)
+        if not self.messages or self.messages[0] is not message:
+            raise RuntimeError("another task is reading from this stream")
+        self.take()
+        return expanded
 
     def _begin(self, data: memoryview) -> int:
         """Take a prefix, or what is missing of it, and the body if it is all there.
@@ -202,20 +216,7 @@ class Inbox:
         return size
 
     def _append(self, message: bytes | BytesIO) -> None:
-        self.messages.append(_Compressed(message) if self._is_compressed else message)
-
-    def _expanded(self, data: bytes) -> bytes:
-        if self.encoding == "gzip":
-            return expand(data, self._max_message_bytes)
-        raise CallError(
-            Status.INTERNAL,
-            "the peer sent a compressed message, but says that it is not compressed "
-            "(grpc-encoding)"
-            if self.encoding == "identity"
-            else f"the peer sent a message compressed with {self.encoding!r}, where "
-            f"this client accepts {', '.join(ACCEPTED)}: change the compression at the "
-            "service or the proxy before it",
-        )
+        self.messages.append(Compressed(message) if self._is_compressed else message)
 
     def _acknowledge_read(self) -> None:
         read_bytes = self.unacknowledged_bytes - self._unread_bytes
@@ -224,8 +225,8 @@ class Inbox:
             self.acknowledge(read_bytes)
 
 
-class _Compressed(NamedTuple):
-    """A message to expand when it is read."""
+class Compressed(NamedTuple):
+    """A message that is to be expanded when it is read."""
 
     body: bytes | BytesIO
 
@@ -241,6 +242,18 @@ def _contents(body: BytesIO) -> bytes:
         # BytesIO copies on write, so the message stays as it is.
         _spare_bodies.append(body)
     return data
+
+
+def _not_agreed(encoding: str) -> CallError:
+    return CallError(
+        Status.INTERNAL,
+        "the peer sent a compressed message, but says that it is not compressed "
+        "(grpc-encoding)"
+        if encoding == "identity"
+        else f"the peer sent a message compressed with {encoding!r}, where this client "
+        f"accepts {', '.join(ACCEPTED)}: change the compression at the service or the "
+        "proxy before it",
+    )
 
 
 def _bad_flag(flag: int) -> CallError:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import random
+import time
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
 
 import h2.events
@@ -18,7 +20,7 @@ from grpclib.const import Status
 from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
-from remotemedia.grpc import Call, CallError, Metadata
+from remotemedia.grpc import CallError
 from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
     AudioBuffer,
@@ -30,7 +32,6 @@ from remotemedia.v1 import (
     StreamingPipelineServiceStub,
     StreamRequest,
     VersionRequest,
-    VersionResponse,
 )
 from tests.support.calls import (
     METRICS,
@@ -414,40 +415,85 @@ async def test_a_deadline_that_has_passed_asks_nobody() -> None:
     assert not any(isinstance(event, h2.events.RequestReceived) for event in log)
 
 
-async def test_a_reset_at_the_deadline_is_the_deadline() -> None:
-    """The peer has the same deadline, and its clock may be a moment ahead."""
+class Clock(Deadline):
+    """A deadline that comes when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(_timestamp=time.monotonic() + 60)
+        self.left_s = 60.0
+
+    def time_remaining(self) -> float:
+        return self.left_s
+
+
+CANCELLED = [("grpc-status", "1"), ("grpc-message", "Timeout%20expired")]
+
+
+def _trailers(exchange: Exchange) -> None:
+    exchange.headers()
+    exchange.trailers(1, *CANCELLED[1:])
+
+
+# A reset, as a server on grpcio ends a call whose deadline passed; the only block of a
+# response, without a content type, as one on tonic does; and trailers.
+CANCELS: dict[str, Script] = {
+    "reset": lambda e: e.reset(ErrorCodes.CANCEL),
+    "only block": lambda e: e.headers((":status", "200"), *CANCELLED, end=True),
+    "trailers": _trailers,
+}
+
+
+@pytest.mark.parametrize("left_s", [0.0, 0.0009, 0.0011, 30.0])
+@pytest.mark.parametrize("cancel", CANCELS.values(), ids=CANCELS)
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_cancelled_at_the_deadline_is_the_deadline(
+    is_stream: bool, cancel: Script, left_s: float
+) -> None:
+    """The peer has the same deadline, and its clock may be a millisecond ahead."""
 
     def script(exchange: Exchange) -> None:
-        def late() -> None:
-            exchange.reset(ErrorCodes.CANCEL)
-            exchange.flush()
+        clock.left_s = left_s
+        cancel(exchange)
 
-        asyncio.get_running_loop().call_later(0.1, late)
+    clock = Clock()
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port, timeout=math.inf) as service,
+    ):
+        if is_stream:
+            streaming = StreamingPipelineServiceStub(channel_of(service))
+            response: Awaitable[object] = anext(
+                streaming.stream_pipeline(no_input(), deadline=clock)
+            )
+        else:
+            response = service.get_version(VersionRequest(), deadline=clock)
+        with pytest.raises(CallError) as caught:
+            await response
+    if left_s < 0.001:
+        assert caught.value.status is Status.DEADLINE_EXCEEDED
+        assert caught.value.message == "the call was not done within 60 s"
+    else:
+        assert caught.value.status is Status.CANCELLED
 
+
+async def test_another_status_at_the_deadline_is_what_the_peer_says() -> None:
+    def script(exchange: Exchange) -> None:
+        clock.left_s = 0.0
+        exchange.headers()
+        exchange.message(VERSION)
+        exchange.trailers(ends.pop())
+
+    clock, ends = Clock(), [0, 5]
     async with (
         h2_peer(script) as port,
         stub(PipelineExecutionServiceStub, port) as service,
     ):
-        call = Call(
-            channel_of(service),
-            "/a/B",
-            VersionResponse,
-            request=VersionRequest(),
-            deadline=Deadline.from_timeout(0.05),
-            metadata=Metadata(),
-            compression="identity",
-            idle_timeout=None,
-            max_send_bytes=None,
-            max_receive_bytes=1000,
-        )
-        call.start()
-        # As if the timer of the deadline were late.
-        assert call._deadline_timer is not None
-        call._deadline_timer.cancel()
         with pytest.raises(CallError) as caught:
-            await call.read()
-        assert caught.value.status is Status.DEADLINE_EXCEEDED
-        await call.close()
+            await service.get_version(VersionRequest(), deadline=clock)
+        assert caught.value.status is Status.NOT_FOUND
+        clock.left_s = 60.0
+        answer = await service.get_version(VersionRequest(), deadline=clock)
+        assert answer.compatible
 
 
 @pytest.mark.parametrize("is_silent", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import tracemalloc
 
 import pytest
@@ -11,8 +12,7 @@ from grpclib.const import Status
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotemedia.grpc.compression import compress
-from remotemedia.grpc.inbox import Inbox
+from remotemedia.grpc.inbox import Compressed, Inbox
 from remotemedia.grpc.status import CallError
 
 
@@ -32,6 +32,8 @@ async def read(inbox: Inbox) -> bytes:
     """The next message, as a call reads it."""
     while not inbox.messages:
         await inbox.waiter()
+    if isinstance(inbox.messages[0], Compressed):
+        return await inbox.take_expanded()
     return inbox.take()
 
 
@@ -179,27 +181,27 @@ def test_bad_prefixes_are_refused_before_the_body() -> None:
 @given(
     st.lists(st.tuples(st.booleans(), st.binary(max_size=40)), max_size=8), st.data()
 )
-def test_compressed_and_plain_messages_come_through_any_cut(
+async def test_compressed_and_plain_messages_come_through_any_cut(
     messages: list[tuple[bool, bytes]], data: st.DataObject
 ) -> None:
     fed = Acknowledged()
     fed.inbox.encoding = "gzip"
     stream = b""
     for is_compressed, body in messages:
-        plain = framed(compress([body]) if is_compressed else body)
+        plain = framed(gzip.compress(body) if is_compressed else body)
         stream += bytes([is_compressed]) + plain[1:]
     total = len(stream)
     while stream:
         cut = data.draw(st.integers(0, len(stream)))
         fed.inbox.add(stream[:cut], cut)
         stream = stream[cut:]
-    assert [fed.inbox.take() for _ in messages] == [body for _, body in messages]
+    assert [await read(fed.inbox) for _ in messages] == [body for _, body in messages]
     # What is acknowledged is what came, not what it became.
     assert fed.total + fed.inbox.unacknowledged_bytes == total
 
 
 def compressed_frame(body: bytes) -> bytes:
-    return b"\1" + framed(compress([body]))[1:]
+    return b"\1" + framed(gzip.compress(body))[1:]
 
 
 async def test_unread_messages_stay_compressed() -> None:
@@ -223,14 +225,43 @@ async def test_unread_messages_stay_compressed() -> None:
         ("br", "compressed with 'br', where this client accepts identity, gzip"),
     ],
 )
-def test_compression_that_was_not_agreed(encoding: str, text: str) -> None:
+async def test_compression_that_was_not_agreed(encoding: str, text: str) -> None:
     inbox = Acknowledged().inbox
     inbox.encoding = encoding
     data = compressed_frame(b"body")
     inbox.add(data, len(data))
-    with pytest.raises(CallError, match=text) as caught:
-        inbox.take()
-    assert caught.value.status is Status.INTERNAL
+    for _ in range(2):
+        with pytest.raises(CallError, match=text) as caught:
+            await read(inbox)
+        assert caught.value.status is Status.INTERNAL
+
+
+async def test_a_cancelled_expansion_loses_nothing() -> None:
+    inbox = Acknowledged().inbox
+    inbox.encoding = "gzip"
+    body = bytes(1024 * 1024)
+    data = compressed_frame(body) + framed(b"next")
+    inbox.add(data, len(data))
+    for _ in range(3):
+        reading = asyncio.create_task(read(inbox))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert await read(inbox) == body
+    assert await read(inbox) == b"next"
+
+
+async def test_one_reader_expands_at_a_time() -> None:
+    inbox = Acknowledged().inbox
+    inbox.encoding = "gzip"
+    data = compressed_frame(bytes(1024 * 1024))
+    inbox.add(data, len(data))
+    first, second = await asyncio.gather(
+        read(inbox), read(inbox), return_exceptions=True
+    )
+    assert first == bytes(1024 * 1024)
+    assert isinstance(second, RuntimeError)
 
 
 @pytest.mark.parametrize("cut", [1, 5, 9, 15, 20])

@@ -7,6 +7,7 @@ exactly.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import math
 import pickle
 from typing import Any
@@ -19,7 +20,6 @@ from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
 from remotemedia.grpc import CallError, Channel, ResponseMetadata
-from remotemedia.grpc.compression import compress, expand
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     VersionRequest,
@@ -197,7 +197,7 @@ GZIP_HEADERS = [*GRPC_HEADERS, ("grpc-encoding", "gzip")]
 async def test_a_compressed_response() -> None:
     def script(exchange: Exchange) -> None:
         exchange.headers(*GZIP_HEADERS)
-        exchange.message(compress([VERSION]), flag=1)
+        exchange.message(gzip.compress(VERSION), flag=1)
         exchange.trailers()
 
     assert (await unary(script)).compatible
@@ -206,7 +206,7 @@ async def test_a_compressed_response() -> None:
 async def test_messages_of_a_compressed_stream_may_be_plain() -> None:
     def script(exchange: Exchange) -> None:
         exchange.headers(*GZIP_HEADERS)
-        exchange.message(compress([READY]), flag=1)
+        exchange.message(gzip.compress(READY), flag=1)
         exchange.message(READY)
         exchange.trailers()
 
@@ -222,7 +222,7 @@ async def test_a_message_with_a_compression_that_was_not_agreed(
     def script(exchange: Exchange) -> None:
         said = [] if encoding is None else [("grpc-encoding", encoding)]
         exchange.headers(*GRPC_HEADERS, *said)
-        exchange.message(compress([VERSION]), flag=1)
+        exchange.message(gzip.compress(VERSION), flag=1)
         exchange.trailers()
 
     error = await failing(script)
@@ -244,7 +244,7 @@ async def test_a_message_with_a_flag_that_is_none() -> None:
 async def test_a_response_over_the_limit_is_refused_before_it_is_expanded() -> None:
     def script(exchange: Exchange) -> None:
         exchange.headers(*GZIP_HEADERS)
-        exchange.message(compress([bytes(100_000)]), flag=1)
+        exchange.message(gzip.compress(bytes(100_000)), flag=1)
 
     error = await failing(script, max_receive_bytes=10_000)
     assert error.status is Status.RESOURCE_EXHAUSTED
@@ -275,7 +275,7 @@ async def test_a_compressed_request(is_connected: bool) -> None:
     first, second = (body for body in sent if body)
     assert first[0] == 1
     assert int.from_bytes(first[1:5], "big") == len(first) - 5 < 100
-    assert expand(first[5:], 2000) == bytes(request)
+    assert gzip.decompress(first[5:]) == bytes(request)
     assert second[:5] == b"\0\0\0\0\x03"
     for event in log:
         if isinstance(event, h2.events.RequestReceived):
@@ -389,6 +389,14 @@ async def test_a_status_in_the_only_block_counts_whatever_else_is_there(
 
     error = await failing(script)
     assert (error.status, error.message) == (Status.PERMISSION_DENIED, "not you")
+
+
+async def test_a_status_in_the_trailers_counts_whatever_the_headers_say() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers((":status", "502"), ("content-type", "text/html"))
+        exchange.trailers(7)
+
+    assert (await failing(script)).status is Status.PERMISSION_DENIED
 
 
 async def test_a_status_in_the_headers_of_a_response_with_a_body_does_not_count() -> (

@@ -15,12 +15,15 @@ import pytest
 import pytest_asyncio
 from grpclib.const import Status
 
-from remotemedia import AudioBuffer, RemoteMediaClient
+from remotemedia import AudioBuffer, ExecutionResult, RemoteMediaClient
 from remotemedia.grpc import RetryPolicy
 from remotemedia.session.actions import ACTIONS, Action
 from remotemedia.session.machine import State
 from remotemedia.session.stream import MAX_UNREAD_BYTES
 from remotemedia.testing import Fault, LocalService
+from remotemedia.v1 import ExecuteResponse
+from tests.support.calls import VERSION
+from tests.support.peers import GRPC_HEADERS, Exchange, h2_peer
 from tests.support.pipelines import pipeline, tone
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "calls.md").read_text()
@@ -123,6 +126,22 @@ async def test_streams_are_left_early(client: RemoteMediaClient) -> None:
     first = await function("first_sequence")(client, MANIFEST, microphone.listen())
     assert first == 0
     assert microphone.is_closed
+
+
+async def test_the_metadata_of_a_response_is_read() -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*GRPC_HEADERS, ("x-served-by", "a"))
+        if exchange.path.endswith("GetVersion"):
+            exchange.message(VERSION)
+        else:
+            exchange.message(bytes(ExecuteResponse(result=ExecutionResult())))
+        exchange.trailers(0, ("x-cost", "3"))
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        assert await function("served_by")(client, MANIFEST, {}) == ("a", ["3"])
 
 
 WORDS = {
