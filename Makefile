@@ -38,6 +38,7 @@ demo: $(VENV)/.examples ## Run two examples against the embedded service
 gen: $(VENV)/.test ## Generate remotemedia/v1 from protos/
 	@echo "== generate"
 	@$(BIN)/python -m codegen
+	@$(BIN)/python -m codegen.descriptors
 
 lint: $(VENV)/.test ## Check style and formatting
 	@echo "== ruff"
@@ -70,6 +71,7 @@ test-all: $(VENV)/.test
 test: $(VENV)/.test ## Check generated code, style and types, and run all tests
 	@echo "== the generated code is up to date"
 	@$(BIN)/python -m codegen --check
+	@$(BIN)/python -m codegen.descriptors --check
 	@$(MAKE) --no-print-directory lint types test-all
 
 bench: $(VENV)/.test ## Measure side by side with grpc.aio and stock betterproto

@@ -3,7 +3,7 @@
 MIXINS = {
     "remotemedia.v1.AudioBuffer": "remotemedia.audio:AudioBufferMixin",
     "remotemedia.v1.ChunkResult": "remotemedia.results:DataOutputsMixin",
-    "remotemedia.v1.ExecutionResult": "remotemedia.results:DataOutputsMixin",
+    "remotemedia.v1.ExecutionResult": "remotemedia.results:ExecutionResultMixin",
     "google.protobuf.Timestamp": "remotemedia.protobuf.well_known:TimestampMixin",
     "google.protobuf.Duration": "remotemedia.protobuf.well_known:DurationMixin",
     "google.protobuf.FieldMask": "remotemedia.protobuf.json_format:FieldMaskMixin",

@@ -11,6 +11,7 @@ from remotemedia.errors import (
     RemoteMediaTimeoutError,
 )
 from remotemedia.grpc import Metadata, ResponseMetadata
+from remotemedia.record import CallRecord
 from remotemedia.session import ChunkResults, PipelineStream
 from remotemedia.v1 import (
     AudioBuffer,
@@ -38,6 +39,7 @@ from remotemedia.v1 import (
 __all__ = [
     "AudioBuffer",
     "AudioFormat",
+    "CallRecord",
     "ChunkResult",
     "ChunkResults",
     "Connection",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ssl import SSLContext
 from types import EllipsisType
 from typing import TYPE_CHECKING, TypeVar
-from weakref import WeakKeyDictionary
 
+from remotemedia.client_caller import ClientCaller
 from remotemedia.errors import (
-    RemoteMediaConnectionError,
     RemoteMediaError,
     from_response,
 )
@@ -22,42 +19,48 @@ from remotemedia.grpc import (
     DEFAULT_MAX_SEND_BYTES,
     DEFAULT_TIMEOUT_S,
     Address,
+    Caller,
+    CallOptions,
     Channel,
     Compression,
+    Interceptor,
     Metadata,
     MetadataLike,
     ResponseMetadata,
+    RetryPolicy,
     ServiceStub,
+    TokenFunction,
+    TokenSource,
     authorization,
-    check_compression,
     check_count,
+    check_interceptors,
     check_seconds,
     deadline_after,
     tls_context,
 )
-from remotemedia.manifest import ManifestSource, to_json_text, to_manifest
+from remotemedia.inputs import audio_inputs_of, checked_limits, data_inputs_of
+from remotemedia.link import PROTOCOL_VERSION, Link
+from remotemedia.manifest import ManifestSource, to_manifest
 from remotemedia.operation import Operation
+from remotemedia.readiness import check_health, until_ready
+from remotemedia.record import OnCallEnd
+from remotemedia.results import set_request_id
 from remotemedia.session import (
     AudioChunkSource,
     ChunkResults,
     PipelineStream,
     Source,
-    check_audio,
-    check_node_id,
 )
 from remotemedia.v1 import (
     AudioBuffer,
-    ErrorType,
     ExecuteRequest,
+    ExecuteResponse,
     ExecutionResult,
     PipelineExecutionServiceStub,
-    PipelineManifest,
     ResourceLimits,
     StreamingPipelineServiceStub,
     StreamInit,
     VersionInfo,
-    VersionRequest,
-    VersionResponse,
 )
 
 if TYPE_CHECKING:
@@ -65,12 +68,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-PROTOCOL_VERSION = "v1"
-REQUEST_ID = "x-request-id"
-"""The metadata key that carries the id of a call."""
+DEFAULT_RETRY = RetryPolicy()
 
 StubT = TypeVar("StubT", bound=ServiceStub)
-T = TypeVar("T")
 
 
 class RemoteMediaClient:
@@ -85,8 +85,11 @@ class RemoteMediaClient:
         address: ``host:port``, ``[v6]:port`` or ``unix:/path``.
         ssl: True for TLS with the system's authorities, or an ``SSLContext``;
             its ALPN protocols are set to HTTP/2.
-        token: bearer token, sent with every call. Over plaintext it is refused
-            to any host but this machine.
+        token: bearer token, sent with every call; or a function that returns one, plain
+            or async. The function is called for the first call, before the token
+            expires if it returns a ``remotemedia.grpc.Token`` that says when, and once
+            when the service refuses a call with UNAUTHENTICATED. Over plaintext a token
+            is refused to any host but this machine.
         metadata: sent with every call; a call's own is merged into it.
         timeout: seconds that a call may take by default; None for no bound. Of a
             stream it bounds the opening.
@@ -101,6 +104,13 @@ class RemoteMediaClient:
             all), unless a call has its own; audio hardly shrinks. The service must
             support it. Compressed responses are taken either way.
         allow_insecure_token: send the token over plaintext to any host.
+        retry: when ``get_version``, and executions that are declared ``idempotent``,
+            are made again after a failure; None for only when the service certainly
+            did not process them.
+        interceptors: async functions that run around every call, the first outermost;
+            see ``remotemedia.grpc.Interceptor``.
+        on_call_end: a function that is told of the end of each call with a
+            ``remotemedia.CallRecord``.
 
     Raises:
         TypeError: an argument has a wrong type, such as a timeout that is text.
@@ -116,7 +126,7 @@ class RemoteMediaClient:
         address: str = "localhost:50051",
         *,
         ssl: bool | SSLContext = False,
-        token: str | None = None,
+        token: str | TokenFunction | None = None,
         metadata: MetadataLike | None = None,
         timeout: float | None = DEFAULT_TIMEOUT_S,
         connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_S,
@@ -125,41 +135,47 @@ class RemoteMediaClient:
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
         compression: Compression = "identity",
         allow_insecure_token: bool = False,
+        retry: RetryPolicy | None = DEFAULT_RETRY,
+        interceptors: Iterable[Interceptor] = (),
+        on_call_end: OnCallEnd | None = None,
     ) -> None:
-        self._address = Address.parse(address)
-        self._ssl = tls_context(ssl)
-        for name, seconds in (
-            ("timeout", timeout),
-            ("connect_timeout", connect_timeout),
-            ("idle_timeout", idle_timeout),
-        ):
-            check_seconds(name, seconds)
-        if max_send_bytes is not None:
-            check_count("max_send_bytes", max_send_bytes)
-        check_count("max_receive_bytes", max_receive_bytes)
-        check_compression(compression)
-        self._metadata = Metadata.of(metadata)
+        where = Address.parse(address)
+        context = tls_context(ssl)
+        check_seconds("connect_timeout", connect_timeout)
+        merged = Metadata.of(metadata)
         if token is not None:
-            if not (self._ssl or self._address.is_local or allow_insecure_token):
+            if not (context or where.is_local or allow_insecure_token):
                 raise ValueError(
-                    f"the token would travel to {self._address} in plaintext: pass "
-                    "ssl=True, or allow_insecure_token=True where the network is safe"
+                    f"the token would travel to {where} in plaintext: pass ssl=True, "
+                    "or allow_insecure_token=True where the network is safe"
                 )
-            self._metadata = Metadata((*self._metadata, authorization(token)))
-        self._timeout = timeout
-        self._connect_timeout = connect_timeout
-        self._idle_timeout = idle_timeout
-        self._max_send_bytes = max_send_bytes
-        self._max_receive_bytes = max_receive_bytes
-        self._compression: Compression = compression
-        self._channel: Channel | None = None
-        # A lock belongs to one event loop; a client may be used in several in turn.
-        self._connecting: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
-        self._connecting = WeakKeyDictionary()
+            if not callable(token):
+                merged = Metadata((*merged, authorization(token)))
+        if on_call_end is not None and not callable(on_call_end):
+            raise TypeError(f"on_call_end must be a function, got {on_call_end!r:.80}")
+        self._options = CallOptions(
+            timeout=timeout,
+            idle_timeout=idle_timeout,
+            max_send_bytes=max_send_bytes,
+            max_receive_bytes=max_receive_bytes,
+            compression=compression,
+            interceptors=check_interceptors(interceptors),
+            token=TokenSource(token) if callable(token) else None,
+            retry=retry,
+        )
+        self._link = Link(
+            str(where),
+            lambda: Channel(
+                where, ssl=context or False, connect_timeout=connect_timeout
+            ),
+            self._options,
+            metadata=merged,
+            on_call_end=on_call_end,
+        )
 
     def __repr__(self) -> str:
-        state = "connected" if self._channel else "not connected"
-        return f"<{type(self).__name__} {self._address}, {state}>"
+        state = "connected" if self._link.channel else "not connected"
+        return f"<{type(self).__name__} {self._link.address}, {state}>"
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -184,26 +200,7 @@ class RemoteMediaClient:
             RemoteMediaError: AUTHENTICATION, if it refused the token;
                 VERSION_MISMATCH, if it does not speak protocol ``v1``.
         """
-        loop = asyncio.get_running_loop()
-        async with self._connecting.setdefault(loop, asyncio.Lock()):
-            if self._channel is not None:
-                if self._channel.is_usable_here:
-                    return
-                self._channel.abandon()
-            self._channel = self._new_channel()
-            try:
-                answer = await self._version("connect", self._timeout)
-                if not answer.compatible:
-                    raise RemoteMediaError(
-                        answer.compatibility_message
-                        or f"the service does not speak protocol {PROTOCOL_VERSION}",
-                        error_type=ErrorType.VERSION_MISMATCH,
-                        operation="connect",
-                        address=str(self._address),
-                    )
-            except BaseException:
-                await self.disconnect()
-                raise
+        await self._link.connect()
 
     async def disconnect(self) -> None:
         """Close the connection; calls that are under way fail.
@@ -211,14 +208,36 @@ class RemoteMediaClient:
         Nothing happens if the client is not connected. In another event loop or
         process than it was connected in, the connection is forgotten, not closed.
         """
-        channel, self._channel = self._channel, None
-        if channel is None:
-            return
-        if channel.is_usable_here:
-            channel.close()
-            await channel.wait_closed()
-        else:
-            channel.abandon()
+        await self._link.disconnect()
+
+    async def wait_until_ready(self, timeout: float | None = DEFAULT_TIMEOUT_S) -> None:
+        """Connect, and wait until the service serves.
+
+        A service that has the standard health service (``grpc.health.v1``) is asked
+        for its health; another one serves when it answers GetVersion. Until then, both
+        are tried again, with backoff.
+
+        Args:
+            timeout: in seconds; None to wait without a bound.
+
+        Raises:
+            RemoteMediaTimeoutError: the service was not ready in time; the text says
+                what was wrong at last.
+            RemoteMediaError: it refuses this client: AUTHENTICATION or
+                VERSION_MISMATCH.
+        """
+
+        async def attempt() -> None:
+            await self.connect()
+            operation = self._link.operation("wait_until_ready", is_idempotent=True)
+            with operation:
+                await check_health(
+                    self._link.caller(operation, is_repeated=False),
+                    timeout=self._link.seconds(...),
+                    metadata=self._link.metadata(operation, None),
+                )
+
+        await until_ready(attempt, timeout)
 
     async def get_version(
         self,
@@ -236,7 +255,7 @@ class RemoteMediaClient:
             compression: how the request is compressed; None for the client's way.
             response_metadata: takes the headers and trailers of the response.
         """
-        answer = await self._version(
+        answer = await self._link.version(
             "get_version", timeout, metadata, compression, response_metadata
         )
         return answer.version_info
@@ -248,6 +267,7 @@ class RemoteMediaClient:
         data_inputs: Mapping[str, object] | None = None,
         *,
         resource_limits: ResourceLimits | None = None,
+        idempotent: bool = False,
         timeout: float | EllipsisType | None = ...,
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
@@ -262,13 +282,16 @@ class RemoteMediaClient:
             data_inputs: data, by the id of the node it goes to. A ``str`` is sent
                 as it is, as JSON text; anything else is encoded as JSON.
             resource_limits: the most that the execution may use.
+            idempotent: whether the service may execute it twice. It is made again then
+                as the client's ``retry`` says, and ``retryable`` of an error says so.
             timeout: seconds; None for no bound; left out, the client's.
             metadata: sent with this call, beside the client's.
             compression: how the request is compressed; None for the client's way.
             response_metadata: takes the headers and trailers of the response.
 
         Returns:
-            The outputs by node id, metrics and each node's result.
+            The outputs by node id, metrics and each node's result; its ``request_id``
+            is the id of the call.
 
         Raises:
             RemoteMediaError: the manifest is wrong, an input is for a node that it
@@ -277,26 +300,10 @@ class RemoteMediaClient:
             TypeError, ValueError: the inputs are not mappings, an audio buffer is not
                 valid, a value is not JSON, or another argument makes no sense.
         """
-        operation = Operation("execute_pipeline", str(self._address))
+        operation = self._link.operation("execute_pipeline", is_idempotent=idempotent)
         received = response_metadata or ResponseMetadata()
-        with operation:
-            checked = to_manifest(manifest)
-            request = ExecuteRequest(
-                manifest=checked,
-                audio_inputs=_audio_inputs(checked, audio_inputs),
-                data_inputs=_data_inputs(checked, data_inputs),
-                client_version=PROTOCOL_VERSION,
-            )
-            if resource_limits is not None:
-                request.resource_limits = _checked_limits(resource_limits)
-            stub = self._stub(PipelineExecutionServiceStub)
-            response = await stub.execute_pipeline(
-                request,
-                timeout=self._seconds(timeout),
-                metadata=self._call_metadata(operation, metadata),
-                compression=compression,
-                response_metadata=received,
-            )
+
+        def check(response: ExecuteResponse) -> None:
             outcome = response.which_oneof("outcome")
             if outcome == "error":
                 raise from_response(
@@ -308,6 +315,27 @@ class RemoteMediaClient:
                     headers=received.headers,
                     trailers=received.trailers,
                 )
+
+        with operation:
+            checked = to_manifest(manifest)
+            request = ExecuteRequest(
+                manifest=checked,
+                audio_inputs=audio_inputs_of(checked, audio_inputs),
+                data_inputs=data_inputs_of(checked, data_inputs),
+                client_version=PROTOCOL_VERSION,
+            )
+            if resource_limits is not None:
+                request.resource_limits = checked_limits(resource_limits)
+            caller = self._link.caller(operation, check=check)
+            stub = PipelineExecutionServiceStub._over(caller)
+            response = await stub.execute_pipeline(
+                request,
+                timeout=self._link.seconds(timeout),
+                metadata=self._link.metadata(operation, metadata),
+                compression=compression,
+                response_metadata=received,
+            )
+            set_request_id(response.result, operation.request_id)
             return response.result
 
     def stream_pipeline(
@@ -452,7 +480,7 @@ class RemoteMediaClient:
         max_buffered_chunks: int = 1,
         max_in_flight_chunks: int | None,
     ) -> PipelineStream:
-        operation = Operation(name, str(self._address))
+        operation = self._link.operation(name, is_stream=True)
         with operation:
             check_count("expected_chunk_size", expected_chunk_size, least=0)
             check_count("max_buffered_chunks", max_buffered_chunks)
@@ -461,130 +489,62 @@ class RemoteMediaClient:
             checked = to_manifest(manifest)
             init = StreamInit(
                 manifest=checked,
-                data_inputs=_data_inputs(checked, data_inputs),
+                data_inputs=data_inputs_of(checked, data_inputs),
                 client_version=PROTOCOL_VERSION,
                 expected_chunk_size=expected_chunk_size,
             )
             if resource_limits is not None:
-                init.resource_limits = _checked_limits(resource_limits)
+                init.resource_limits = checked_limits(resource_limits)
             return PipelineStream(
-                self._stub(StreamingPipelineServiceStub, compression),
+                StreamingPipelineServiceStub._over(
+                    self._link.caller(operation, compression=compression)
+                ),
                 init,
                 operation=operation,
-                open_timeout=self._timeout,
+                open_timeout=self._options.timeout,
                 deadline=deadline_after(timeout),
-                metadata=self._call_metadata(operation, metadata),
+                metadata=self._link.metadata(operation, metadata),
                 source=source,
                 max_buffered_chunks=max_buffered_chunks,
                 max_in_flight_chunks=max_in_flight_chunks,
+                max_send_bytes=self._options.max_send_bytes,
+                is_token_renewable=self._options.token is not None,
             )
 
-    async def _version(
-        self,
-        name: str,
-        timeout: float | EllipsisType | None,
-        metadata: MetadataLike | None = None,
-        compression: Compression | None = None,
-        response_metadata: ResponseMetadata | None = None,
-    ) -> VersionResponse:
-        operation = Operation(name, str(self._address), is_idempotent=True)
-        with operation:
-            return await self._stub(PipelineExecutionServiceStub).get_version(
-                VersionRequest(client_version=PROTOCOL_VERSION),
-                timeout=self._seconds(timeout),
-                metadata=self._call_metadata(operation, metadata),
-                compression=compression,
-                response_metadata=response_metadata,
+    def stub(self, cls: type[StubT], *, idempotent: bool = False) -> StubT:
+        """A generated stub of any service, over this client's connection.
+
+        Its calls have what the client's own calls have: the token, the metadata, the
+        limits and interceptors, a request id, a record for the log, and
+        ``RemoteMediaError`` for every failure::
+
+            greeter = client.stub(GreeterStub)
+            reply = await greeter.say_hello(HelloRequest(name="you"))
+
+        The stub may be made before the client is connected, and used after it has
+        connected again.
+
+        Args:
+            cls: the class that ``python -m codegen`` generated.
+            idempotent: whether calls with one request and one response may be
+                processed twice. They are made again then as ``retry`` says.
+
+        Raises:
+            TypeError: it is not the class of a generated stub.
+        """
+        if not (isinstance(cls, type) and issubclass(cls, ServiceStub)):
+            raise TypeError(
+                f"cls must be the class of a generated stub, got {cls!r:.80}"
             )
 
-    def _new_channel(self) -> Channel:
-        return Channel(
-            self._address,
-            ssl=self._ssl or False,
-            connect_timeout=self._connect_timeout,
-        )
-
-    def _seconds(self, timeout: float | EllipsisType | None) -> float:
-        """The bound of a call, as a stub takes it: infinity for none."""
-        seconds = self._timeout if timeout is ... else timeout
-        return math.inf if seconds is None else seconds
-
-    def _stub(self, cls: type[StubT], compression: Compression | None = None) -> StubT:
-        """A stub for calls on the open connection, with all that goes with each."""
-        if self._channel is None:
-            raise RemoteMediaConnectionError(
-                "the client is not connected: use it as `async with "
-                "RemoteMediaClient(…) as client`, or await connect() first"
+        def begin(
+            name: str, metadata: MetadataLike | None, is_stream: bool
+        ) -> tuple[Operation, Caller, Metadata]:
+            operation = self._link.operation(
+                name, is_idempotent=idempotent, is_stream=is_stream
             )
-        if self._channel.is_orphan:
-            # It was connected in an earlier `asyncio.run`.
-            self._channel.abandon()
-            self._channel = self._new_channel()
-        if not self._channel.is_usable_here:
-            raise RemoteMediaConnectionError(
-                "the client is connected in another event loop or process: make one "
-                "client for each"
-            )
-        return cls(
-            self._channel,
-            idle_timeout=self._idle_timeout,
-            max_send_bytes=self._max_send_bytes,
-            max_receive_bytes=self._max_receive_bytes,
-            compression=self._compression if compression is None else compression,
-        )
+            with operation:
+                caller = self._link.caller(operation)
+            return operation, caller, self._link.metadata(operation, metadata)
 
-    def _call_metadata(
-        self, operation: Operation, metadata: MetadataLike | None
-    ) -> Metadata:
-        """The client's metadata and a call's own, with the id of the call."""
-        merged = self._metadata.merged(metadata)
-        for key, value in merged:
-            if key == REQUEST_ID:
-                # The caller has an id of their own for the call.
-                operation.request_id = str(value)
-                return merged
-        return Metadata((*merged, (REQUEST_ID, operation.request_id)))
-
-
-def _audio_inputs(
-    manifest: PipelineManifest, inputs: Mapping[str, AudioBuffer] | None
-) -> dict[str, AudioBuffer]:
-    checked = _by_node(manifest, "audio_inputs", inputs)
-    for node_id, buffer in checked.items():
-        check_audio(buffer, f"audio_inputs[{node_id!r}]")
-    return dict(checked)
-
-
-def _data_inputs(
-    manifest: PipelineManifest, inputs: Mapping[str, object] | None
-) -> dict[str, str]:
-    return {
-        node_id: to_json_text(value, f"data_inputs[{node_id!r}]")
-        for node_id, value in _by_node(manifest, "data_inputs", inputs).items()
-    }
-
-
-def _by_node(
-    manifest: PipelineManifest, name: str, inputs: Mapping[str, T] | None
-) -> Mapping[str, T]:
-    """Check that inputs are a mapping, and go to nodes of the manifest."""
-    if inputs is None:
-        return {}
-    node_ids = [node.id for node in manifest.nodes]
-    if not isinstance(inputs, Mapping):
-        raise TypeError(
-            f"{name} must be a dict from node ids to inputs, such as "
-            f"{{{node_ids[0]!r}: …}}, not {type(inputs).__name__}"
-        )
-    for node_id in inputs:
-        check_node_id(node_id, node_ids, name)
-    return inputs
-
-
-def _checked_limits(limits: ResourceLimits) -> ResourceLimits:
-    if not isinstance(limits, ResourceLimits):
-        raise TypeError(
-            "resource_limits must be a ResourceLimits, such as "
-            f"ResourceLimits(max_timeout_ms=1000), not {type(limits).__name__}"
-        )
-    return limits
+        return cls._over(ClientCaller(begin))

@@ -32,7 +32,8 @@ class RemoteMediaError(Exception):
     The exception can be pickled, and it never contains a token.
 
     Attributes:
-        message: what went wrong and, if known, what to do; also ``str(error)``.
+        message: what went wrong and, if known, what to do. ``str(error)`` adds the id
+            of the call.
         error_type: the kind of failure.
         failing_node_id: the id of the node that failed, or "" if no node is to blame.
         context: more information from the service, as JSON text; may be "".
@@ -86,7 +87,9 @@ class RemoteMediaError(Exception):
         self.elapsed_s = elapsed_s
 
     def __str__(self) -> str:
-        return self.message
+        if not self.request_id:
+            return self.message
+        return f"{self.message} [request_id={self.request_id}]"
 
     def __repr__(self) -> str:
         parts = [repr(self.message), f"error_type={self.error_type!r}"]

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from remotemedia import notebook
 
+# Where a message keeps the id of its call, beside its fields.
+_REQUEST_ID = "_request_id"
+
 BufferT_co = TypeVar("BufferT_co", covariant=True)
 
 
@@ -74,6 +77,23 @@ class DataOutputsMixin:
     def _repr_html_(self) -> str:
         """Show the metrics and the outputs as a table in a notebook."""
         return notebook.table(self)
+
+
+class ExecutionResultMixin(DataOutputsMixin):
+    """The methods of the result of an execution."""
+
+    @property
+    def request_id(self) -> str:
+        """The id of the call that returned this result; "" if there was none.
+
+        It is not a field of the message, so it is neither compared nor encoded.
+        """
+        return str(vars(self).get(_REQUEST_ID, ""))
+
+
+def set_request_id(result: ExecutionResultMixin, request_id: str) -> None:
+    """Note which call returned a result."""
+    vars(result)[_REQUEST_ID] = request_id
 
 
 def _missing(result: Any, kind: str, name: str | None) -> str:

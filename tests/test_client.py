@@ -30,7 +30,8 @@ from remotemedia import (
     ResourceLimits,
     ResponseMetadata,
 )
-from remotemedia.testing import LocalService, NodeCall
+from remotemedia.grpc import CallDetails, Next, RetryPolicy
+from remotemedia.testing import Fault, LocalService, NodeCall
 from remotemedia.v1 import ErrorResponse, ExecuteResponse, StreamResponse
 from tests.support import core_server
 from tests.support.calls import READY, VERSION
@@ -731,3 +732,184 @@ def test_a_token_that_no_header_can_carry(token: str) -> None:
 def test_a_token_is_text() -> None:
     with pytest.raises(TypeError, match="token must be a str, got bytes"):
         RemoteMediaClient("localhost:1", token=b"t")  # type: ignore[arg-type]  # the mistake
+
+
+# -- tokens that are fetched
+
+
+class Tokens:
+    """An async function that returns the next token each time."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = list(tokens)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        return self.tokens.pop(0)
+
+
+async def test_a_token_may_be_fetched_by_a_function(core: CoreServer) -> None:
+    core.execution.token = "new"
+    tokens = Tokens("old", "new")
+    async with RemoteMediaClient(core.address, token=tokens) as client:
+        assert await client.get_version()
+        assert await client.execute_pipeline(calculator("add", 1), None, {"calc": 1})
+        async for _ in client.stream_pipeline(PASS, chunks(1)):
+            pass
+        assert tokens.calls == 2
+        async with client.open_stream(PASS):
+            core.execution.token = "newer"
+        tokens.tokens.append("newer")
+        # The session is opened again: nothing of the source was taken before.
+        received = [r async for r in client.stream_pipeline(PASS, chunks(3))]
+    assert len(received) == 3
+    assert tokens.calls == 3
+
+
+async def test_a_token_that_is_refused_twice_is_an_error(core: CoreServer) -> None:
+    core.execution.token = "right"
+    tokens = Tokens("right", "wrong", "wrong", "wrong")
+    async with RemoteMediaClient(core.address, token=tokens) as client:
+        core.execution.token = "other"
+        with pytest.raises(RemoteMediaError, match="token missing") as caught:
+            await client.get_version()
+        assert caught.value.error_type is ErrorType.AUTHENTICATION
+        assert tokens.calls == 2
+        with pytest.raises(RemoteMediaError, match="token missing"):
+            async with client.open_stream(PASS):
+                pass
+        assert tokens.calls == 4
+
+
+async def test_what_a_token_function_raises_comes_out_unchanged(address: str) -> None:
+    error = LookupError("the vault is closed")
+
+    def token() -> str:
+        raise error
+
+    client = RemoteMediaClient(address, token=token)
+    with pytest.raises(LookupError) as caught:
+        await client.connect()
+    assert caught.value is error
+    assert "not connected" in repr(client)
+
+
+async def test_a_token_function_that_returns_no_token(address: str) -> None:
+    client = RemoteMediaClient(address, token=lambda: 5)  # type: ignore[arg-type,return-value]  # the mistake
+    with pytest.raises(TypeError, match="must return a str or a remotemedia"):
+        await client.connect()
+
+
+@pytest.mark.parametrize("address", ["example.com:1", "10.0.0.1:1"])
+def test_a_fetched_token_does_not_travel_in_plaintext(address: str) -> None:
+    with pytest.raises(ValueError, match="in plaintext"):
+        RemoteMediaClient(address, token=lambda: "t")
+    RemoteMediaClient(address, token=lambda: "t", allow_insecure_token=True)
+    RemoteMediaClient(address, token=lambda: "t", ssl=True)
+
+
+# -- retries
+
+
+FAST = RetryPolicy(initial_backoff_s=1e-6, attempts=3)
+BUSY = Fault.status(Status.UNAVAILABLE, "busy", method="ExecutePipeline", times=2)
+
+
+async def test_an_idempotent_execution_is_made_again(local: LocalService) -> None:
+    local.add_fault(BUSY)
+    async with RemoteMediaClient(local.address, retry=FAST) as client:
+        result = await client.execute_pipeline(PASS, {"src": tone()}, idempotent=True)
+        assert result.audio() == tone()
+
+
+async def test_an_execution_is_not_made_again_by_default(local: LocalService) -> None:
+    local.add_fault(BUSY)
+    async with RemoteMediaClient(local.address, retry=FAST) as client:
+        with pytest.raises(RemoteMediaConnectionError, match="busy") as caught:
+            await client.execute_pipeline(PASS, {"src": tone()})
+        assert not caught.value.retryable
+        local.add_fault(BUSY)
+        with pytest.raises(RemoteMediaConnectionError) as caught:
+            await client.execute_pipeline(PASS, idempotent=True)
+        assert caught.value.retryable
+
+
+async def test_retries_can_be_switched_off(local: LocalService) -> None:
+    fault = Fault.status(Status.UNAVAILABLE, "busy", method="GetVersion")
+    async with RemoteMediaClient(local.address, retry=None) as client:
+        local.add_fault(fault)
+        with pytest.raises(RemoteMediaConnectionError, match="busy"):
+            await client.get_version()
+    async with RemoteMediaClient(local.address, retry=FAST) as client:
+        local.add_fault(fault)
+        assert await client.get_version()
+
+
+async def test_a_failure_of_the_pipeline_is_not_repeated(local: LocalService) -> None:
+    calls = 0
+
+    def node(call: NodeCall) -> None:
+        nonlocal calls
+        calls += 1
+        raise ValueError("broken")
+
+    async with (
+        LocalService(nodes={"Broken": node}) as service,
+        RemoteMediaClient(service.address, retry=FAST) as client,
+    ):
+        with pytest.raises(RemoteMediaError, match="broken"):
+            await client.execute_pipeline(
+                pipeline("n", "Broken"), None, {"n": 1}, idempotent=True
+            )
+    assert calls == 1
+
+
+def test_a_policy_is_a_policy() -> None:
+    with pytest.raises(
+        TypeError, match=r"retry must be a remotemedia\.grpc\.RetryPolicy"
+    ):
+        RemoteMediaClient(retry=3)  # type: ignore[arg-type]  # the mistake
+
+
+# -- interceptors and ids
+
+
+async def test_a_session_inside_interceptors(local: LocalService) -> None:
+    log: list[object] = []
+
+    async def intercept(call: CallDetails, next: Next) -> object:
+        log.append((call.operation, call.is_stream))
+        try:
+            return await next(call)
+        except BaseException as error:
+            log.append(type(error))
+            raise
+        finally:
+            log.append("end")
+
+    async with RemoteMediaClient(local.address, interceptors=[intercept]) as client:
+        del log[:]
+        received = [r async for r in client.stream_pipeline(PASS, chunks(3))]
+        assert len(received) == 3
+        assert log == [("stream_pipeline", True), "end"]
+        del log[:]
+        local.add_fault(Fault.error("no", method="StreamPipeline"))
+        with pytest.raises(RemoteMediaError):
+            async with client.open_stream(PASS):
+                pass
+        # The error of a session that is OK to gRPC is seen as well.
+        assert log == [("open_stream", True), RemoteMediaError, "end"]
+
+
+async def test_errors_have_the_id_of_the_call_in_their_text(
+    client: RemoteMediaClient,
+) -> None:
+    with pytest.raises(RemoteMediaError) as caught:
+        await client.execute_pipeline(
+            pipeline("n", "Unknown"), metadata={"x-request-id": "my-id"}
+        )
+    error = caught.value
+    assert error.request_id == "my-id"
+    assert str(error) == f"{error.message} [request_id=my-id]"
+    assert "my-id" not in error.message

@@ -51,6 +51,10 @@ class RemoteMediaClient(Blocking[AsyncClient]):
     def disconnect(self) -> None:
         """Close the connection; calls that are under way fail."""
 
+    @waits_for(AsyncClient.wait_until_ready)
+    def wait_until_ready(self) -> None:
+        """Connect, and wait until the service serves."""
+
     @waits_for(AsyncClient.get_version)
     def get_version(self) -> None:
         """Ask what the service is, and what it can do."""

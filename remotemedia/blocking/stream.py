@@ -109,6 +109,11 @@ class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
         return self._asynchronous.closed
 
     @property
+    def request_id(self) -> str:
+        """The id of the call, which the service received as ``x-request-id``."""
+        return self._asynchronous.request_id
+
+    @property
     def headers(self) -> Metadata:
         """The metadata of the response headers; empty before the session is open."""
         return self._asynchronous.headers

@@ -15,9 +15,16 @@ over a channel. Calls fail with ``CallError``::
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
-from remotemedia.grpc.call import Call
-from remotemedia.grpc.compression import Compression, check_compression
+from remotemedia.grpc.call import Call, Message
+from remotemedia.grpc.caller import CallArguments, Caller, CallOptions, StubCaller
+from remotemedia.grpc.compression import Compression
 from remotemedia.grpc.headers import ResponseMetadata
+from remotemedia.grpc.interceptors import (
+    CallDetails,
+    Interceptor,
+    Next,
+    check_interceptors,
+)
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
@@ -34,9 +41,10 @@ from remotemedia.grpc.metadata import (
     authorization,
 )
 from remotemedia.grpc.responses import ResponseStream
-from remotemedia.grpc.retry import retry_refused
+from remotemedia.grpc.retry import REFUSED_ONLY, Retries, RetryPolicy
 from remotemedia.grpc.status import CallError, printable
 from remotemedia.grpc.stub import ServiceStub
+from remotemedia.grpc.token import Token, TokenFunction, TokenSource
 from remotemedia.http2 import (
     DEFAULT_CONNECT_TIMEOUT_S,
     Address,
@@ -54,27 +62,40 @@ __all__ = [
     "DEFAULT_MAX_SEND_BYTES",
     "DEFAULT_TIMEOUT_S",
     "NO_METADATA",
+    "REFUSED_ONLY",
     "Address",
     "Call",
+    "CallArguments",
+    "CallDetails",
     "CallError",
+    "CallOptions",
+    "Caller",
     "Channel",
     "Compression",
     "Deadline",
+    "Interceptor",
+    "Message",
     "Metadata",
     "MetadataLike",
+    "Next",
     "ResponseMetadata",
     "ResponseStream",
+    "Retries",
+    "RetryPolicy",
     "ServiceStub",
     "Status",
+    "StubCaller",
+    "Token",
+    "TokenFunction",
+    "TokenSource",
     "WaitTimeoutError",
     "authorization",
-    "check_compression",
     "check_count",
+    "check_interceptors",
     "check_seconds",
     "deadline_after",
     "earliest",
     "printable",
-    "retry_refused",
     "tls_context",
     "wait_at_most",
 ]

@@ -117,6 +117,12 @@ class Call(Generic[RequestT, ResponseT]):
             message to it. It is detected after one to two times this value.
         max_send_bytes: the largest request; None for no limit.
         max_receive_bytes: the largest response.
+
+    Attributes:
+        path: the method, as ``/package.Service/Method``.
+        sent_messages: how many requests were handed to the connection.
+        sent_bytes: the size of the requests that were encoded, with their prefixes, and
+            before compression.
     """
 
     def __init__(
@@ -135,7 +141,7 @@ class Call(Generic[RequestT, ResponseT]):
         max_receive_bytes: int,
     ) -> None:
         self._channel = channel
-        self._path = path
+        self.path: str = path
         self._response_type = response_type
         self._request = request
         self._requests = requests
@@ -155,7 +161,8 @@ class Call(Generic[RequestT, ResponseT]):
         self._are_headers_checked = False
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._sent_messages = 0
+        self.sent_messages: int = 0
+        self.sent_bytes: int = 0
         self._reads = 0
         self._writer: asyncio.Task[None] | None = None
 
@@ -173,6 +180,27 @@ class Call(Generic[RequestT, ResponseT]):
     def trailers(self) -> Metadata:
         """The metadata of the trailers; empty if none arrived yet."""
         return Metadata.received(self._blocks[1])
+
+    @property
+    def received_messages(self) -> int:
+        """How many responses arrived, read or not."""
+        return self._inbox.received_messages
+
+    @property
+    def received_bytes(self) -> int:
+        """The size of what arrived of the responses, their prefixes included."""
+        return self._inbox.received_bytes
+
+    def failure(self) -> BaseException | None:
+        """What a call that is over has failed with; None if it succeeded."""
+        try:
+            self._check_end()
+        except CallError as error:
+            self._describe(error)
+            return error
+        except BaseException as error:  # noqa: BLE001 - it is returned
+            return error
+        return None
 
     def start(self) -> None:
         """Start the clock, and the writer unless there is nothing to wait for."""
@@ -265,12 +293,18 @@ class Call(Generic[RequestT, ResponseT]):
                 response_metadata.take(self._blocks)
         return response
 
-    def stop(self) -> None:
-        """End everything: the peer sees a reset, unless the call was over."""
+    def stop(self, reason: BaseException | None = None) -> None:
+        """End everything: the peer sees a reset, unless the call was over.
+
+        Args:
+            reason: what the call has failed with; by default, that it was cancelled.
+        """
         if self._state is _State.RUNNING:
             if self._has_waited_long():
                 self._check_connection()
-            self._finish(CallError(Status.CANCELLED, "the call was cancelled here"))
+            self._finish(
+                reason or CallError(Status.CANCELLED, "the call was cancelled here")
+            )
         self._state = _State.LEFT
         # Release the requests and the responses, which may be large.
         self._request, self._requests = None, ()
@@ -301,7 +335,7 @@ class Call(Generic[RequestT, ResponseT]):
             return False
         self._use(connection)
         self._begin(stream)
-        self._sent_messages = 1
+        self.sent_messages = 1
         return True
 
     async def _write(self, only: list[bytes] | None = None) -> None:
@@ -329,7 +363,7 @@ class Call(Generic[RequestT, ResponseT]):
         for part in parts[:-1]:
             await stream.send(part)
         await stream.send(parts[-1], end=True)
-        self._sent_messages += 1
+        self.sent_messages += 1
 
     async def _send_all(self) -> None:
         requests = self._requests
@@ -349,8 +383,8 @@ class Call(Generic[RequestT, ResponseT]):
                         parts = await compress(parts)
                     for part in parts:
                         await stream.send(part)
-                    self._sent_messages += 1
-                    if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
+                    self.sent_messages += 1
+                    if self.sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
                         await asyncio.sleep(0)
             finally:
                 await _close(iterator)
@@ -366,8 +400,8 @@ class Call(Generic[RequestT, ResponseT]):
                     parts = await compress(parts)
                 for part in parts:
                     await stream.send(part)
-                self._sent_messages += 1
-                if self._sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
+                self.sent_messages += 1
+                if self.sent_messages % _MESSAGES_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
         finally:
             await _close(iterator)
@@ -399,7 +433,7 @@ class Call(Generic[RequestT, ResponseT]):
             own.insert(0, ("grpc-timeout", left))
         channel = self._channel
         shared = method_headers(
-            channel.scheme, channel.authority, self._path, self._compression
+            channel.scheme, channel.authority, self.path, self._compression
         )
         return shared, own
 
@@ -417,6 +451,7 @@ class Call(Generic[RequestT, ResponseT]):
                 unprocessed=self._writer is None,
             )
         parts[0] = PREFIX.pack(0, size)
+        self.sent_bytes += size + PREFIX.size
         return joined(parts, size)
 
     # -- how a call ends
@@ -486,7 +521,7 @@ class Call(Generic[RequestT, ResponseT]):
         )
 
     def _on_idle(self, idle_timeout_s: float, seen: int) -> None:
-        progress = self._sent_messages + self._inbox.received_frames
+        progress = self.sent_messages + self._inbox.received_frames
         # The peer waits for the reader, and need not send anything.
         if progress == seen and not self._inbox.messages:
             self._check_connection()

@@ -43,6 +43,8 @@ class Inbox:
         acknowledge: called with a number of bytes that the peer may send again.
         received_frames: how many frames with data arrived; it tells whether a stream
             moves.
+        received_bytes: the size of their payloads.
+        received_messages: how many messages were complete.
         unacknowledged_bytes: what was received and not acknowledged.
     """
 
@@ -61,6 +63,8 @@ class Inbox:
         self.encoding: str = "identity"
         self.acknowledge: Callable[[int], None] | None = None
         self.received_frames: int = 0
+        self.received_bytes: int = 0
+        self.received_messages: int = 0
         self.unacknowledged_bytes: int = 0
         self._max_message_bytes = max_message_bytes
         self._on_bad_data = on_bad_data
@@ -86,6 +90,7 @@ class Inbox:
         self.unacknowledged_bytes += window_bytes
         if data:
             self.received_frames += 1
+            self.received_bytes += len(data)
         if window_bytes > len(data):
             self._padding_bytes += window_bytes - len(data)
             self._acknowledge_padding()
@@ -96,6 +101,7 @@ class Inbox:
             and PREFIX.unpack_from(data) == (0, size)
         ):
             # The frame is one whole message, as most are.
+            self.received_messages += 1
             self.messages.append(data[PREFIX.size :])
             self._unread_bytes += len(data)
         else:
@@ -198,6 +204,7 @@ class Inbox:
             return len(data)
         if len(data) - stop >= length:
             self._prefix = b""
+            self.received_messages += 1
             self._append(bytes(data[stop : stop + length]))
             self._unread_bytes += PREFIX.size + length
             return stop + length
@@ -216,6 +223,7 @@ class Inbox:
         if not self._missing_bytes:
             # Cut off what is left of an earlier, longer message.
             self._unread_bytes += PREFIX.size + body.truncate()
+            self.received_messages += 1
             self._append(body)
             self._prefix, self._body = b"", None
         return size

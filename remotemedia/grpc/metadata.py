@@ -23,6 +23,9 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 # sends a token back must not have it stored in an error.
 _NOT_METADATA = {"content-type", "te", "user-agent", "authorization"}
 
+AUTHORIZATION = "authorization"
+"""The metadata key of a bearer token."""
+
 
 class Metadata(tuple[Pair, ...]):
     """Pairs of a key and a value, in order; a key may be there several times.
@@ -101,9 +104,13 @@ class Metadata(tuple[Pair, ...]):
 
     def merged(self, metadata: MetadataLike | None) -> Metadata:
         """Both together; where a key is in both, the other's values replace these."""
+        if metadata is None:
+            return self
         other = Metadata.of(metadata)
         if not other:
             return self
+        if not self:
+            return other
         named = {key for key, _ in other}
         return Metadata((*(pair for pair in self if pair[0] not in named), *other))
 
@@ -150,4 +157,4 @@ def authorization(token: str) -> Pair:
     if not _TOKEN.fullmatch(token):
         # The token itself stays out of the message.
         raise ValueError("token must be printable ASCII without spaces, and not empty")
-    return ("authorization", f"Bearer {token}")
+    return (AUTHORIZATION, f"Bearer {token}")

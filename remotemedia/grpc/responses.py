@@ -3,14 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import TYPE_CHECKING, Generic
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from remotemedia.grpc.call import Call, RequestT, ResponseT
+from remotemedia.grpc.call import Message, ResponseT
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from remotemedia.grpc.metadata import Metadata
+
+
+ResponseT_co = TypeVar("ResponseT_co", bound=Message, covariant=True)
+
+
+class ResponseCall(Protocol[ResponseT_co]):
+    """What a stream of responses needs of its call; see the methods of ``Call``."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers."""
+        ...
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers."""
+        ...
+
+    async def read(self) -> ResponseT_co | None:
+        """The next response, or None after the last."""
+        ...
+
+    def stop(self, reason: BaseException | None = None) -> None:
+        """End it at once."""
+        ...
+
+    def stop_from_any_thread(self) -> None:
+        """End it from any thread."""
+        ...
+
+    async def close(self) -> None:
+        """End it, and wait until nothing of it is left."""
+        ...
 
 
 class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
@@ -21,7 +59,7 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
     the last reference to this object is dropped.
     """
 
-    def __init__(self, call: Call[RequestT, ResponseT]) -> None:
+    def __init__(self, call: ResponseCall[ResponseT]) -> None:
         self._call = call
         self.read: Callable[[], Coroutine[None, None, ResponseT | None]] = call.read
         """Read the next response, or None after the last; see ``Call.read``. Unlike the
@@ -53,9 +91,13 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
         """Whether the call is over; what arrived may still be read."""
         return self._call.is_over
 
-    def stop(self) -> None:
-        """End the call at once; ``aclose`` also waits for the caller's iterable."""
-        self._call.stop()
+    def stop(self, reason: BaseException | None = None) -> None:
+        """End the call at once; ``aclose`` also waits for the caller's iterable.
+
+        Args:
+            reason: what interceptors are to see; by default, that it was cancelled.
+        """
+        self._call.stop(reason)
 
     def stop_from_any_thread(self) -> None:
         """End the call from any thread, as garbage may be collected in any."""

@@ -7,6 +7,7 @@ status that the gRPC project maps it to, and a text that says what to check.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from grpclib.const import Status
@@ -79,6 +80,8 @@ class CallError(GRPCError):
         unprocessed: whether the call is guaranteed not to have been processed.
         is_refused: whether a healthy peer refused the call unprocessed, so that it can
             be made again at once. ``unprocessed`` is True then as well.
+        pushback_s: in how many seconds the peer wants the call made again; infinity if
+            it must not be; None if the peer leaves that open.
     """
 
     def __init__(
@@ -96,6 +99,11 @@ class CallError(GRPCError):
         self.trailers: Metadata = NO_METADATA
         self.unprocessed: bool = unprocessed or is_refused
         self.is_refused = is_refused
+        self.pushback_s: float | None = None
+
+    def __str__(self) -> str:
+        text = self.message or "the peer gave no reason"
+        return f"{self.status.name}: {text}"
 
 
 def from_http2(error: HTTP2Error) -> CallError:
@@ -153,11 +161,18 @@ def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
         return None
     message = trailers.get("grpc-message")
     details = trailers.get("grpc-status-details-bin")
-    return CallError(
+    error = CallError(
         code,
         None if message is None else _text(message),
         None if details is None else decoded(details),
     )
+    pushback = trailers.get("grpc-retry-pushback-ms")
+    if pushback is not None:
+        # https://github.com/grpc/proposal/blob/master/A6-client-retries.md, "Pushback":
+        # a negative number, and what is no number, mean that there must be no retry.
+        is_number = pushback.isascii() and pushback.isdecimal()
+        error.pushback_s = int(pushback) / 1000 if is_number else math.inf
+    return error
 
 
 def _text(message: str) -> str:

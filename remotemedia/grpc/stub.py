@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
-from remotemedia.grpc.call import Call, Message, RequestT, ResponseT
-from remotemedia.grpc.compression import Compression, check_compression
+from remotemedia.grpc.call import Message, RequestT, ResponseT
+from remotemedia.grpc.caller import CallArguments, Caller, CallOptions, StubCaller
+from remotemedia.grpc.compression import Compression
+from remotemedia.grpc.interceptors import Interceptor, check_interceptors
 from remotemedia.grpc.limits import (
     DEFAULT_IDLE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
     DEFAULT_MAX_SEND_BYTES,
     DEFAULT_TIMEOUT_S,
-    check_count,
-    deadline_after,
-    earliest,
 )
 from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.responses import ResponseStream
-from remotemedia.grpc.retry import retry_refused
-from remotemedia.http2 import Channel, check_seconds
+from remotemedia.grpc.retry import RetryPolicy
+from remotemedia.http2 import Channel
 
 if TYPE_CHECKING:
     from grpclib.metadata import Deadline
+    from typing_extensions import Self
 
     from remotemedia.grpc.headers import ResponseMetadata
     from remotemedia.grpc.metadata import MetadataLike
@@ -32,7 +32,8 @@ class ServiceStub:
     """Base class of the generated stubs.
 
     A call fails with ``CallError``, whatever the reason. Calls are bounded and
-    cancellable, and leave nothing behind.
+    cancellable, and leave nothing behind. All that a stub has besides its methods is
+    private, so that no method of a service can hide it.
 
     Args:
         channel: where the calls go.
@@ -49,13 +50,21 @@ class ServiceStub:
             before it is received, and a compressed one before it is expanded.
         compression: how requests are compressed, ``"gzip"`` or ``"identity"`` (not at
             all), unless a call has its own. Responses are taken either way.
+        interceptors: async functions that run around every call, the first outermost;
+            see ``remotemedia.grpc.Interceptor``.
+        retry: when a failed call with a single request and a single response is made
+            again. The peer may process such a call twice, so pass a policy only to a
+            stub for methods that are idempotent. Without it, a call is made again only
+            if the peer certainly did not process it.
 
     Raises:
         TypeError: the channel is not a ``remotemedia.grpc.Channel``, a timeout is not a
-            number, or a size is not an int.
+            number, a size is not an int, or another argument has a wrong type.
         ValueError: a timeout or a size is not positive, or there is no such
             compression.
     """
+
+    _caller: StubCaller
 
     def __init__(
         self,
@@ -68,6 +77,8 @@ class ServiceStub:
         max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
         compression: Compression = "identity",
+        interceptors: Iterable[Interceptor] = (),
+        retry: RetryPolicy | None = None,
     ) -> None:
         if not isinstance(channel, Channel):
             cls = type(channel)
@@ -75,22 +86,27 @@ class ServiceStub:
                 f"channel is a {cls.__module__}.{cls.__qualname__}; make one with "
                 "remotemedia.grpc.Channel('host:port')"
             )
-        check_seconds("timeout", timeout)
-        check_seconds("idle_timeout", idle_timeout)
-        if max_send_bytes is not None:
-            check_count("max_send_bytes", max_send_bytes)
-        check_count("max_receive_bytes", max_receive_bytes)
-        check_compression(compression)
-        self.channel = channel
-        self.timeout = timeout
-        self.deadline = deadline
-        self.metadata: Metadata = Metadata.of(metadata)
-        self.idle_timeout = idle_timeout
-        self.max_send_bytes = max_send_bytes
-        self.max_receive_bytes = max_receive_bytes
-        self.compression: Compression = compression
+        options = CallOptions(
+            timeout=timeout,
+            deadline=deadline,
+            metadata=Metadata.of(metadata),
+            idle_timeout=idle_timeout,
+            max_send_bytes=max_send_bytes,
+            max_receive_bytes=max_receive_bytes,
+            compression=compression,
+            interceptors=check_interceptors(interceptors),
+            retry=retry,
+        )
+        self._caller = Caller(channel, options)
 
-    async def _unary_unary(
+    @classmethod
+    def _over(cls, caller: StubCaller) -> Self:
+        """A stub whose calls are made by this caller."""
+        stub = cls.__new__(cls)
+        stub._caller = caller
+        return stub
+
+    def _unary_unary(
         self,
         path: str,
         request: Message,
@@ -101,25 +117,9 @@ class ServiceStub:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
-    ) -> ResponseT:
-        bound = self._single_response_deadline(timeout, deadline)
-
-        async def attempt() -> ResponseT:
-            call = self._call(
-                path,
-                response_type,
-                bound,
-                metadata,
-                compression,
-                None,
-                request=request,
-            )
-            try:
-                return await call.read_single(response_metadata)
-            finally:
-                await call.close()
-
-        return await retry_refused(attempt, bound)
+    ) -> Coroutine[Any, Any, ResponseT]:
+        own = CallArguments(timeout, deadline, metadata, compression, response_metadata)
+        return self._caller.unary_unary(path, request, response_type, own)
 
     def _unary_stream(
         self,
@@ -132,20 +132,10 @@ class ServiceStub:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
     ) -> ResponseStream[ResponseT]:
-        bound = earliest(self.deadline, deadline, deadline_after(timeout))
-        return ResponseStream(
-            self._call(
-                path,
-                response_type,
-                bound,
-                metadata,
-                compression,
-                self.idle_timeout,
-                request=request,
-            )
-        )
+        own = CallArguments(timeout, deadline, metadata, compression)
+        return self._caller.unary_stream(path, request, response_type, own)
 
-    async def _stream_unary(
+    def _stream_unary(
         self,
         path: str,
         requests: AsyncIterable[RequestT] | Iterable[RequestT],
@@ -156,21 +146,9 @@ class ServiceStub:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
-    ) -> ResponseT:
-        bound = self._single_response_deadline(timeout, deadline)
-        call = self._call(
-            path,
-            response_type,
-            bound,
-            metadata,
-            compression,
-            self.idle_timeout,
-            requests=requests,
-        )
-        try:
-            return await call.read_single(response_metadata)
-        finally:
-            await call.close()
+    ) -> Coroutine[Any, Any, ResponseT]:
+        own = CallArguments(timeout, deadline, metadata, compression, response_metadata)
+        return self._caller.stream_unary(path, requests, response_type, own)
 
     def _stream_stream(
         self,
@@ -183,51 +161,5 @@ class ServiceStub:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
     ) -> ResponseStream[ResponseT]:
-        bound = earliest(self.deadline, deadline, deadline_after(timeout))
-        return ResponseStream(
-            self._call(
-                path,
-                response_type,
-                bound,
-                metadata,
-                compression,
-                self.idle_timeout,
-                requests=requests,
-            )
-        )
-
-    def _call(
-        self,
-        path: str,
-        response_type: type[ResponseT],
-        deadline: Deadline | None,
-        metadata: MetadataLike | None,
-        compression: Compression | None,
-        idle_timeout: float | None,
-        *,
-        request: RequestT | None = None,
-        requests: AsyncIterable[RequestT] | Iterable[RequestT] = (),
-    ) -> Call[RequestT, ResponseT]:
-        if compression is None:
-            compression = self.compression
-        else:
-            check_compression(compression)
-        return Call(
-            self.channel,
-            path,
-            response_type,
-            request=request,
-            requests=requests,
-            deadline=deadline,
-            metadata=self.metadata.merged(metadata),
-            compression=compression,
-            idle_timeout=idle_timeout,
-            max_send_bytes=self.max_send_bytes,
-            max_receive_bytes=self.max_receive_bytes,
-        )
-
-    def _single_response_deadline(
-        self, timeout: float | None, deadline: Deadline | None
-    ) -> Deadline | None:
-        seconds = self.timeout if timeout is None else timeout
-        return earliest(self.deadline, deadline, deadline_after(seconds))
+        own = CallArguments(timeout, deadline, metadata, compression)
+        return self._caller.stream_stream(path, requests, response_type, own)

@@ -15,6 +15,7 @@ import asyncio
 import os
 import warnings
 import weakref
+from collections.abc import Callable
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,10 @@ class Channel:
         connect_timeout: seconds that connecting may take, up to the peer's greeting.
 
     It belongs to the event loop and the process that it is made in.
+
+    Attributes:
+        address: the address.
+        on_connected: called when a connection was made, if it is set.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Channel:
         self._connect_timeout_s = connect_timeout
         self._made_in = _here()
         self._loop = asyncio.get_running_loop()
+        self.on_connected: Callable[[], None] | None = None
         self._is_closed = False
         self._connection: Connection | None = None
         # When it was made, while it is not known whether it was of use.
@@ -263,6 +269,8 @@ class Channel:
             raise
         self._last_failure = None
         self._connection, self._connected_s = connection, self._loop.time()
+        if self.on_connected is not None:
+            self.on_connected()
         return connection
 
     def _on_attempt_done(self, attempt: asyncio.Task[Connection]) -> None:

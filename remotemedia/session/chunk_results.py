@@ -36,6 +36,11 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
         self._is_over = False
 
     @property
+    def request_id(self) -> str:
+        """The id of the call, which the service received as ``x-request-id``."""
+        return self._stream.request_id
+
+    @property
     def headers(self) -> Metadata:
         """The metadata of the response headers; empty before the session is open."""
         return self._stream.headers

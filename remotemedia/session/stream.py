@@ -23,14 +23,15 @@ from remotemedia.errors import (
 )
 from remotemedia.grpc import (
     NO_METADATA,
+    REFUSED_ONLY,
     CallError,
     Deadline,
     Metadata,
     ResponseStream,
+    Status,
     WaitTimeoutError,
     check_seconds,
     printable,
-    retry_refused,
     wait_at_most,
 )
 from remotemedia.operation import Operation
@@ -109,6 +110,8 @@ class PipelineStream:
         source: Source | None,
         max_buffered_chunks: int,
         max_in_flight_chunks: int | None,
+        max_send_bytes: int | None,
+        is_token_renewable: bool = False,
     ) -> None:
         self.ready: StreamReady | None = None
         self.metrics: StreamMetrics | None = None
@@ -127,8 +130,9 @@ class PipelineStream:
             outbox=self._outbox,
             source=source,
             max_in_flight=max_in_flight_chunks,
-            max_send_bytes=stub.max_send_bytes,
+            max_send_bytes=max_send_bytes,
         )
+        self._is_token_renewable = is_token_renewable
         self._has_source = source is not None
         # Whether it was given up, also between two attempts to open it.
         self._is_reset = False
@@ -140,6 +144,11 @@ class PipelineStream:
         self._iterating = 0
         self._is_reading = False
         self._read_waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def request_id(self) -> str:
+        """The id of the call, which the service received as ``x-request-id``."""
+        return self._operation.request_id
 
     @property
     def headers(self) -> Metadata:
@@ -172,9 +181,7 @@ class PipelineStream:
             self._action("enter")
             self._loop = asyncio.get_running_loop()
             try:
-                await wait_at_most(
-                    self._timeout_s, retry_refused(self._open, self._deadline)
-                )
+                await wait_at_most(self._timeout_s, self._open_with_retries())
             except WaitTimeoutError:
                 error = RemoteMediaTimeoutError(
                     f"the session was not open within {self._timeout_s:g} s",
@@ -452,6 +459,21 @@ class PipelineStream:
 
     # -- how a session begins and ends
 
+    async def _open_with_retries(self) -> None:
+        """Open the call, and again where the service refused it unprocessed.
+
+        After UNAUTHENTICATED it is opened once more if there is a new token.
+        """
+        on_retry = self._operation.on_retry
+        try:
+            await REFUSED_ONLY.run(self._open, self._deadline, on_retry)
+        except CallError as error:
+            if error.status is not Status.UNAUTHENTICATED:
+                raise
+            if not self._is_token_renewable:
+                raise
+            await REFUSED_ONLY.run(self._open, self._deadline, on_retry)
+
     async def _open(self) -> None:
         """Open the call, and read until the service is ready: one attempt."""
         if self._is_reset:
@@ -522,15 +544,42 @@ class PipelineStream:
 
     async def _reset(self, failure: BaseException | None) -> None:
         """End the session at once; the service sees a reset, unless it was over."""
+        outcome = self._outcome(failure)
         self._is_reset = True
         self._end(failure)
-        if self._responses is not None:
-            await self._responses.aclose()
+        try:
+            if self._responses is not None:
+                self._responses.stop(outcome)
+                await self._responses.aclose()
+        finally:
+            self._tell(outcome)
 
     def reset_from_any_thread(self) -> None:
         """End the session at once, from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._drop)
+
+    def _drop(self) -> None:
+        """End the session at once, without waiting for anything."""
+        outcome = self._outcome(None)
         if self._responses is not None:
-            self._responses.stop_from_any_thread()
+            self._responses.stop(outcome)
+        self._tell(outcome)
+
+    def _outcome(self, failure: BaseException | None) -> BaseException | None:
+        """What the session has failed with, if it ends now with `failure`."""
+        if self._session.is_over:
+            return self._session.failure
+        return failure or CallError(Status.CANCELLED, "the session was left")
+
+    def _tell(self, outcome: BaseException | None) -> None:
+        """Say how the session ended, to the log and the user's hook."""
+        self._operation.end(
+            outcome,
+            sent_chunks=self.chunks_sent,
+            acknowledged_chunks=self.chunks_acknowledged,
+            dropped_chunks=self.chunks_dropped,
+        )
 
     def _end(self, failure: BaseException | None) -> None:
         self._session.end(failure)
@@ -576,7 +625,7 @@ class PipelineStream:
                 # Another task has ended the session meanwhile.
                 return
             self._end(error)
-            self._responses.stop()
+            self._responses.stop(error)
             raise
         finally:
             self._is_reading = False

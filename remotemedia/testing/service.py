@@ -15,13 +15,18 @@ from grpclib.exceptions import GRPCError
 
 from remotemedia.blocking.loop import wait_for
 from remotemedia.http2.compat import listening_port
+from remotemedia.testing import health
 from remotemedia.testing.audio_nodes import AUDIO_NODES
+from remotemedia.testing.call_log import log_call, log_refusal
 from remotemedia.testing.execution import ExecutionService
+from remotemedia.testing.health import HealthService
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.testing.nodes import REFERENCE_NODES
+from remotemedia.testing.reflection import ReflectionService
 from remotemedia.testing.script import FaultScript
 from remotemedia.testing.streaming import StreamingService
 from remotemedia.testing.transport import (
+    Servable,
     SocketServer,
     Stopwatch,
     let_call_end,
@@ -61,6 +66,10 @@ class LocalService:
     connection leaves, and the data of any other node that returned data together with
     audio, such as VAD. Each output is named by the id of its node. The time limit is
     for a whole execution, or for each chunk.
+
+    Beside the contract, it has the standard health service and server reflection, so
+    that ``grpcurl`` works against it, and logs each call at DEBUG to
+    ``remotemedia.testing``.
     """
 
     def __init__(
@@ -112,10 +121,14 @@ class LocalService:
         self._token = token
         node_types = {**REFERENCE_NODES, **AUDIO_NODES, **(nodes or {})}
         limits = limits or ResourceLimits()
-        self._services = (
+        services = (
             ExecutionService(node_types, limits),
             StreamingService(node_types, limits, idle_timeout),
         )
+        names = _names(services)
+        self._health = HealthService(names)
+        reflection = ReflectionService([*names, health.SERVICE])
+        self._services = (*services, self._health, reflection)
         self._faults = FaultScript(faults)
         self._server: SocketServer | None = None
         self._address = ""
@@ -132,6 +145,18 @@ class LocalService:
                 "the service has no address before it starts: async with service"
             )
         return self._address
+
+    @property
+    def is_serving(self) -> bool:
+        """What the health service (``grpc.health.v1``) says; True at first.
+
+        Calls are served in either case.
+        """
+        return self._health.is_serving
+
+    @is_serving.setter
+    def is_serving(self, is_serving: bool) -> None:
+        self._health.is_serving = is_serving
 
     def add_fault(self, fault: Fault) -> None:
         """Add a fault, for calls that begin from now on."""
@@ -150,6 +175,7 @@ class LocalService:
         listen(server, RecvRequest, self._admit)
         listen(server, RecvRequest, self._faults.on_request)
         listen(server, RecvRequest, _let_call_end)
+        listen(server, RecvRequest, log_call)
         if self._path is not None:
             await server.start(path=str(self._path), ssl=self._ssl)
             self._address = f"unix:{self._path.absolute()}"
@@ -211,11 +237,17 @@ class LocalService:
         shown = event.metadata.get("authorization", "")
         expected = f"Bearer {self._token}"
         if not hmac.compare_digest(str(shown).encode(), expected.encode()):
+            log_refusal(event, Status.UNAUTHENTICATED)
             raise GRPCError(
                 Status.UNAUTHENTICATED,
                 "the bearer token in the metadata 'authorization' is "
                 f"{'wrong' if shown else 'missing'}",
             )
+
+
+def _names(services: Iterable[Servable]) -> list[str]:
+    """The full names of services, such as ``remotemedia.v1.StreamingService``."""
+    return [next(iter(each.__mapping__())).split("/")[1] for each in services]
 
 
 async def _let_call_end(event: RecvRequest) -> None:

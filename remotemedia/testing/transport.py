@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from grpclib.config import Configuration
-from grpclib.const import Status
+from grpclib.const import Handler, Status
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
@@ -38,11 +38,7 @@ from remotemedia.testing.limits import MAX_REQUEST_BYTES
 if TYPE_CHECKING:
     from grpclib.server import Stream
 
-    from remotemedia.testing.script import Handler
-    from remotemedia.v1 import (
-        PipelineExecutionServiceBase,
-        StreamingPipelineServiceBase,
-    )
+    from remotemedia.testing.script import Handler as HandlerFunction
 
 check_names(SERVER_NAMES)
 
@@ -59,6 +55,12 @@ _WINDOWS = Configuration(
 
 # How long clients may take to read the rest when the service stops.
 _FAREWELL_S = 1.0
+
+
+class Servable(Protocol):
+    """A service: it names the handler of each of its routes."""
+
+    def __mapping__(self) -> Mapping[str, Handler]: ...
 
 
 class Stopwatch:
@@ -123,9 +125,7 @@ class SocketServer(Server):
 
     def __init__(
         self,
-        services: Collection[
-            PipelineExecutionServiceBase | StreamingPipelineServiceBase
-        ],
+        services: Collection[Servable],
         max_request_bytes: int,
     ) -> None:
         codec = LimitedCodec(max_request_bytes)
@@ -152,7 +152,7 @@ class SocketServer(Server):
             await asyncio.wait_for(self.wait_closed(), _FAREWELL_S)
 
 
-async def let_call_end(handler: Handler, stream: Stream[Any, Any]) -> None:
+async def let_call_end(handler: HandlerFunction, stream: Stream[Any, Any]) -> None:
     """Run the handler of a call, whose exceptions are of no interest once it is over.
 
     When a client cancels a call or goes away while a message is sent to it, grpclib and

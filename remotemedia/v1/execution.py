@@ -11,7 +11,7 @@ import grpclib
 import grpclib.const
 
 from remotemedia import grpc, protobuf
-from remotemedia.results import DataOutputsMixin
+from remotemedia.results import ExecutionResultMixin
 from remotemedia.v1.common import (
     AudioBuffer,
     ErrorResponse,
@@ -339,7 +339,7 @@ class ExecuteResponse(protobuf.Message):
 
 
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
-class ExecutionResult(DataOutputsMixin, protobuf.Message):
+class ExecutionResult(ExecutionResultMixin, protobuf.Message):
     """What a pipeline gave back."""
 
     audio_outputs: dict[str, AudioBuffer] = protobuf.field(

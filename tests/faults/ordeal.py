@@ -20,7 +20,7 @@ from remotemedia.v1 import (
     StreamingPipelineServiceStub,
     VersionRequest,
 )
-from tests.support.calls import METRICS, READY, VERSION, no_input, stub
+from tests.support.calls import METRICS, READY, VERSION, channel_of, no_input, stub
 from tests.support.raw import (
     CONTINUATION,
     DATA,
@@ -172,9 +172,9 @@ async def ordeal(seed: int) -> None:
                 await service.get_version(VersionRequest())
 
         async def streaming() -> None:
-            responses = StreamingPipelineServiceStub(service.channel).stream_pipeline(
-                no_input(), timeout=1.0
-            )
+            responses = StreamingPipelineServiceStub(
+                channel_of(service)
+            ).stream_pipeline(no_input(), timeout=1.0)
             with suppress(CallError):
                 async for _ in responses:
                     pass

@@ -28,7 +28,7 @@ from remotemedia.v1 import (
     VersionRequest,
 )
 from tests.faults.tools import drained, endless, is_version, no_audio, result
-from tests.support.calls import READY, no_input, stub
+from tests.support.calls import READY, channel_of, no_input, stub
 from tests.support.peers import Exchange, Script, h2_peer
 from tests.support.pipelines import PASS, tone
 from tests.support.waiting import GUARD_S, until
@@ -417,7 +417,7 @@ async def test_a_message_that_is_not_ascii_ends_only_its_own_call() -> None:
         h2_peer(script) as port,
         stub(PipelineExecutionServiceStub, port) as versions,
     ):
-        streaming = StreamingPipelineServiceStub(versions.channel)
+        streaming = StreamingPipelineServiceStub(channel_of(versions))
         async with aclosing(streaming.stream_pipeline(no_input())) as responses:
             await anext(responses)
             with pytest.raises(CallError, match="caf") as caught:

@@ -35,7 +35,7 @@ from remotemedia.v1 import (
     StreamResponse,
     VersionRequest,
 )
-from tests.support.calls import READY, VERSION, no_input, stub
+from tests.support.calls import READY, VERSION, channel_of, no_input, stub
 from tests.support.pipelines import PASS, tone
 from tests.support.raw import (
     ACK,
@@ -473,7 +473,7 @@ async def test_a_window_overrun_ends_one_stream() -> None:
             connection.write(answer(stream, VERSION))
 
     async with suffering(on_request) as (peer, service):
-        responses = StreamingPipelineServiceStub(service.channel).stream_pipeline(
+        responses = StreamingPipelineServiceStub(channel_of(service)).stream_pipeline(
             no_input()
         )
         reading = asyncio.create_task(responses.read())
@@ -498,7 +498,7 @@ async def test_a_peer_that_reads_nothing_is_not_read() -> None:
         connection.pump(chain([BEGIN], repeat(turn * 100)))
 
     async with suffering(on_request) as (_, service):
-        responses = StreamingPipelineServiceStub(service.channel).stream_pipeline(
+        responses = StreamingPipelineServiceStub(channel_of(service)).stream_pipeline(
             no_input(), timeout=1.5
         )
         with pytest.raises(CallError, match=r"within 1\.5 s"):
@@ -522,7 +522,7 @@ async def test_a_peer_whose_next_message_is_always_there() -> None:
 
     async with suffering(on_request) as (_, service):
         counting = asyncio.create_task(count())
-        responses = StreamingPipelineServiceStub(service.channel).stream_pipeline(
+        responses = StreamingPipelineServiceStub(channel_of(service)).stream_pipeline(
             no_input(), timeout=10.0
         )
         for _ in range(20_000):
@@ -547,11 +547,11 @@ async def test_data_without_bytes_is_no_progress() -> None:
     tasks: list[asyncio.Task[None]] = []
     async with suffering(on_request) as (_, service):
         responses = StreamingPipelineServiceStub(
-            service.channel, idle_timeout=0.1
+            channel_of(service), idle_timeout=0.1
         ).stream_pipeline(no_input(), timeout=10.0)
         with pytest.raises(CallError, match=r"no progress for 0\.1 s"):
             await responses.read()
-        service.channel.close()
+        channel_of(service).close()
         await asyncio.wait(tasks)
 
 
@@ -576,7 +576,7 @@ async def test_a_frame_that_drips_for_ever() -> None:
             await service.get_version(VersionRequest(), timeout=0.2)
         assert (await service.get_version(VersionRequest())).compatible
         assert len(peer.connections) == 2
-        service.channel.close()
+        channel_of(service).close()
         await asyncio.wait(tasks)
 
 

@@ -25,7 +25,7 @@ from remotemedia.v1 import (
     VersionRequest,
 )
 from tests.faults.tools import is_version
-from tests.support.calls import stub
+from tests.support.calls import channel_of, stub
 from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
 from tests.support.waiting import GUARD_S, turns, until
@@ -52,7 +52,7 @@ async def test_a_connection_without_stream_ids_left() -> None:
         stub(PipelineExecutionServiceStub, port) as service,
     ):
         await service.get_version(VersionRequest())
-        connection = service.channel.connection
+        connection = channel_of(service).connection
         assert connection is not None
         connection.http2.highest_outbound_stream_id = 2**31 - 3
         for _ in range(3):
@@ -226,7 +226,7 @@ async def test_calls_that_wait_for_a_stream_as_the_connection_ends(end: str) -> 
         elif end == "lost":
             held[0].hang_up()
         else:
-            service.channel.close()
+            channel_of(service).close()
         answers = await asyncio.wait_for(
             asyncio.gather(*calls, return_exceptions=True), GUARD_S
         )

@@ -116,7 +116,7 @@ async def test_the_token_appears_nowhere(
     async with client:
         stream = client.open_stream(PASS)
         async with stream:
-            told = [repr(client), repr(stream), repr(client._channel)]
+            told = [repr(client), repr(stream), repr(client._link.channel)]
     assert ("authorization", f"Bearer {TOKEN}") in core.execution.metadata
     for error in errors:
         told += [repr(error), str(error), repr(pickle.dumps(error))]

@@ -33,7 +33,16 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionRequest,
 )
-from tests.support.calls import METRICS, READY, VERSION, no_input, stream, stub, unary
+from tests.support.calls import (
+    METRICS,
+    READY,
+    VERSION,
+    channel_of,
+    no_input,
+    stream,
+    stub,
+    unary,
+)
 from tests.support.peers import Exchange, Script, h2_peer
 
 
@@ -296,7 +305,7 @@ async def test_a_request_arrives_whole_and_ends_once(
         service = PipelineExecutionServiceStub(Channel(f"127.0.0.1:{port}"))
         if is_connected:
             # A request that need not wait for a connection takes another path.
-            await service.channel.connect()
+            await channel_of(service).connect()
         calling = asyncio.create_task(service.execute_pipeline(request))
         await has_ended.wait()
         (exchange,) = exchanges
@@ -305,7 +314,7 @@ async def test_a_request_arrives_whole_and_ends_once(
         exchange.trailers()
         exchange.flush()
         assert (await calling).error.message == "seen"
-        service.channel.close()
+        channel_of(service).close()
         await asyncio.sleep(0)
     frames = [event for event in log if isinstance(event, h2.events.DataReceived)]
     assert all(frame.data for frame in frames)
@@ -325,14 +334,13 @@ async def test_a_request_is_refused_that_is_one_byte_too_large(size: int) -> Non
     request = VersionRequest(client_version="v" * size)
     limit = len(bytes(request))
     async with h2_peer(script) as port:
-        service = PipelineExecutionServiceStub(
-            Channel(f"127.0.0.1:{port}"), max_send_bytes=limit
-        )
+        channel = Channel(f"127.0.0.1:{port}")
+        service = PipelineExecutionServiceStub(channel, max_send_bytes=limit)
         await service.get_version(request)
-        service.max_send_bytes = limit - 1
+        service = PipelineExecutionServiceStub(channel, max_send_bytes=limit - 1)
         with pytest.raises(CallError, match=f"{limit} bytes, over the limit"):
             await service.get_version(request)
-        service.channel.close()
+        channel.close()
         await asyncio.sleep(0)
 
 
@@ -397,7 +405,7 @@ async def test_a_deadline_that_has_passed_asks_nobody() -> None:
         h2_peer(lambda exchange: None, log) as port,
         stub(PipelineExecutionServiceStub, port) as service,
     ):
-        await service.channel.connect()
+        await channel_of(service).connect()
         with pytest.raises(CallError, match="before the call began") as caught:
             await service.get_version(
                 VersionRequest(), deadline=Deadline.from_timeout(-1)
@@ -453,7 +461,7 @@ async def test_cancelled_at_the_deadline_is_the_deadline(
         stub(PipelineExecutionServiceStub, port, timeout=math.inf) as service,
     ):
         if is_stream:
-            streaming = StreamingPipelineServiceStub(service.channel)
+            streaming = StreamingPipelineServiceStub(channel_of(service))
             response: Awaitable[object] = anext(
                 streaming.stream_pipeline(no_input(), deadline=clock)
             )
@@ -504,7 +512,7 @@ async def test_a_silent_connection_is_not_used_again(is_silent: bool) -> None:
         h2_peer(script) as port,
         stub(PipelineExecutionServiceStub, port) as service,
     ):
-        connection = await service.channel.connect()
+        connection = await channel_of(service).connect()
         with pytest.raises(CallError, match=r"not done within 0\.2 s"):
             await service.get_version(VersionRequest(), timeout=0.2)
         assert connection.accepts_streams is not is_silent

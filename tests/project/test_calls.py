@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from grpclib.const import Status
 
 from remotemedia import AudioBuffer, ExecutionResult, RemoteMediaClient
+from remotemedia.grpc import RetryPolicy
 from remotemedia.session.actions import ACTIONS, Action
 from remotemedia.session.machine import State
 from remotemedia.session.stream import MAX_UNREAD_BYTES
+from remotemedia.testing import Fault, LocalService
 from remotemedia.v1 import ExecuteResponse
 from tests.support.calls import VERSION
 from tests.support.peers import GRPC_HEADERS, Exchange, h2_peer
@@ -74,7 +77,7 @@ def test_every_function_of_the_guide_is_run_here() -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }
     run = set(re.findall(r'function\("(\w+)"\)', Path(__file__).read_text()))
-    assert functions == run | {"sequences"}
+    assert functions == run | {"sequences", "fetch_token"}
 
 
 async def test_a_source_is_listened_to(
@@ -170,3 +173,30 @@ def test_the_table_of_states_is_the_codes() -> None:
 
 def test_the_numbers_are_the_codes() -> None:
     assert f"up to {MAX_UNREAD_BYTES // 2**20} MiB" in GUIDE
+
+
+async def test_an_idempotent_call_is_made_again() -> None:
+    fault = Fault.status(Status.UNAVAILABLE, "busy", method="ExecutePipeline")
+    async with LocalService(faults=[fault]) as service:
+        result = await function("transcribe")(service.address, MANIFEST, tone())
+    assert result.audio() == tone()
+
+
+async def test_a_service_is_waited_for(client: RemoteMediaClient) -> None:
+    assert (await function("when_ready")(client)).protocol_version == "v1"
+
+
+async def test_a_token_is_fetched() -> None:
+    client = function("client_with_token")("localhost:1")
+    # The guide leaves the token out, and no header can carry its ellipsis.
+    with pytest.raises(ValueError, match="token must be printable ASCII"):
+        await client.connect()
+
+
+def test_the_defaults_of_a_policy_are_the_guides() -> None:
+    (block,) = [block for block in BLOCKS if "POLICY" in block]
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["POLICY"] == RetryPolicy()
+    assert f"gives `refill` ({RetryPolicy().refill}) back" in GUIDE
+    assert f"more than half of `budget` ({RetryPolicy().budget:g})" in GUIDE

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Type checkers bring these stubs themselves; nothing may import them at run time.
 OF_TYPE_CHECKERS = {"typing_extensions", "_typeshed"}
 # Packages whose modules have another name.
-IMPORT_NAMES = {"pyyaml": "yaml"}
+IMPORT_NAMES = {"pyyaml": "yaml", "opentelemetry-api": "opentelemetry"}
 
 
 def declared(*extras: str) -> set[str]:
@@ -66,9 +66,8 @@ def third_party(folder: str, *, typing_too: bool = True) -> set[str]:
 
 def test_the_library_declares_what_it_imports_and_no_more() -> None:
     found = third_party("remotemedia") - OF_TYPE_CHECKERS
-    assert {
-        IMPORT_NAMES.get(name, name) for name in declared("audio", "yaml", "cli")
-    } == found
+    packages = declared("audio", "cli", "otel", "yaml")
+    assert {IMPORT_NAMES.get(name, name) for name in packages} == found
 
 
 def test_stubs_of_type_checkers_are_not_imported_at_run_time() -> None:

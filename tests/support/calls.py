@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import h2.events
 import pytest
 
-from remotemedia.grpc import CallError, ServiceStub
+from remotemedia.grpc import Caller, CallError, ServiceStub
 from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
@@ -45,6 +45,13 @@ async def stub(
     finally:
         channel.close()
         await asyncio.sleep(0)
+
+
+def channel_of(service: ServiceStub) -> Channel:
+    """The channel that a stub was made with."""
+    caller = service._caller
+    assert isinstance(caller, Caller)
+    return caller._channel
 
 
 async def unary(script: Script, **limits: int) -> VersionResponse:

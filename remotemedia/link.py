@@ -1,0 +1,272 @@
+"""The link of a client to its service: the connection, and what goes with each call.
+
+The client makes its calls through a ``Link``. The link opens a channel, checks that the
+service speaks the client's version, and checks it again, beside the calls, when the
+channel has connected again: the service may have been replaced. It gives each call its
+operation, its metadata with an id, and a caller on the open channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import math
+import weakref
+from collections.abc import Callable
+from types import EllipsisType
+
+from remotemedia.errors import RemoteMediaConnectionError, RemoteMediaError
+from remotemedia.grpc import (
+    REFUSED_ONLY,
+    Caller,
+    CallOptions,
+    Channel,
+    Compression,
+    Metadata,
+    MetadataLike,
+    ResponseMetadata,
+    Retries,
+)
+from remotemedia.operation import Operation
+from remotemedia.record import OnCallEnd
+from remotemedia.v1 import (
+    ErrorType,
+    ExecuteResponse,
+    PipelineExecutionServiceStub,
+    VersionRequest,
+    VersionResponse,
+)
+
+PROTOCOL_VERSION = "v1"
+REQUEST_ID = "x-request-id"
+"""The metadata key that carries the id of a call."""
+
+# The operations that ask for the version whatever is known of it.
+_VERSION_CHECKS = {"connect", "reconnect"}
+
+
+class Link:
+    """The link of one client.
+
+    Args:
+        address: where the calls go, as text.
+        make_channel: makes a channel in the running event loop.
+        options: what all calls have in common.
+        metadata: sent with every call.
+        on_call_end: is told of the end of each call.
+
+    Attributes:
+        address: where the calls go, as text.
+        channel: the channel while the client is connected.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        make_channel: Callable[[], Channel],
+        options: CallOptions,
+        *,
+        metadata: Metadata,
+        on_call_end: OnCallEnd | None,
+    ) -> None:
+        self.address: str = address
+        self.channel: Channel | None = None
+        self._make_channel = make_channel
+        self._options = options
+        self._metadata = metadata
+        self._on_call_end = on_call_end
+        # A lock belongs to one event loop; a client may be used in several in turn.
+        self._connecting: weakref.WeakKeyDictionary[
+            asyncio.AbstractEventLoop, asyncio.Lock
+        ] = weakref.WeakKeyDictionary()
+        self._is_connecting = False
+        self._retries = Retries()
+        # The check of the version after connecting again, and what it found.
+        self._checking: asyncio.Task[None] | None = None
+        self._mismatch: str | None = None
+
+    async def connect(self) -> None:
+        """Connect, and check the version; nothing happens if it is connected.
+
+        Raises:
+            RemoteMediaError: the service cannot be reached or used.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._connecting.setdefault(loop, asyncio.Lock()):
+            if self.channel is not None:
+                if self.channel.is_usable_here:
+                    return
+                self.channel.abandon()
+            self.channel = self._new_channel()
+            self._is_connecting = True
+            try:
+                await self._check_version("connect")
+            except BaseException:
+                await self.disconnect()
+                raise
+            finally:
+                self._is_connecting = False
+
+    async def disconnect(self) -> None:
+        """Close the channel; nothing happens if there is none."""
+        channel, self.channel = self.channel, None
+        checking, self._checking = self._checking, None
+        self._mismatch = None
+        if channel is None:
+            return
+        if channel.is_usable_here:
+            if checking is not None and not checking.done():
+                checking.cancel()
+                await asyncio.wait({checking})
+            channel.close()
+            await channel.wait_closed()
+        else:
+            channel.abandon()
+
+    async def version(
+        self,
+        name: str,
+        timeout: float | EllipsisType | None,
+        metadata: MetadataLike | None = None,
+        compression: Compression | None = None,
+        response_metadata: ResponseMetadata | None = None,
+    ) -> VersionResponse:
+        """Call GetVersion, as an operation of this name.
+
+        Raises:
+            RemoteMediaError: the call failed.
+        """
+        operation = self.operation(name, is_idempotent=True)
+        with operation:
+            # Whoever connects wants to know at once that nobody is there.
+            caller = self.caller(operation, is_repeated=name not in _VERSION_CHECKS)
+            return await PipelineExecutionServiceStub._over(caller).get_version(
+                VersionRequest(client_version=PROTOCOL_VERSION),
+                timeout=self.seconds(timeout),
+                metadata=self.metadata(operation, metadata),
+                compression=compression,
+                response_metadata=response_metadata,
+            )
+
+    def seconds(self, timeout: float | EllipsisType | None) -> float:
+        """The bound of a call, as a stub takes it: infinity for none."""
+        seconds = self._options.timeout if timeout is ... else timeout
+        return math.inf if seconds is None else seconds
+
+    def operation(
+        self, name: str, *, is_idempotent: bool = False, is_stream: bool = False
+    ) -> Operation:
+        """The operation of a call that begins now."""
+        return Operation(
+            name,
+            self.address,
+            is_idempotent=is_idempotent,
+            is_stream=is_stream,
+            on_call_end=self._on_call_end,
+        )
+
+    def caller(
+        self,
+        operation: Operation,
+        *,
+        is_repeated: bool | None = None,
+        compression: Compression | None = None,
+        check: Callable[[ExecuteResponse], None] | None = None,
+    ) -> Caller:
+        """What makes the calls of an operation on the open connection.
+
+        Args:
+            operation: the user's call.
+            is_repeated: whether the policy for retries holds; by default, if the
+                operation is idempotent.
+            compression: how requests are compressed; None for the client's way.
+            check: looks at the response.
+
+        Raises:
+            RemoteMediaConnectionError: the client is not connected here.
+        """
+        if self.channel is None:
+            raise RemoteMediaConnectionError(
+                "the client is not connected: use it as `async with "
+                "RemoteMediaClient(…) as client`, or await connect() first"
+            )
+        if self.channel.is_orphan:
+            # It was connected in an earlier `asyncio.run`.
+            self.channel.abandon()
+            self.channel = self._new_channel()
+        if not self.channel.is_usable_here:
+            raise RemoteMediaConnectionError(
+                "the client is connected in another event loop or process: make one "
+                "client for each"
+            )
+        if self._mismatch is not None and operation.name not in _VERSION_CHECKS:
+            raise RemoteMediaError(
+                self._mismatch, error_type=ErrorType.VERSION_MISMATCH
+            )
+        if is_repeated is None:
+            is_repeated = operation.is_idempotent
+        retries = self._retries if is_repeated else REFUSED_ONLY
+        options = self._options
+        if compression is not None:
+            options = dataclasses.replace(options, compression=compression)
+        return Caller(self.channel, options, operation, retries, check)
+
+    def metadata(self, operation: Operation, metadata: MetadataLike | None) -> Metadata:
+        """The client's metadata and a call's own, with the id of the call."""
+        merged = self._metadata.merged(metadata)
+        for key, value in merged:
+            if key == REQUEST_ID:
+                # The caller has an id of their own for the call.
+                operation.request_id = str(value)
+                return merged
+        return Metadata((*merged, (REQUEST_ID, operation.request_id)))
+
+    # -- the version, and the channel
+
+    async def _check_version(self, name: str) -> None:
+        """Check that the service speaks this client's version.
+
+        Raises:
+            RemoteMediaError: it does not, or the call failed.
+        """
+        answer = await self.version(name, ...)
+        if not answer.compatible:
+            raise RemoteMediaError(
+                answer.compatibility_message
+                or f"the service does not speak protocol {PROTOCOL_VERSION}",
+                error_type=ErrorType.VERSION_MISMATCH,
+                operation=name,
+                address=self.address,
+            )
+
+    def _on_connected(self) -> None:
+        """Check the version again, beside the calls, where `connect` does not do it."""
+        if self._is_connecting or self.channel is None:
+            return
+        if self._checking is None or self._checking.done():
+            loop = asyncio.get_running_loop()
+            self._checking = loop.create_task(self._check_version_again())
+
+    async def _check_version_again(self) -> None:
+        """Note whether the service that was connected again can be used."""
+        try:
+            await self._check_version("reconnect")
+        except RemoteMediaError as error:
+            # Of other failures, each call says itself.
+            if error.error_type is ErrorType.VERSION_MISMATCH:
+                self._mismatch = error.message
+        else:
+            self._mismatch = None
+
+    def _new_channel(self) -> Channel:
+        channel = self._make_channel()
+        self._retries = Retries(self._options.retry, channel)
+        # The channel must not keep the link alive.
+        link = weakref.ref(self)
+
+        def on_connected() -> None:
+            if (this := link()) is not None:
+                this._on_connected()
+
+        channel.on_connected = on_connected
+        return channel

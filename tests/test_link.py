@@ -1,0 +1,103 @@
+"""The link of a client to its service, which checks the version again by itself."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+from grpclib.const import Status
+
+from remotemedia import CallRecord, ErrorType, RemoteMediaClient, RemoteMediaError
+from remotemedia.testing import Fault, LocalService
+from tests.support.core_server import CoreServer
+from tests.support.pipelines import PASS
+from tests.support.waiting import until
+
+
+async def test_the_version_is_checked_again_after_connecting_again(
+    core: CoreServer,
+) -> None:
+    records: list[CallRecord] = []
+    port = core.address.rpartition(":")[2]
+    async with RemoteMediaClient(core.address, on_call_end=records.append) as client:
+        drop_connection(client)
+        assert await client.get_version()
+        await until(lambda: len(records) == 3)
+        names = [record.operation for record in records]
+        assert sorted(names) == ["connect", "get_version", "reconnect"]
+
+        # The service was replaced by one that speaks another version.
+        core.execution.protocol = "v2"
+        drop_connection(client)
+        await client.get_version()
+        await until(lambda: len(records) == 5)
+        with pytest.raises(RemoteMediaError, match="speaks v2") as caught:
+            await client.execute_pipeline(PASS)
+        assert caught.value.error_type is ErrorType.VERSION_MISMATCH
+        assert (caught.value.operation, caught.value.address[-5:]) == (
+            "execute_pipeline",
+            port,
+        )
+
+        core.execution.protocol = "v1"
+        drop_connection(client)
+        await client.disconnect()
+        await client.connect()
+        assert await client.get_version()
+
+
+def drop_connection(client: RemoteMediaClient) -> None:
+    """Lose the connection of a client, as when its peer goes."""
+    channel = client._link.channel
+    assert channel is not None
+    assert channel.connection is not None
+    channel.connection.abort()
+
+
+async def test_a_check_that_fails_is_not_the_calls_failure(local: LocalService) -> None:
+    records: list[CallRecord] = []
+    async with RemoteMediaClient(
+        local.address, on_call_end=records.append, retry=None
+    ) as client:
+        drop_connection(client)
+        local.add_fault(Fault.status(Status.ABORTED, "not now", method="GetVersion"))
+        assert await client.execute_pipeline(PASS)
+        await until(lambda: len(records) == 3)
+        assert {record.status for record in records[1:]} == {Status.OK, Status.ABORTED}
+        assert await client.get_version()
+
+
+async def test_disconnecting_ends_the_check(local: LocalService) -> None:
+    async with RemoteMediaClient(local.address) as client:
+        drop_connection(client)
+        local.add_fault(Fault.delay(60, method="GetVersion"))
+        await client.execute_pipeline(PASS)
+        checking = client._link._checking
+        assert checking is not None
+        assert not checking.done()
+    assert checking.cancelled()
+
+
+async def test_a_dropped_client_is_freed_with_its_channel(local: LocalService) -> None:
+    client = RemoteMediaClient(local.address)
+    await client.connect()
+    await client.disconnect()
+    gone = weakref.ref(client)
+    gc.collect()
+    gc.disable()
+    try:
+        del client
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+async def test_each_call_has_an_id_of_its_own(local: LocalService) -> None:
+    records: list[CallRecord] = []
+    async with RemoteMediaClient(local.address, on_call_end=records.append) as client:
+        await client.get_version()
+        await client.get_version(metadata={"x-request-id": "mine"})
+    ids = [record.request_id for record in records]
+    assert ids[2] == "mine"
+    assert len(set(ids)) == 3
