@@ -101,8 +101,3 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
         """End the session, and raise the exception."""
         await self.aclose()
         raise typ
-
-    def __del__(self) -> None:
-        # Garbage may be collected in any thread.
-        if self._is_begun and not self._is_over:
-            self._stream.reset_from_any_thread()

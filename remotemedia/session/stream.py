@@ -526,11 +526,6 @@ class PipelineStream:
         if self._responses is not None:
             await self._responses.aclose()
 
-    def reset_from_any_thread(self) -> None:
-        """End the session at once, from any thread."""
-        if self._responses is not None:
-            self._responses.stop_from_any_thread()
-
     def _end(self, failure: BaseException | None) -> None:
         self._session.end(failure)
         if self.ready is not None:
