@@ -140,7 +140,7 @@ async def test_a_session_that_the_service_ends_wakes_a_sender() -> None:
             asyncio.gather(*senders, return_exceptions=True), GUARD_S
         ):
             assert isinstance(error, RemoteMediaError)
-            assert str(error) == "no more of it"
+            assert error.message == "no more of it"
 
 
 async def test_results_before_the_deadline_can_still_be_read() -> None:
