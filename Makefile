@@ -83,8 +83,9 @@ conformance: $(VENV)/.test ## Run the official protobuf conformance suite
 connect-conformance: $(VENV)/.test ## Run the Connect project's suite for gRPC clients
 	@$(BIN)/python -m conformance.connect
 
-fuzz: $(VENV)/.fuzz ## Fuzz the decoder for FUZZ_SECONDS
+fuzz: $(VENV)/.fuzz ## Fuzz the decoder and the transport, each for FUZZ_SECONDS
 	@$(BIN)/python -m fuzz.fuzz_decode -max_total_time=$(FUZZ_SECONDS) -max_len=600
+	@$(BIN)/python -m fuzz.fuzz_frames --seconds $(FUZZ_SECONDS)
 
 clean: ## Remove .venv and all files that tools wrote
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -29,6 +29,8 @@ from timeit import Timer
 from types import SimpleNamespace
 from typing import Any
 
+from google.protobuf import json_format
+
 import remotemedia.v1
 from benchmarks import stock
 from benchmarks.samples import MESSAGES
@@ -37,6 +39,7 @@ from conformance.attacks import ATTACKS
 
 OURS, STOCK, UPB = "ours", "stock", "upb"
 OPERATIONS = ("construct", "encode", "decode")
+TO_JSON, FROM_JSON = "to JSON", "from JSON"
 ROUND_SECONDS = 0.004
 HOSTILE = "hostile"
 HOSTILE_BYTES = 480_000
@@ -115,8 +118,25 @@ def action(name: str, operation: str, title: str) -> Callable[[], Any]:
         "construct": make,
         "encode": message.SerializeToString,
         "decode": partial(type(message).FromString, data),
+        **json_actions(name, message),
     }
     return actions[operation]
+
+
+def json_actions(name: str, message: Any) -> dict[str, Callable[[], Any]]:
+    """Return the functions that write a message as JSON, and read it again."""
+    kind = type(message)
+    if name == UPB:
+        text = json_format.MessageToJson(message, indent=None)
+        return {
+            TO_JSON: partial(json_format.MessageToJson, message, indent=None),
+            FROM_JSON: lambda: json_format.Parse(text, kind()),
+        }
+    text = message.to_json()
+    return {
+        TO_JSON: message.to_json,
+        FROM_JSON: lambda: kind().from_json(text),
+    }
 
 
 def spent_us(name: str, operation: str, title: str) -> float:

@@ -131,6 +131,7 @@ class _Builder:
                         members.name(naming.member_name(value.name, name)),
                         value.number,
                         comments.of((*path, 2, index)),
+                        value.name,
                     )
                     for index, value in enumerate(found.value)
                 ],
@@ -196,6 +197,8 @@ class _Builder:
                 oneof,
                 self._type(found.type_name, message) if found.type_name else None,
                 comments.of((*path, 2, index)),
+                found.name,
+                found.json_name,
             )
             if described.entry:
                 described.is_list = False

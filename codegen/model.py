@@ -178,6 +178,7 @@ class Member:
     name: str
     number: int
     doc: str
+    proto_name: str
 
 
 @dataclass(eq=False)
@@ -185,6 +186,22 @@ class Enum(Definition):
     """An enum."""
 
     members: list[Member]
+
+    @property
+    def prefix(self) -> str:
+        """What the members' names in the proto begin with, and in Python do not."""
+        prefix = naming.member_prefix(self.name)
+        is_used = any(found.proto_name.startswith(prefix) for found in self.members)
+        return prefix if is_used else ""
+
+    @property
+    def other_names(self) -> dict[str, str]:
+        """The names in the proto that are not the prefix and the name in Python."""
+        return {
+            found.name: found.proto_name
+            for found in self.members
+            if found.proto_name != self.prefix + found.name
+        }
 
     @property
     def default(self) -> Member:
@@ -258,6 +275,8 @@ class Field:
     oneof: Oneof | None
     type: Definition | None
     doc: str
+    proto_name: str
+    json_name: str
 
     @property
     def entry(self) -> Message | None:

@@ -77,6 +77,17 @@ def field_name(name: str) -> str:
     return pythonize_field_name(name)
 
 
+def json_name(name: str) -> str:
+    """Return the name that protoc gives a field in JSON, if the proto gives none."""
+    first, *others = name.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
+
+
+def member_prefix(enum_name: str) -> str:
+    """Return what members are named after: `AUDIO_FORMAT_` of `AudioFormat`."""
+    return f"{snake_case(enum_name).upper()}_"
+
+
 def member_scope() -> Scope:
     """Return a scope for the members of one enum."""
     return Scope(_MEMBERS)
@@ -84,7 +95,7 @@ def member_scope() -> Scope:
 
 def member_name(name: str, enum_name: str) -> str:
     """Name a member without its enum's name: `AUDIO_FORMAT_F32` becomes `F32`."""
-    name = name.removeprefix(f"{snake_case(enum_name).upper()}_")
+    name = name.removeprefix(member_prefix(enum_name))
     # A leading underscore would hide the member from type checkers.
     name = name.strip("_") or name
     return name if name.isidentifier() else f"_{name}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import jinja2
 from ruff import find_ruff_bin  # type: ignore[import-untyped]  # it has no types
 
+from codegen import naming
 from codegen.model import Codec
 
 if TYPE_CHECKING:
@@ -157,10 +158,15 @@ def _descriptor(field: Field, module: Module) -> str:
         arguments.append(f'map_types=("{key.kind}", "{value.kind}")')
     if field.oneof:
         arguments.append(f'group="{field.oneof.name}"')
-    if field.wraps:
-        arguments.append(f'wraps="{field.wraps}"')
+    wraps = field.entry.fields[1].wraps if field.entry else field.wraps
+    if wraps:
+        arguments.append(f'wraps="{wraps}"')
     if field.is_optional:
         arguments.append("optional=True")
+    if field.proto_name != field.name:
+        arguments.append(f'proto_name="{field.proto_name}"')
+    if field.json_name != naming.json_name(field.proto_name):
+        arguments.append(f"json_name={field.json_name!r}")
     return f"protobuf.field({', '.join(arguments)})"
 
 

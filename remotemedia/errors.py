@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from grpclib.const import Status
 
-from remotemedia.grpc import NO_METADATA, CallError, Metadata
+from remotemedia.grpc import NO_METADATA, CallError, Metadata, printable
 from remotemedia.v1 import ErrorResponse, ErrorType
 
 
@@ -215,17 +215,18 @@ def from_response(
     all, the prefix of the text decides. Any other type is taken as it is.
     """
     error_type, node_id = error.error_type, error.failing_node_id
+    message = printable(error.message)
     if error_type in (ErrorType.INTERNAL, ErrorType.UNSPECIFIED):
         error_type = ErrorType.INTERNAL
         for prefix, type_of_prefix in _TYPE_OF_PREFIX.items():
-            if match := prefix.match(error.message):
+            if match := prefix.match(message):
                 error_type = type_of_prefix
                 node_id = node_id or match.groupdict().get("node", "")
                 break
     return RemoteMediaError(
-        error.message or "the service reported an error without a message",
+        message or "the service reported an error without a message",
         error_type=error_type,
-        failing_node_id=node_id or named_node(error.message),
+        failing_node_id=node_id or named_node(message),
         context=error.context,
         stack_trace=error.stack_trace,
         headers=headers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Callable
@@ -403,6 +404,8 @@ def test_a_valid_buffer_is_checked_in_one_python_call(
             called.append(frame.f_code.co_name)
 
     before = sys.getprofile()
+    # Collecting the garbage of other tests may call Python code.
+    gc.disable()
     sys.setprofile(on_event)
     try:
         found = getattr(buffer, use)
@@ -410,6 +413,7 @@ def test_a_valid_buffer_is_checked_in_one_python_call(
             found()
     finally:
         sys.setprofile(before)
+        gc.enable()
     assert called == [use]
 
 

@@ -42,7 +42,7 @@ from remotemedia.grpc.metadata import (
 )
 from remotemedia.grpc.responses import ResponseStream
 from remotemedia.grpc.retry import REFUSED_ONLY, Retries, RetryPolicy
-from remotemedia.grpc.status import CallError
+from remotemedia.grpc.status import CallError, printable
 from remotemedia.grpc.stub import ServiceStub
 from remotemedia.grpc.token import Token, TokenFunction, TokenSource
 from remotemedia.http2 import (
@@ -95,6 +95,7 @@ __all__ = [
     "check_seconds",
     "deadline_after",
     "earliest",
+    "printable",
     "tls_context",
     "wait_at_most",
 ]

@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 # An iterable that never waits would block the event loop.
 _MESSAGES_BETWEEN_YIELDS = 8
+# Neither may a peer whose next message is always there.
+_READS_BETWEEN_YIELDS = 32
 # If a call is abandoned after this long without response headers, check the connection.
 _LONG_WAIT_S = 1.0
 # How long the caller's iterable may take to end after it was closed.
@@ -161,6 +163,7 @@ class Call(Generic[RequestT, ResponseT]):
         self._idle_timer: asyncio.TimerHandle | None = None
         self.sent_messages: int = 0
         self.sent_bytes: int = 0
+        self._reads = 0
         self._writer: asyncio.Task[None] | None = None
 
     @property
@@ -232,7 +235,10 @@ class Call(Generic[RequestT, ResponseT]):
         """
         if self._state is _State.NEW:
             self.start()
-        elif self._state is _State.LEFT:
+        self._reads += 1
+        if self._reads % _READS_BETWEEN_YIELDS == 0:
+            await asyncio.sleep(0)
+        if self._state is _State.LEFT:
             return None
         inbox = self._inbox
         try:
@@ -300,8 +306,9 @@ class Call(Generic[RequestT, ResponseT]):
                 reason or CallError(Status.CANCELLED, "the call was cancelled here")
             )
         self._state = _State.LEFT
-        # Release the requests, which may be large.
+        # Release the requests and the responses, which may be large.
         self._request, self._requests = None, ()
+        self._inbox.discard()
 
     def stop_from_any_thread(self) -> None:
         """End everything, from any thread, as garbage may be collected in any."""

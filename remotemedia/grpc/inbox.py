@@ -3,7 +3,7 @@
 HTTP/2's flow control is the only read-ahead. What nobody has read is not acknowledged,
 so the peer stops at the stream's window. The parts of a message that is still
 incomplete are acknowledged only while a reader waits for it, so a message may be larger
-than the window.
+than the window. Padding is never kept, so it is acknowledged whoever reads.
 
 A compressed message stays compressed until it is read. So what waits in the inbox never
 takes more memory than the window lets through.
@@ -41,7 +41,8 @@ class Inbox:
         encoding: how messages are compressed that have the flag for it, as the
             response headers say.
         acknowledge: called with a number of bytes that the peer may send again.
-        received_frames: how many frames arrived; it tells whether a stream moves.
+        received_frames: how many frames with data arrived; it tells whether a stream
+            moves.
         received_bytes: the size of their payloads.
         received_messages: how many messages were complete.
         unacknowledged_bytes: what was received and not acknowledged.
@@ -76,6 +77,8 @@ class Inbox:
         self._is_compressed = False
         # The part of the unacknowledged bytes that whole unread messages take.
         self._unread_bytes = 0
+        # The part that was padding.
+        self._padding_bytes = 0
 
     @property
     def is_partial(self) -> bool:
@@ -84,9 +87,13 @@ class Inbox:
 
     def add(self, data: bytes, window_bytes: int) -> None:
         """Take the payload of a DATA frame, and how much of the window it used."""
-        self.received_frames += 1
-        self.received_bytes += len(data)
         self.unacknowledged_bytes += window_bytes
+        if data:
+            self.received_frames += 1
+            self.received_bytes += len(data)
+        if window_bytes > len(data):
+            self._padding_bytes += window_bytes - len(data)
+            self._acknowledge_padding()
         size = len(data) - PREFIX.size
         if (
             not self._prefix
@@ -130,7 +137,13 @@ class Inbox:
         # Without these references a call that is over is freed at once.
         self.acknowledge = None
         self._on_bad_data = _ignore
+        # It never becomes whole.
+        self._body = None
         self.wake()
+
+    def discard(self) -> None:
+        """Drop what nobody will read; it may be large."""
+        self.messages.clear()
 
     def wake(self) -> None:
         """Have the reader look again."""
@@ -222,7 +235,15 @@ class Inbox:
         read_bytes = self.unacknowledged_bytes - self._unread_bytes
         if read_bytes >= _ACKNOWLEDGE_STEP_BYTES and self.acknowledge is not None:
             self.unacknowledged_bytes -= read_bytes
+            self._padding_bytes = 0
             self.acknowledge(read_bytes)
+
+    def _acknowledge_padding(self) -> None:
+        size = self._padding_bytes
+        if size >= _ACKNOWLEDGE_STEP_BYTES and self.acknowledge is not None:
+            self.unacknowledged_bytes -= size
+            self._padding_bytes = 0
+            self.acknowledge(size)
 
 
 class Compressed(NamedTuple):

@@ -18,8 +18,15 @@ DEFAULT_IDLE_TIMEOUT_S = 300.0
 """How long a stream may go without progress; the contract's service waits as long."""
 DEFAULT_MAX_SEND_BYTES = 4 * 1024 * 1024
 """The largest request that the contract's service takes."""
-DEFAULT_MAX_RECEIVE_BYTES = 256 * 1024 * 1024
-"""The largest response."""
+DEFAULT_MAX_RECEIVE_BYTES = 64 * 1024 * 1024
+"""The largest response.
+
+Most gRPC libraries take 4 MiB. A pipeline answers with whole audio, though: the
+contract's service takes requests of 4 MiB and buffers of 10,000,000 samples, which are
+40 MB in F32, so an honest answer may be ten times as large as its request. 64 MiB hold
+such a buffer and what else the answer says. More would only let a hostile service make
+each call hold more.
+"""
 
 
 def deadline_after(timeout: float | None) -> Deadline | None:

@@ -16,6 +16,7 @@ from grpclib.metadata import decode_grpc_message
 
 from remotemedia.grpc.metadata import NO_METADATA, Metadata, decoded
 from remotemedia.http2 import (
+    BadResponseError,
     ConnectFailedError,
     ErrorCodes,
     HTTP2Error,
@@ -43,13 +44,36 @@ _STATUS_OF_HTTP = {
 }
 
 
+MAX_TEXT_BYTES = 16_000
+"""How long the text of an error may be, as UTF-8; the rest is cut off."""
+
+
+def printable(text: str) -> str:
+    """A text of the peer's, safe to print and to log: short, and of one line.
+
+    What cannot be printed, such as a newline or an escape sequence of a terminal, is
+    shown as Python would escape it.
+    """
+    short = text[:MAX_TEXT_BYTES]
+    if not short.isprintable():
+        short = "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode()
+            for each in short
+        )
+    data = short.encode()
+    if len(text) <= MAX_TEXT_BYTES >= len(data):
+        return short
+    end = f"... ({len(text)} characters)"
+    return data[: MAX_TEXT_BYTES - len(end)].decode(errors="ignore") + end
+
+
 class CallError(GRPCError):
     """A call failed.
 
     Attributes:
         status: the gRPC status, from the peer or for what happened to the
             connection: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, INTERNAL.
-        message: what went wrong.
+        message: what went wrong, made ``printable``.
         details: raw bytes of ``grpc-status-details-bin``, or None.
         headers: the metadata of the response headers; empty if none arrived.
         trailers: the metadata of the trailers; empty if none arrived.
@@ -69,6 +93,7 @@ class CallError(GRPCError):
         unprocessed: bool = False,
         is_refused: bool = False,
     ) -> None:
+        message = None if message is None else printable(message)
         super().__init__(status, message, details)
         self.headers: Metadata = NO_METADATA
         self.trailers: Metadata = NO_METADATA
@@ -90,7 +115,7 @@ def from_http2(error: HTTP2Error) -> CallError:
         return CallError(Status.UNAVAILABLE, f"no connection: {text}", unprocessed=True)
     if isinstance(error, StreamRefusedError):
         return CallError(Status.UNAVAILABLE, text, is_refused=True)
-    if isinstance(error, StreamResetError):
+    if isinstance(error, (StreamResetError, BadResponseError)):
         return CallError(_STATUS_OF_RESET.get(error.code, Status.INTERNAL), text)
     return CallError(Status.UNAVAILABLE, text)
 
@@ -131,6 +156,9 @@ def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
         code = Status(int(status))
     except ValueError:
         return CallError(Status.UNKNOWN, f"the peer answered with status {status!r}")
+    if code is Status.OK:
+        # Spelled "00", for example.
+        return None
     message = trailers.get("grpc-message")
     details = trailers.get("grpc-status-details-bin")
     error = CallError(

@@ -9,6 +9,8 @@ user knows what they mean. Why a stream or a connection ended is a type: a subcl
 - ``channel``: one connection at a time, made when it is needed, replaced when it broke.
 - ``connection``: one connection over an asyncio transport, and its streams.
 - ``frames``: the connection without I/O, on top of h2.
+- ``headers``: header blocks, within limits.
+- ``budget``: how much a peer may send that moves no call on.
 - ``compat``: everything that is private in h2 and grpclib, in one place.
 - ``errors``: why a connection or a stream ended.
 - ``timeouts``: waiting with a bound.
@@ -22,6 +24,8 @@ from remotemedia.http2.address import Address
 from remotemedia.http2.channel import DEFAULT_CONNECT_TIMEOUT_S, Channel
 from remotemedia.http2.connection import Connection, Stream
 from remotemedia.http2.errors import (
+    BadPeerError,
+    BadResponseError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
@@ -30,13 +34,15 @@ from remotemedia.http2.errors import (
     StreamRefusedError,
     StreamResetError,
 )
-from remotemedia.http2.frames import Headers
+from remotemedia.http2.headers import Headers
 from remotemedia.http2.timeouts import WaitTimeoutError, check_seconds, wait_at_most
 from remotemedia.http2.tls import tls_context
 
 __all__ = [
     "DEFAULT_CONNECT_TIMEOUT_S",
     "Address",
+    "BadPeerError",
+    "BadResponseError",
     "Channel",
     "ConnectFailedError",
     "Connection",

@@ -4,7 +4,9 @@ A channel makes its connection when the first stream needs one. It keeps it for 
 as it trusts the peer: until the connection is lost, the peer announces its end
 (GOAWAY), or a caller reports that an answer did not come and the peer has been silent
 meanwhile. Streams that are open go on; new ones get a new connection. After a failed
-attempt to connect, calls fail at once for a while instead of trying again.
+attempt to connect, calls fail at once for a while instead of trying again. A connection
+that ended before any call was answered counts as a failed attempt, and so does one that
+was ended for what the peer sent.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from typing import TYPE_CHECKING
 from remotemedia.http2.address import Address
 from remotemedia.http2.connection import Connection
 from remotemedia.http2.errors import (
+    BadPeerError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
+    StreamRefusedError,
     connect_failed,
 )
 from remotemedia.http2.timeouts import WaitTimeoutError, check_seconds, wait_at_most
@@ -88,6 +92,8 @@ class Channel:
         self.on_connected: Callable[[], None] | None = None
         self._is_closed = False
         self._connection: Connection | None = None
+        # When it was made, while it is not known whether it was of use.
+        self._connected_s: float | None = None
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._attempt: asyncio.Task[Connection] | None = None
         self._failures = 0
@@ -132,6 +138,8 @@ class Channel:
         Raises:
             ConnectFailedError: no connection could be made; or the channel is closed,
                 or belongs to another event loop or process.
+            StreamRefusedError: it is too early for another connection, since the last
+                was of no use.
         """
         if not self.is_usable_here:
             raise ConnectFailedError(
@@ -141,6 +149,7 @@ class Channel:
         if (connection := self.connection) is not None:
             return connection
         if self._attempt is None:
+            self._count_last()
             self._check_backoff()
             self._attempt = self._loop.create_task(self._connect())
             self._attempt.add_done_callback(self._on_attempt_done)
@@ -209,10 +218,32 @@ class Channel:
                     ConnectionLostError("the channel was dropped without being closed"),
                 )
 
+    def _count_last(self) -> None:
+        """Count the last connection as a success, or as a failed attempt to connect."""
+        connection, connected_s = self._connection, self._connected_s
+        if connection is None or connected_s is None:
+            return
+        self._connected_s = None
+        is_bad = isinstance(connection.end, BadPeerError)
+        if connection.is_useful and not is_bad:
+            self._failures = 0
+        elif connection.end is not None and not connection.was_given_up:
+            since_s = self._loop.time() if is_bad else connected_s
+            self._back_off(connection.end, since_s)
+
     def _check_backoff(self) -> None:
         """Refuse to connect if the last attempt failed a moment ago."""
         if self._is_closed:
             raise ConnectFailedError(_DISCONNECTED)
+        if (
+            self._connection is not None
+            and self._last_failure is self._connection.end is not None
+            and self._loop.time() < self._next_attempt_s
+        ):
+            raise StreamRefusedError(
+                "the last connection was of no use, and it is too early for another: "
+                f"{self._last_failure}"
+            )
         if self._last_failure is not None and self._loop.time() < self._next_attempt_s:
             raise ConnectFailedError(
                 "the last attempt to connect failed a moment ago, and it is too early "
@@ -230,14 +261,14 @@ class Channel:
                 f"the peer did not greet within {self._connect_timeout_s:g} s: is it "
                 "an HTTP/2 service, and is TLS on at both ends or at neither?"
             )
-            self._back_off(error)
+            self._back_off(error, self._loop.time())
             raise error from None
         except HTTP2Error as error:
             if not self._is_closed:
-                self._back_off(error)
+                self._back_off(error, self._loop.time())
             raise
-        self._failures, self._last_failure = 0, None
-        self._connection = connection
+        self._last_failure = None
+        self._connection, self._connected_s = connection, self._loop.time()
         if self.on_connected is not None:
             self.on_connected()
         return connection
@@ -248,11 +279,11 @@ class Channel:
             # Retrieve the exception, or the event loop would log that nobody did.
             attempt.exception()
 
-    def _back_off(self, error: HTTP2Error) -> None:
+    def _back_off(self, error: HTTP2Error, since_s: float) -> None:
         backoff_s = _FIRST_BACKOFF_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
         self._failures += 1
         self._last_failure = error
-        self._next_attempt_s = self._loop.time() + backoff_s
+        self._next_attempt_s = since_s + backoff_s
 
     async def _connect_once(self) -> Connection:
         try:

@@ -41,7 +41,7 @@ CLIENT_NAMES: Mapping[str, tuple[str, ...]] = {
         "_inbound_flow_control_window_manager",
         "_terminate_connection",
     ),
-    "h2.stream.H2Stream": ("_expected_content_length", "_inbound_window_manager"),
+    "h2.stream.H2Stream": ("_inbound_window_manager",),
 }
 """The private names that the client uses, by class. They are checked by the import."""
 
@@ -164,12 +164,6 @@ inbound_window: Callable[[H2Stream], WindowManager] = attrgetter(
     "_inbound_window_manager"
 )
 """A stream's window for what is received."""
-
-announced_length: Callable[[H2Stream], int | None] = attrgetter(
-    "_expected_content_length"
-)
-"""The length of the body that the peer's headers announced, if they did."""
-
 
 # ---------------------------------------------------------------------------------
 # The embedded service's use of grpclib's server. grpclib.server is imported only for

@@ -12,11 +12,17 @@ connection at once, and on a stream only when its reader says so, so that a stre
 nobody reads takes nothing from the others. What is sent waits for the socket, the
 connection's window and the stream's window, and leaves the event loop to others in
 between. Everything written in one turn of the loop goes out in one write.
+
+No peer holds the event loop: after ``TURN_S`` of frames reading pauses, and goes on in
+the next turn. And none fills the memory with answers to its frames that it does not
+read: where more than ``MAX_UNWRITTEN_BYTES`` wait for the socket, nothing is read until
+it took them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -39,8 +45,11 @@ from h2.exceptions import (
     ProtocolError,
     TooManyStreamsError,
 )
+from h2.settings import SettingCodes
 
 from remotemedia.http2.errors import (
+    BadPeerError,
+    BadResponseError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
@@ -49,7 +58,8 @@ from remotemedia.http2.errors import (
     StreamRefusedError,
     StreamResetError,
 )
-from remotemedia.http2.frames import ClientConnection, Headers
+from remotemedia.http2.frames import ClientConnection
+from remotemedia.http2.headers import Headers
 
 if TYPE_CHECKING:
     from ssl import SSLObject
@@ -62,8 +72,11 @@ OnEnd: TypeAlias = "Callable[[HTTP2Error | None], None]"
 # Many streams share the connection's window, so one unread stream must not fill it.
 CONNECTION_WINDOW_BYTES = 64 * 1024 * 1024
 STREAM_WINDOW_BYTES = 1024 * 1024
-# The connection's window is opened again in steps of this size.
-_WINDOW_STEP_BYTES = 1024 * 1024
+TURN_S = 0.005
+"""How long the frames of one connection may hold the event loop: a few hundred of them,
+or one that is unusually expensive."""
+MAX_UNWRITTEN_BYTES = 256 * 1024
+"""How much waits for the socket at most, while frames are read that ask for answers."""
 # Up to this size, what is written in one turn of the loop goes out together; more is
 # written in steps of it.
 _WRITE_BYTES = 64 * 1024
@@ -167,7 +180,7 @@ class Stream:
     def close(self) -> None:
         """Give the stream up; the peer sees CANCEL, unless the stream was over."""
         if self.is_live:
-            self._http2.reset_stream(self._number, error_code=ErrorCodes.CANCEL)
+            self._http2.reset_stream(self._number, ErrorCodes.CANCEL)
             self.connection.flush_soon()
         # Without these references a call that is over is freed at once.
         self.on_data, self.on_end = _ignore_data, _ignore_end
@@ -197,33 +210,43 @@ def _ignore_end(error: HTTP2Error | None) -> None:
 class Connection(asyncio.BufferedProtocol):
     """One HTTP/2 connection, as the protocol of an asyncio transport.
 
+    Args:
+        clock: tells the time in seconds.
+
     Attributes:
         greeted: done when the peer has greeted. The result is what went wrong, or None.
         lost: done when the socket is closed.
         end: why the connection is closed, or None while it is not.
         is_retired: whether it accepts no new streams.
         is_paused: whether the socket takes nothing more for now.
-        last_received_s: when bytes last arrived, as ``time.monotonic`` has it.
+        is_useful: whether the peer answered a call on it.
+        was_given_up: whether it was retired here, and not by the peer.
+        last_received_s: when a whole frame last arrived, as ``time.monotonic`` has it.
         waiting_senders: whoever waits for a part of the connection's window.
         http2: the connection without I/O.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self.greeted: asyncio.Future[HTTP2Error | None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self.end: HTTP2Error | None = None
         self.is_retired: bool = False
         self.is_paused: bool = False
-        self.last_received_s: float = time.monotonic()
+        self.is_useful: bool = False
+        self.was_given_up: bool = False
+        self.last_received_s: float = clock()
         self.http2: ClientConnection = ClientConnection(
-            STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES
+            STREAM_WINDOW_BYTES, CONNECTION_WINDOW_BYTES, clock
         )
         self.http2.on_go_away(self._on_go_away)
         self._streams: dict[int, Stream] = {}
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._first_bytes = b""
-        self._received_bytes = 0
+        # What was received and waits for the next turn; nothing is read meanwhile.
+        self._unread: deque[bytes] = deque()
+        self._is_reading = True
         self._will_flush = False
         self._requests_bytes = _REQUESTS_BYTES
         self._resumed = asyncio.Event()
@@ -317,6 +340,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def retire(self) -> None:
         """Accept no new streams, and close after the last one that is open."""
+        self.was_given_up = True
+        self._retire()
+
+    def _retire(self) -> None:
         self.is_retired = True
         self._wake_opener()
         self._close_if_done()
@@ -332,6 +359,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.flush()
         self.end = end
+        self._unread.clear()
         self._transport.close()
         if self.is_paused:
             # What waits to be written never will be.
@@ -429,6 +457,7 @@ class Connection(asyncio.BufferedProtocol):
         self.is_paused = False
         self._resumed.set()
         self._wake_opener()
+        self._read_on()
 
     async def wait_until_resumed(self) -> None:
         """Wait until the socket's buffer has room, or the connection is closed."""
@@ -473,23 +502,67 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read. Bytes that make no sense end the connection."""
-        self.last_received_s = time.monotonic()
         data = self._buffer[:nbytes]
         if not self.greeted.done():
             self._first_bytes = (self._first_bytes + bytes(data[:4]))[:4]
             if self._first_bytes[3:] not in (b"", _SETTINGS):
                 self._fail_as_not_http2()
                 return
-        try:
-            self.http2.receive(data, self)
-        except Exception:  # noqa: BLE001 - h2 raises many types on bad bytes
-            self._fail_as_not_http2()
+        if self._unread:
+            # TLS hands over what it has, also when reading is paused.
+            self._unread.append(bytes(data))
         else:
-            if self.http2.outgoing:
-                self.flush()
+            self._take(data, self._clock() + TURN_S)
+
+    def _take(self, data: memoryview | bytes, turn_ends_s: float = math.inf) -> None:
+        """Read frames until the turn is over, and keep the rest for the next turn."""
+        frames = self.http2.received_frames
+        try:
+            taken = self.http2.receive(data, self, turn_ends_s)
+        except ProtocolError as error:
+            self._fail(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - h2 raises many types on bad bytes
+            self._fail(repr(error))
+            return
+        if self.http2.received_frames != frames:
+            self.last_received_s = self._clock()
+        if self.http2.outgoing:
+            self.flush()
+        if self.end is not None:
+            return
+        if taken < len(data):
+            self._unread.appendleft(bytes(data[taken:]))
+        if self._unread or (self.is_paused and self._is_overdue):
+            self._pause_reading()
+
+    @property
+    def _is_overdue(self) -> bool:
+        """Whether the peer has to read before it may say more."""
+        return self._transport.get_write_buffer_size() > MAX_UNWRITTEN_BYTES
+
+    def _pause_reading(self) -> None:
+        if self._is_reading:
+            self._is_reading = False
+            self._transport.pause_reading()
+        if self._unread and not (self.is_paused and self._is_overdue):
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Read what waits, in a turn of its own, and then from the socket again."""
+        if self._is_reading or self.is_closing or (self.is_paused and self._is_overdue):
+            return
+        if self._unread:
+            self._take(self._unread.popleft(), self._clock() + TURN_S)
+        if not self._unread and not self.is_closing and not self._is_reading:
+            self._is_reading = True
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End what is open, with what is known of the cause."""
+        while self._unread and self.end is None:
+            # What came before the end still counts.
+            self._take(self._unread.popleft())
         reason = f": {exc}" if exc else ""
         if not self.greeted.done():
             hint = "does it ask for a certificate" if self._tls else "does it want TLS"
@@ -504,14 +577,16 @@ class Connection(asyncio.BufferedProtocol):
     # -- receiving: what the frames mean
 
     def on_data(self, stream_id: int, data: bytes, window_bytes: int) -> None:
-        """Handle a DATA frame, and let the peer send as much more on the connection."""
+        """Handle a DATA frame."""
         stream = self._streams.get(stream_id)
         if stream is not None:
             stream.on_data(data, window_bytes)
-        self._received_bytes += window_bytes
-        if self._received_bytes >= _WINDOW_STEP_BYTES and self.end is None:
-            self.http2.increment_flow_control_window(self._received_bytes)
-            self._received_bytes = 0
+
+    def on_bad_response(self, stream_id: int, error: BadResponseError) -> None:
+        """Handle the end of a stream on which the peer broke a rule."""
+        if stream := self._streams.get(stream_id):
+            self._wake_opener()
+            stream.on_end(error)
 
     def on_event(self, event: Event) -> None:
         """Handle an event of h2; those of no interest are ignored."""
@@ -525,8 +600,9 @@ class Connection(asyncio.BufferedProtocol):
                 self.next_turn()
         elif isinstance(event, RemoteSettingsChanged):
             # The windows of streams may have grown, or the limit of streams.
-            for stream in self._streams.values():
-                stream.on_window_opened()
+            if SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
+                for stream in self._streams.values():
+                    stream.on_window_opened()
             self._wake_opener()
             if not self.greeted.done():
                 self.greeted.set_result(None)
@@ -542,6 +618,7 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         if isinstance(event, ResponseReceived):
             stream.headers = cast("list[tuple[str, str]]", event.headers)
+            self.is_useful = True
         elif isinstance(event, TrailersReceived):
             stream.trailers = cast("list[tuple[str, str]]", event.headers)
         else:
@@ -556,8 +633,12 @@ class Connection(asyncio.BufferedProtocol):
                     else StreamResetError(code)
                 )
             else:
-                # h2 reset it, because the peer broke a rule of streams.
-                stream.on_end(NotHTTP2Error())
+                code = int(event.error_code or 0)
+                stream.on_end(
+                    BadResponseError(
+                        code, f"the peer broke a rule of HTTP/2 (error code {code})"
+                    )
+                )
 
     def _on_go_away(self, last_stream_id: int, error_code: int) -> None:
         """Refuse what the peer will not answer, and let the rest finish."""
@@ -569,13 +650,19 @@ class Connection(asyncio.BufferedProtocol):
                         f"{error_code}) before the call"
                     )
                 )
-        self.retire()
+        self._retire()
 
     def _fail_greeting(self, text: str) -> None:
         self.greeted.set_result(ConnectFailedError(text))
         self.close(ConnectionLostError(text))
 
+    def _fail(self, reason: str) -> None:
+        """End the connection for what the peer sent."""
+        if self.greeted.done():
+            self.close(BadPeerError(reason))
+        else:
+            self._fail_as_not_http2()
+
     def _fail_as_not_http2(self) -> None:
-        if not self.greeted.done():
-            self.greeted.set_result(NotHTTP2Error())
+        self.greeted.set_result(NotHTTP2Error())
         self.close(NotHTTP2Error())

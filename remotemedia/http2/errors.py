@@ -7,8 +7,10 @@
     ├── StreamRefusedError    the peer did not process the stream; open it again
     ├── StreamResetError      the peer reset the stream
     ├── StreamClosedError     nothing more can be sent on the stream
+    ├── BadResponseError      the peer broke a rule on the stream, and only it ended
     ├── ConnectionLostError   the connection ended while the stream was open
-    └── NotHTTP2Error         the peer does not speak HTTP/2, or broke its rules
+    ├── BadPeerError          the peer broke a rule that ends the connection
+    └── NotHTTP2Error         the peer does not speak HTTP/2
 
 The layer above turns these into what its own protocol calls them. Nothing parses the
 texts, which are for people.
@@ -58,8 +60,32 @@ class ConnectionLostError(HTTP2Error):
     """The connection ended while the stream was open."""
 
 
+class BadResponseError(HTTP2Error):
+    """The peer broke a rule on one stream, which was reset (RFC 9113, section 5.4.2).
+
+    Attributes:
+        code: the error code that the peer was told.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"the call was ended here: {reason}")
+        self.code = code
+
+
+class BadPeerError(HTTP2Error):
+    """The peer broke a rule of HTTP/2, or wasted work, and the connection was ended.
+
+    RFC 9113, section 5.4.1, says which rules those are.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the connection was ended here, because of what the peer sent: {reason}"
+        )
+
+
 class NotHTTP2Error(HTTP2Error):
-    """The peer does not speak HTTP/2, or broke one of its rules."""
+    """The peer does not speak HTTP/2: it did not greet as RFC 9113 demands."""
 
     def __init__(self) -> None:
         super().__init__(

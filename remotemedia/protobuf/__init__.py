@@ -14,9 +14,14 @@ layers, and each imports only those before it:
 - `wire`: scalar values as bytes, and the exceptions,
 - `unknown`: the fields that a message has no name for,
 - `embedded`: messages inside messages,
+- `counting`: how many fields a message may have,
 - `enum`: the base class of enums,
+- `registry`: message classes by their names in the proto,
+- `json_values`, `json_names`: scalar values and names of fields in JSON,
 - `well_known`: timestamps, durations and wrappers as Python values,
-- `json_format`: messages as JSON,
+- `json_types`: other well-known types, which JSON has a form of its own for,
+- `json_writer`, `json_reader`: messages to JSON, and back,
+- `json_format`: the methods of messages for JSON,
 - `message`: the base class of messages.
 
 `wkt` is generated: the messages of `google/protobuf/*.proto`. It is built on this

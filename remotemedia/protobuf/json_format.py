@@ -1,327 +1,216 @@
-"""Messages as dicts of JSON's types, and back: the ProtoJSON format.
+"""Messages as dicts and JSON, and back: the ProtoJSON format.
 
-The rules are those of https://protobuf.dev/programming-guides/json, with two
-exceptions that betterproto's users know: enum members have their Python names, and
-`google.protobuf.Any` is a message like any other. betterproto's own conversion is not
-used: it fails on enum numbers without a name, writes members of a oneof that are not
-set, and does not convert the values of maps.
+The rules are those of https://protobuf.dev/programming-guides/json, and the official
+conformance suite holds them. The methods and their parameters are betterproto's, whose
+own conversion is not used: it fails on enum numbers without a name, writes members of a
+oneof that are not set, and does not convert the values of maps.
 
-`Message.to_dict` and its relatives are thin layers over `dump` and `load`.
+What is written is protobuf's. What is read is that, and also what betterproto and
+earlier versions of this package wrote: keys in any casing, and enum members by their
+names in Python.
+
+`json_writer` and `json_reader` do the work; this module is the methods of messages.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from base64 import b64encode, urlsafe_b64decode
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+import json
+import reprlib
+from types import MethodType
+from typing import TYPE_CHECKING, Any
 
-import betterproto
-from betterproto.casing import camel_case, safe_snake_case, snake_case
+from betterproto.casing import camel_case
 
-from remotemedia.protobuf import well_known
+from remotemedia.protobuf import wire
+from remotemedia.protobuf.json_reader import reader
+from remotemedia.protobuf.json_writer import writer
+from remotemedia.protobuf.wire import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import ClassVar
+    # A message has the methods of its class, too, and that is all that type checkers
+    # need to know.
+    from builtins import classmethod as hybrid
+    from collections.abc import Mapping
 
-Casing: TypeAlias = "Callable[[str], str]"
-"""Converts a field name to a key. `betterproto.Casing` has two such functions."""
+    import betterproto
+    from typing_extensions import Self
 
-# JSON has numbers of 64 bits as text, because a double cannot hold all of them.
-_64_BIT = frozenset(betterproto.INT_64_TYPES)
-_FLOATS = frozenset({"float", "double"})
-_NOT_FINITE = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+    from remotemedia.protobuf.json_writer import Casing
+else:
 
-_TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)"
-)
-_DURATION = re.compile(r"(-?)(\d+)(?:\.(\d{1,9}))?s")
+    class hybrid:  # noqa: N801 - used like `classmethod`
+        """A method of messages and of their class, which gets either as `cls`."""
 
+        def __init__(self, function):
+            self.__func__ = function
+            self.__doc__ = function.__doc__
 
-class JsonMessage(Protocol):
-    """A message, as far as this module needs it."""
-
-    _betterproto: ClassVar[betterproto.ProtoClassMetadata]
-
-    def is_set(self, name: str) -> bool:
-        """Whether a field is set."""
-        ...
+        def __get__(self, instance, owner):
+            return MethodType(self.__func__, owner if instance is None else instance)
 
 
-def dump(
-    message: JsonMessage,
-    casing: betterproto.Casing | Casing,
-    include_defaults: bool,
-    convert: Callable[[Any, str, type], Any],
-) -> dict[str, Any]:
-    """Return the fields that are set, with their values converted.
+class JsonMethods:
+    """The methods of messages that convert them to dicts and JSON, and back."""
 
-    Args:
-        message: The message.
-        casing: Converts field names to keys.
-        include_defaults: Whether to include fields that are not set, except messages
-            and members of a oneof.
-        convert: Converts a value, given the value, its proto type and its class.
-    """
-    meta = message._betterproto
-    result: dict[str, Any] = {}
-    for name in meta.sorted_field_names:
-        field = meta.meta_by_field_name[name]
-        if not message.is_set(name):
-            is_message = field.proto_type == "message" and not field.wraps
-            is_singular = meta.default_gen[name] is not list
-            if not include_defaults or field.group or (is_message and is_singular):
-                continue
-        value = getattr(message, name)
-        converted: Any = None
-        if value is None:
-            pass
-        elif field.map_types:
-            item_class = meta.cls_by_field[f"{name}.value"]
-            item_type = field.map_types[1]
-            converted = {
-                _dump_key(item_key): convert(item, item_type, item_class)
-                for item_key, item in value.items()
-            }
-        else:
-            kind, cls = field.wraps or field.proto_type, meta.cls_by_field[name]
-            if meta.default_gen[name] is list:
-                converted = [convert(item, kind, cls) for item in value]
-            else:
-                converted = convert(value, kind, cls)
-        key: str = casing(name)  # type: ignore[operator]  # members are functions
-        result[key.rstrip("_")] = converted
+    def to_dict(
+        self,
+        casing: betterproto.Casing | Casing = camel_case,
+        include_default_values: bool = False,
+    ) -> dict[str, Any]:
+        """Return the fields that are set, converted to JSON's types.
+
+        Args:
+            casing: Converts field names to keys. `betterproto.Casing.CAMEL` gives the
+                names of JSON, and `Casing.SNAKE` those of the proto, which every
+                implementation of protobuf reads. Any other function is called with the
+                name in the proto.
+            include_default_values: Whether to include fields that are not set, except
+                messages and members of a oneof.
+
+        Raises:
+            EncodeError: A field has a value that JSON cannot express.
+        """
+        found: dict[str, Any] = writer(casing, include_default_values).message(self)
+        return found
+
+    def to_json(
+        self,
+        indent: int | str | None = None,
+        include_default_values: bool = False,
+        casing: betterproto.Casing | Casing = camel_case,
+    ) -> str:
+        """Return the message as JSON text.
+
+        Args:
+            indent: As for `json.dumps`; without it, the text is one line.
+            include_default_values: As for `to_dict`.
+            casing: As for `to_dict`.
+
+        Raises:
+            EncodeError: A field has a value that JSON cannot express.
+        """
+        found = writer(casing, include_default_values).message(self)
+        return json.dumps(found, indent=indent)
+
+    def to_pydict(
+        self,
+        casing: betterproto.Casing | Casing = camel_case,
+        include_default_values: bool = False,
+    ) -> dict[str, Any]:
+        """Return the fields that are set, with their Python values.
+
+        Only messages are converted. The arguments are those of `to_dict`.
+
+        Raises:
+            EncodeError: A field has a value of another type than that of the field.
+        """
+        found: dict[str, Any] = writer(
+            casing, include_default_values, keep_values=True
+        ).message(self)
+        return found
+
+    @hybrid
+    def from_dict(
+        cls,  # noqa: N805
+        value: Mapping[str, Any],
+        *,
+        ignore_unknown_fields: bool = False,
+    ) -> Self:
+        """Make a message of a dict of JSON's types; on a message, set the fields in it.
+
+        Keys may be the names of fields in JSON, in the proto or in Python. `None`
+        stands for a field that is not set. A field that the dict leaves out has its
+        default, also one that the constructor would compute.
+
+        Args:
+            value: The dict.
+            ignore_unknown_fields: Whether to ignore keys that are no field, and names
+                that are no member of an enum.
+
+        Raises:
+            DecodeError: It is not valid for this message; the text names the field.
+        """
+        found: Self = _read(cls, value, ignore_unknown_fields)
+        return found
+
+    @hybrid
+    def from_json(
+        cls,  # noqa: N805
+        value: str | bytes | bytearray,
+        *,
+        ignore_unknown_fields: bool = False,
+    ) -> Self:
+        """Make a message of JSON text; on a message, set the fields in the text.
+
+        Args:
+            value: The text, or its bytes.
+            ignore_unknown_fields: As for `from_dict`.
+
+        Raises:
+            DecodeError: It is not JSON, an object in it has a key twice, or it is not
+                valid for this message; the text names the field.
+        """
+        found: Self = _read(cls, _parsed(value), ignore_unknown_fields)
+        return found
+
+    def from_pydict(
+        self, value: Mapping[str, Any], *, ignore_unknown_fields: bool = False
+    ) -> Self:
+        """Set the fields of a dict with Python values, as `to_pydict` returns it.
+
+        Args:
+            value: The dict.
+            ignore_unknown_fields: Whether to ignore keys that are no field.
+
+        Raises:
+            DecodeError: A key is no field, or a message, list or map is something else.
+        """
+        found: Self = _read(self, value, ignore_unknown_fields, keep_values=True)
+        return found
+
+
+def _read(
+    target: Any, value: object, ignore_unknown: bool, keep_values: bool = False
+) -> Any:
+    """Make a message of the class `target`, or set the fields of a message."""
+    source = reader(ignore_unknown=ignore_unknown, keep_values=keep_values)
+    if isinstance(target, type):
+        return source.message(target, value, wire.MAX_DEPTH)
+    values: wire.Values = {}
+    source.fill(type(target), values, value, wire.MAX_DEPTH)
+    target._serialized_on_wire = True
+    for name, found in values.items():
+        setattr(target, name, found)
+    return target
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DecodeError(f"an object has the key {reprlib.repr(twice)} twice")
     return result
 
 
-def _dump_key(key: object) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)
+def _constant(name: str) -> Any:
+    raise DecodeError(f"{name} is not JSON; write it as a string")
 
 
-def to_json(value: Any, kind: str, cls: type) -> Any:
-    """Convert a value that is not a message to JSON's types."""
-    if isinstance(value, datetime):
-        return timestamp_text(value)
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    if kind == "enum" and issubclass(cls, betterproto.Enum):
-        return cls.try_value(value).name or int(value)
-    if kind in _64_BIT:
-        return str(value)
-    if kind == "bytes":
-        return b64encode(value).decode()
-    if kind in _FLOATS and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
-    return value
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
-def load(cls: type[JsonMessage], mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert a JSON object to the fields of a message; ignore unknown keys."""
-    meta = cls._betterproto
-    names = {camel_case(name).rstrip("_"): name for name in meta.default_gen}
-    result: dict[str, Any] = {}
-    value: Any
-    for key, value in mapping.items():
-        name = names.get(key, key if key in meta.default_gen else safe_snake_case(key))
-        field = meta.meta_by_field_name.get(name)
-        if field is None:
-            continue
-        kind, value_class = field.wraps or field.proto_type, meta.cls_by_field[name]
-        is_list = meta.default_gen[name] is list
-        # null means that the field is not set, but for a `Value` it is a value.
-        may_be_null = kind == "message" and issubclass(value_class, ValueMixin)
-        if value is None and (is_list or not may_be_null):
-            continue
-        if field.map_types:
-            key_type, item_type = field.map_types
-            item_class = meta.cls_by_field[f"{name}.value"]
-            items: Any = value
-            result[name] = {
-                _load_key(item_key, key_type): from_json(item, item_type, item_class)
-                for item_key, item in items.items()
-            }
-        elif is_list:
-            items = value
-            result[name] = [from_json(item, kind, value_class) for item in items]
-        else:
-            result[name] = from_json(value, kind, value_class)
-    return result
-
-
-def _load_key(key: Any, kind: str) -> Any:
-    if kind == "bool":
-        return key in (True, "true")
-    return key if kind == "string" else int(key)
-
-
-def from_json(value: Any, kind: str, cls: type) -> Any:
-    """Convert a value from JSON's types to that of a proto type."""
-    if kind == "message":
-        if issubclass(cls, datetime):
-            return timestamp_from_text(value)
-        if issubclass(cls, timedelta):
-            return duration_from_text(value)
-        # A map with wrappers as values has the wrapped Python type here.
-        return cls.from_dict(value) if issubclass(cls, betterproto.Message) else value
-    if kind == "enum" and issubclass(cls, betterproto.Enum):
-        return (
-            cls.from_string(value) if isinstance(value, str) else cls.try_value(value)
-        )
-    if kind in _FLOATS:
-        return _NOT_FINITE[value] if value in _NOT_FINITE else float(value)
-    if kind == "bytes":
-        text = value.replace("+", "-").replace("/", "_")
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if kind in ("string", "bool"):
-        return value
-    return int(value)
-
-
-def timestamp_text(value: datetime) -> str:
-    """Format a datetime as in RFC 3339, in UTC."""
-    seconds, nanos = well_known.timestamp_parts(value)
-    whole = well_known.EPOCH + timedelta(seconds=seconds)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f"{_fraction(nanos)}Z"
-
-
-def timestamp_from_text(text: str) -> datetime:
-    """Parse a time of RFC 3339.
-
-    Raises:
-        ValueError: The text is not one.
-    """
-    match = _TIMESTAMP.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not a time of RFC 3339")
-    day, time, fraction, zone = match.groups()
-    zone = "+00:00" if zone in "Zz" else zone
-    whole = datetime.fromisoformat(f"{day}T{time}{zone}")
-    seconds, _ = well_known.timestamp_parts(whole)
-    return well_known.timestamp(seconds, _nanos(fraction))
-
-
-def duration_text(value: timedelta) -> str:
-    """Format a timedelta in seconds, as in `1.500s`."""
-    seconds, nanos = well_known.duration_parts(value)
-    sign = "-" if seconds < 0 or nanos < 0 else ""
-    return f"{sign}{abs(seconds)}{_fraction(abs(nanos))}s"
-
-
-def duration_from_text(text: str) -> timedelta:
-    """Parse a duration in seconds, as in `1.5s`.
-
-    Raises:
-        ValueError: The text is not one.
-    """
-    match = _DURATION.fullmatch(text)
-    if not match:
-        raise ValueError(f"{text!r} is not a duration, such as '1.5s'")
-    sign = -1 if match[1] else 1
-    return well_known.duration(sign * int(match[2]), sign * _nanos(match[3]))
-
-
-def _fraction(nanos: int) -> str:
-    """Format nanoseconds as a fraction with 0, 3, 6 or 9 digits."""
-    if not nanos:
-        return ""
-    digits = f"{nanos:09}"
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    return f".{digits}"
-
-
-def _nanos(fraction: str | None) -> int:
-    return int((fraction or "").ljust(9, "0"))
-
-
-class StructMixin:
-    """Converts `google.protobuf.Struct`, which is an object in JSON."""
-
-    if TYPE_CHECKING:
-        fields: Any
-
-    def to_dict(self, *_: Any, **__: Any) -> Any:
-        """Return the object."""
-        return {key: value.to_dict() for key, value in self.fields.items()}
-
-    @classmethod
-    def _from_dict_init(cls, mapping: Any) -> Any:
-        of: Any = cls
-        value_class = of._betterproto.cls_by_field["fields.value"]
-        return {
-            "fields": {
-                key: value_class.from_dict(item) for key, item in mapping.items()
-            }
-        }
-
-
-class ListValueMixin:
-    """Converts `google.protobuf.ListValue`, which is an array in JSON."""
-
-    if TYPE_CHECKING:
-        values: Any
-
-    def to_dict(self, *_: Any, **__: Any) -> Any:
-        """Return the array."""
-        return [value.to_dict() for value in self.values]
-
-    @classmethod
-    def _from_dict_init(cls, mapping: Any) -> Any:
-        of: Any = cls
-        value_class = of._betterproto.cls_by_field["values"]
-        return {"values": [value_class.from_dict(item) for item in mapping]}
-
-
-class ValueMixin:
-    """Converts `google.protobuf.Value`, which is any JSON value."""
-
-    def to_dict(self, *_: Any, **__: Any) -> Any:
-        """Return the value; `None` for null."""
-        message: Any = self
-        kind = betterproto.which_one_of(message, "kind")[0]
-        value: Any = getattr(message, kind, None)
-        if kind in ("struct_value", "list_value"):
-            return value.to_dict()
-        return None if kind == "null_value" else value
-
-    @classmethod
-    def _from_dict_init(cls, mapping: Any) -> Any:
-        value = mapping
-        of: Any = cls
-        classes = of._betterproto.cls_by_field
-        if value is None:
-            return {"null_value": classes["null_value"].try_value(0)}
-        if isinstance(value, dict):
-            return {"struct_value": classes["struct_value"].from_dict(value)}
-        if isinstance(value, (list, tuple)):
-            return {"list_value": classes["list_value"].from_dict(value)}
-        if isinstance(value, bool):
-            return {"bool_value": value}
-        if isinstance(value, str):
-            return {"string_value": value}
-        return {"number_value": float(value)}
-
-
-class FieldMaskMixin:
-    """Converts `google.protobuf.FieldMask`, in JSON a string of camel-case paths."""
-
-    if TYPE_CHECKING:
-        paths: list[str]
-
-    def to_dict(self, *_: Any, **__: Any) -> Any:
-        """Return the paths as one string."""
-        return ",".join(
-            ".".join(camel_case(part) for part in path.split("."))
-            for path in self.paths
-        )
-
-    @classmethod
-    def _from_dict_init(cls, mapping: Any) -> Any:
-        paths = mapping.split(",") if mapping else []
-        return {
-            "paths": [
-                ".".join(snake_case(part) for part in path.split(".")) for path in paths
-            ]
-        }
+def _parsed(text: str | bytes | bytearray) -> Any:
+    """Decode JSON text strictly: no key twice, no NaN, one kind of error."""
+    if not isinstance(text, (str, bytes, bytearray)):
+        raise TypeError(f"from_json takes str or bytes, not {type(text).__name__}")
+    try:
+        if not isinstance(text, str):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        return _DECODER.decode(text)
+    except DecodeError:
+        raise
+    except RecursionError:
+        raise DecodeError(wire.TOO_DEEP) from None
+    except ValueError as error:
+        raise DecodeError(f"the text is not JSON: {error}") from None

@@ -28,13 +28,12 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 import betterproto
-from betterproto.casing import camel_case
-from betterproto.utils import hybridmethod
 
-from remotemedia.protobuf import json_format, wire
+from remotemedia.protobuf import counting, registry, wire
+from remotemedia.protobuf.json_format import JsonMethods
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import ClassVar, TypeVar
 
     from _typeshed import SupportsRead, SupportsWrite
@@ -66,6 +65,8 @@ def field(
     group: str | None = None,
     wraps: str | None = None,
     optional: bool = False,
+    proto_name: str | None = None,
+    json_name: str | None = None,
 ) -> Any:
     """Describe a field of a message to betterproto.
 
@@ -76,15 +77,20 @@ def field(
             made on access: a list, a dict or a message.
         map_types: The types of a map's keys and values.
         group: The name of the oneof that the field is a member of.
-        wraps: The type of the value in a wrapper message.
+        wraps: The type of the value in a wrapper message, which may be a map's value.
         optional: Whether the proto declares the field as `optional`.
+        proto_name: The field's name in the proto, if it is not that of the attribute.
+        json_name: Its name in JSON, if it is not what protoc makes of its name in the
+            proto.
     """
     return dataclasses.field(
         default=default,
         metadata={
             "betterproto": betterproto.FieldMetadata(
                 number, proto_type, map_types, group, wraps, optional
-            )
+            ),
+            "proto_name": proto_name,
+            "json_name": json_name,
         },
     )
 
@@ -96,6 +102,8 @@ def attach_codec(
 ) -> None:
     """Complete a message class: its encoder and its decoder become its methods.
 
+    From then on it can be packed into a `google.protobuf.Any`.
+
     Args:
         cls: The class.
         encode: Becomes `Message._encode`.
@@ -105,6 +113,7 @@ def attach_codec(
     cls._decode = decode  # type: ignore[assignment, method-assign]  # takes this class
     fields = _DataclassFields(vars(cls)["__dataclass_fields__"])
     cls.__dataclass_fields__ = fields  # type: ignore[attr-defined]  # a dict when read
+    registry.register(cls.__proto_name__, cls)
 
 
 class _DataclassFields:
@@ -157,8 +166,14 @@ class _Metadata:
         return meta
 
 
-class Message(betterproto.Message):
-    """Base class of the generated messages."""
+class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride]  # the class has these methods, too
+    """Base class of the generated messages.
+
+    Attributes:
+        __proto_name__: The message's full name in the proto.
+    """
+
+    __proto_name__ = ""
 
     if TYPE_CHECKING:
         _values: dict[str, Any]
@@ -230,11 +245,6 @@ class Message(betterproto.Message):
             else:
                 values[name] = value
 
-        # In JSON a field that is left out has its default, also one that a constructor
-        # would compute.
-        from_dict = hybridmethod(lambda cls, value: cls().from_dict(value))
-        from_dict.instancemethod(vars(betterproto.Message)["from_dict"].instance_func)
-
         @property
         def _group_current(self):
             values = self._values
@@ -282,6 +292,8 @@ class Message(betterproto.Message):
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
+        if len(data) > counting.COUNTED_BYTES:
+            counting.check_fields(cls, data)
         message = object.__new__(cls)
         message._decode(data, 0, len(data), wire.MAX_DEPTH)
         return message
@@ -297,6 +309,8 @@ class Message(betterproto.Message):
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
+        if len(data) > counting.COUNTED_BYTES:
+            counting.check_fields(type(self), data)
         self._adopt_placeholders()
         self._values["_serialized_on_wire"] = True
         self._decode(data, 0, len(data), wire.MAX_DEPTH)
@@ -406,47 +420,6 @@ class Message(betterproto.Message):
     def __repr__(self) -> str:
         """Show the fields that are set, in a few hundred characters at most."""
         return _shown(self, _REPR_LENGTH)
-
-    def to_dict(
-        self,
-        casing: betterproto.Casing | json_format.Casing = camel_case,
-        include_default_values: bool = False,
-    ) -> dict[str, Any]:
-        """Return the fields that are set, converted to JSON's types.
-
-        Args:
-            casing: Converts field names to keys.
-            include_default_values: Whether to include fields that are not set, except
-                messages and members of a oneof.
-        """
-
-        def convert(value: Any, kind: str, cls: type) -> Any:
-            if isinstance(value, Message):
-                return value.to_dict(casing, include_default_values)
-            return json_format.to_json(value, kind, cls)
-
-        return json_format.dump(self, casing, include_default_values, convert)
-
-    @classmethod
-    def _from_dict_init(cls, mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-        return json_format.load(cls, mapping)
-
-    def to_pydict(
-        self,
-        casing: betterproto.Casing | json_format.Casing = camel_case,
-        include_default_values: bool = False,
-    ) -> dict[str, Any]:
-        """Return the fields that are set, with their Python values.
-
-        The arguments are those of `to_dict`.
-        """
-
-        def convert(value: Any, kind: str, cls: type) -> Any:
-            if isinstance(value, Message):
-                return value.to_pydict(casing, include_default_values)
-            return value
-
-        return json_format.dump(self, casing, include_default_values, convert)
 
     def __copy__(self, _: Any = None) -> Self:
         return self._copied(lambda value: value)

@@ -18,6 +18,7 @@ This module knows single values. Messages inside messages are in `embedded`.
 from __future__ import annotations
 
 import operator
+import reprlib
 import struct
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -44,11 +45,12 @@ Values: TypeAlias = "dict[str, Any]"
 
 
 class DecodeError(ValueError):
-    """The bytes are not a valid encoding of the message type.
+    """The bytes, or the JSON, are not a valid encoding of the message type.
 
     Attributes:
         message: Name of the outermost message; empty if not known.
-        path: Names of the fields that lead to the invalid value, outermost first.
+        path: What leads to the invalid value, outermost first: names of fields, and in
+            JSON also the places in lists and maps, as in `("nodes", "[3]", "params")`.
         reason: What is wrong with the value.
     """
 
@@ -59,13 +61,21 @@ class DecodeError(ValueError):
         self.reason = reason
 
     def inside(self, message: str, field: str) -> DecodeError:
-        """Add to the error that it lies in a field of a message; return the error."""
+        """Add to the error that it lies in a field of a message; return the error.
+
+        Without a field, it lies in the message itself.
+        """
         self.message = message
-        self.path = (field, *self.path)
+        self.path = (field, *self.path) if field else self.path
+        return self
+
+    def inside_item(self, key: object) -> DecodeError:
+        """Add to the error that it lies in an item of a list or a map; return it."""
+        self.path = (f"[{reprlib.repr(key)}]", *self.path)
         return self
 
     def __str__(self) -> str:
-        place = ".".join((self.message, *self.path))
+        place = ".".join((self.message, *self.path)).replace(".[", "[")
         return f"{place}: {self.reason}" if place else self.reason
 
 

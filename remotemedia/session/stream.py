@@ -31,6 +31,7 @@ from remotemedia.grpc import (
     Status,
     WaitTimeoutError,
     check_seconds,
+    printable,
     wait_at_most,
 )
 from remotemedia.operation import Operation
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from remotemedia.v1 import StreamingPipelineServiceStub
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""How much is kept of results that nobody reads while ``close`` waits."""
+"""How much is kept of results that nobody reads while ``close`` waits, encoded."""
 
 # How long a service may take to end a call after it said that it would.
 _GOODBYE_S = 1.0
@@ -431,7 +432,7 @@ class PipelineStream:
         if action is Action.RAISE:
             self._session.raise_failure()
         if action is Action.REFUSE or action is Action.RAISE:
-            reason = self.closed.reason if self.closed else ""
+            reason = printable(self.closed.reason) if self.closed else ""
             raise RemoteMediaError(
                 why_refused(method, state, reason), error_type=ErrorType.VALIDATION
             )
@@ -527,10 +528,10 @@ class PipelineStream:
                 if not self._iterating:
                     self._unread.clear()
             elif len(self._unread) > count:
-                kept_bytes += _size_bytes(self._unread[-1])
+                kept_bytes += len(self._unread[-1])
                 if kept_bytes > MAX_UNREAD_BYTES:
                     # Others may have read some meanwhile.
-                    kept_bytes = sum(map(_size_bytes, self._unread))
+                    kept_bytes = sum(map(len, self._unread))
                 if kept_bytes > MAX_UNREAD_BYTES:
                     await self._reset(
                         RemoteMediaError(
@@ -643,10 +644,3 @@ class PipelineStream:
             self.round_trip_ms = round_trip_s * 1000
             self.chunks_acknowledged += 1
         self._unread.append(result)
-
-
-def _size_bytes(result: ChunkResult) -> int:
-    """About how much memory a result takes."""
-    return sum(len(buffer.samples) for buffer in result.audio_outputs.values()) + sum(
-        map(len, result.data_outputs.values())
-    )

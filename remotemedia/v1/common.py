@@ -29,6 +29,9 @@ __all__ = [
 class AudioFormat(protobuf.Enum):
     """How one audio sample is stored. All formats are little-endian."""
 
+    __proto_name__ = "remotemedia.v1.AudioFormat"
+    __proto_prefix__ = "AUDIO_FORMAT_"
+
     UNSPECIFIED = 0
     """Not set. The service refuses audio without a format."""
 
@@ -44,6 +47,9 @@ class AudioFormat(protobuf.Enum):
 
 class ErrorType(protobuf.Enum):
     """What kind of failure an error reports."""
+
+    __proto_name__ = "remotemedia.v1.ErrorType"
+    __proto_prefix__ = "ERROR_TYPE_"
 
     UNSPECIFIED = 0
     """Not set."""
@@ -70,6 +76,9 @@ class ErrorType(protobuf.Enum):
 class ExecutionStatus(protobuf.Enum):
     """How a whole pipeline ended."""
 
+    __proto_name__ = "remotemedia.v1.ExecutionStatus"
+    __proto_prefix__ = "EXECUTION_STATUS_"
+
     UNSPECIFIED = 0
     """Not set."""
 
@@ -85,6 +94,9 @@ class ExecutionStatus(protobuf.Enum):
 
 class NodeStatus(protobuf.Enum):
     """How one node ended."""
+
+    __proto_name__ = "remotemedia.v1.NodeStatus"
+    __proto_prefix__ = "NODE_STATUS_"
 
     UNSPECIFIED = 0
     """Not set."""
@@ -102,6 +114,8 @@ class NodeStatus(protobuf.Enum):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class AudioBuffer(AudioBufferMixin, protobuf.Message):
     """A block of audio: interleaved samples and how to read them."""
+
+    __proto_name__ = "remotemedia.v1.AudioBuffer"
 
     samples: bytes = protobuf.field(1, "bytes", b"")
     """The samples, interleaved by channel, little-endian.
@@ -145,6 +159,8 @@ class AudioBuffer(AudioBufferMixin, protobuf.Message):
 class ExecutionMetrics(protobuf.Message):
     """What one execution, or one session, cost."""
 
+    __proto_name__ = "remotemedia.v1.ExecutionMetrics"
+
     wall_time_ms: float = protobuf.field(1, "double", 0.0)
     """Elapsed time, in milliseconds."""
 
@@ -184,6 +200,8 @@ class ExecutionMetrics(protobuf.Message):
 class NodeMetrics(protobuf.Message):
     """What one node cost."""
 
+    __proto_name__ = "remotemedia.v1.NodeMetrics"
+
     execution_time_ms: float = protobuf.field(1, "double", 0.0)
     """Time the node ran, in milliseconds."""
 
@@ -214,6 +232,8 @@ class NodeMetrics(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ErrorResponse(protobuf.Message):
     """A failure, as the service reports it."""
+
+    __proto_name__ = "remotemedia.v1.ErrorResponse"
 
     error_type: ErrorType = protobuf.field(1, "enum", ErrorType.UNSPECIFIED)
     """The kind of failure."""
@@ -250,6 +270,8 @@ class ErrorResponse(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class VersionInfo(protobuf.Message):
     """What a service is and can do."""
+
+    __proto_name__ = "remotemedia.v1.VersionInfo"
 
     protocol_version: str = protobuf.field(1, "string", "")
     """Protocol version that the service prefers, such as "v1"."""
@@ -291,6 +313,8 @@ class ResourceLimits(protobuf.Message):
     service's default; the service caps what a client asks for.
     """
 
+    __proto_name__ = "remotemedia.v1.ResourceLimits"
+
     max_memory_bytes: int = protobuf.field(1, "uint64", 0)
     """Memory, in bytes."""
 
@@ -316,6 +340,8 @@ class ResourceLimits(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class NodeResult(protobuf.Message):
     """How one node of a pipeline ended."""
+
+    __proto_name__ = "remotemedia.v1.NodeResult"
 
     node_id: str = protobuf.field(1, "string", "")
     """Id of the node, as in the manifest."""

@@ -48,6 +48,9 @@ __all__ = [
 class RuntimeHint(protobuf.Enum):
     """Which runtime the service should run a node on."""
 
+    __proto_name__ = "remotemedia.v1.RuntimeHint"
+    __proto_prefix__ = "RUNTIME_HINT_"
+
     UNSPECIFIED = 0
     """Not set: as AUTO."""
 
@@ -67,6 +70,8 @@ class RuntimeHint(protobuf.Enum):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class PipelineManifest(protobuf.Message):
     """A pipeline: nodes, and the connections that data flows along."""
+
+    __proto_name__ = "remotemedia.v1.PipelineManifest"
 
     version: str = protobuf.field(1, "string", "")
     """Version of the manifest's form: "v1"."""
@@ -102,6 +107,8 @@ class PipelineManifest(protobuf.Message):
 class ManifestMetadata(protobuf.Message):
     """Words about a pipeline, for people and logs."""
 
+    __proto_name__ = "remotemedia.v1.ManifestMetadata"
+
     name: str = protobuf.field(1, "string", "")
     """Name of the pipeline; must not be empty."""
 
@@ -127,6 +134,8 @@ class ManifestMetadata(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class NodeManifest(protobuf.Message):
     """One node of a pipeline."""
+
+    __proto_name__ = "remotemedia.v1.NodeManifest"
 
     id: str = protobuf.field(1, "string", "")
     """Name of the node, unique in the manifest: letters, digits, "_" and "-"."""
@@ -175,7 +184,9 @@ class NodeManifest(protobuf.Message):
 class Connection(protobuf.Message):
     """A directed connection: the output of one node is an input of another."""
 
-    from_: str = protobuf.field(1, "string", "")
+    __proto_name__ = "remotemedia.v1.Connection"
+
+    from_: str = protobuf.field(1, "string", "", proto_name="from")
     """Id of the node that data comes from."""
 
     to: str = protobuf.field(2, "string", "")
@@ -195,6 +206,8 @@ class Connection(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class CapabilityRequirements(protobuf.Message):
     """What a node needs to run."""
+
+    __proto_name__ = "remotemedia.v1.CapabilityRequirements"
 
     gpu: GpuRequirement = protobuf.field(1, "message")
     """The GPU it needs."""
@@ -224,6 +237,8 @@ class CapabilityRequirements(protobuf.Message):
 class GpuRequirement(protobuf.Message):
     """The GPU that a node needs."""
 
+    __proto_name__ = "remotemedia.v1.GpuRequirement"
+
     type: str = protobuf.field(1, "string", "")
     """Kind of GPU: "cuda", "rocm" or "metal"."""
 
@@ -250,6 +265,8 @@ class GpuRequirement(protobuf.Message):
 class CpuRequirement(protobuf.Message):
     """The processor that a node needs."""
 
+    __proto_name__ = "remotemedia.v1.CpuRequirement"
+
     cores: int = protobuf.field(1, "uint32", 0)
     """Number of cores."""
 
@@ -270,6 +287,8 @@ class CpuRequirement(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ExecuteRequest(protobuf.Message):
     """A pipeline to run once, with its inputs."""
+
+    __proto_name__ = "remotemedia.v1.ExecuteRequest"
 
     manifest: PipelineManifest = protobuf.field(1, "message")
     """The pipeline."""
@@ -319,6 +338,8 @@ class ExecuteResponse(protobuf.Message):
     or the error.
     """
 
+    __proto_name__ = "remotemedia.v1.ExecuteResponse"
+
     result: ExecutionResult = protobuf.field(1, "message", group="outcome")
     """The pipeline ran."""
 
@@ -341,6 +362,8 @@ class ExecuteResponse(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ExecutionResult(ExecutionResultMixin, protobuf.Message):
     """What a pipeline gave back."""
+
+    __proto_name__ = "remotemedia.v1.ExecutionResult"
 
     audio_outputs: dict[str, AudioBuffer] = protobuf.field(
         1, "map", map_types=("string", "message")
@@ -386,6 +409,8 @@ class ExecutionResult(ExecutionResultMixin, protobuf.Message):
 class VersionRequest(protobuf.Message):
     """Asks which versions the service speaks."""
 
+    __proto_name__ = "remotemedia.v1.VersionRequest"
+
     client_version: str = protobuf.field(1, "string", "")
     """Protocol version of the client: "v1"."""
 
@@ -401,6 +426,8 @@ class VersionRequest(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class VersionResponse(protobuf.Message):
     """The answer to a VersionRequest."""
+
+    __proto_name__ = "remotemedia.v1.VersionResponse"
 
     version_info: VersionInfo = protobuf.field(1, "message")
     """What the service is and can do."""

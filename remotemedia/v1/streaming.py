@@ -46,6 +46,8 @@ __all__ = [
 class StreamErrorType(protobuf.Enum):
     """What can go wrong in a session, finer than ErrorType."""
 
+    __proto_name__ = "remotemedia.v1.StreamErrorType"
+
     STREAM_ERROR_UNSPECIFIED = 0
     """Not set."""
 
@@ -71,6 +73,8 @@ class StreamErrorType(protobuf.Enum):
 class StreamControlCommand(protobuf.Enum):
     """How a session is to end."""
 
+    __proto_name__ = "remotemedia.v1.StreamControl.Command"
+
     COMMAND_UNSPECIFIED = 0
     """Not set."""
 
@@ -88,6 +92,8 @@ class StreamRequest(protobuf.Message):
     At most one of ``init``, ``audio_chunk``, ``control`` is set (``request``).
     One of the three.
     """
+
+    __proto_name__ = "remotemedia.v1.StreamRequest"
 
     init: StreamInit = protobuf.field(1, "message", group="request")
     """Opens the session; must come first, and once."""
@@ -117,6 +123,8 @@ class StreamRequest(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamInit(protobuf.Message):
     """Opens a session."""
+
+    __proto_name__ = "remotemedia.v1.StreamInit"
 
     manifest: PipelineManifest = protobuf.field(1, "message")
     """The pipeline that every chunk goes through."""
@@ -161,6 +169,8 @@ class StreamInit(protobuf.Message):
 class AudioChunk(protobuf.Message):
     """A chunk of audio on its way into the pipeline."""
 
+    __proto_name__ = "remotemedia.v1.AudioChunk"
+
     node_id: str = protobuf.field(1, "string", "")
     """Id of the node that the audio goes to."""
 
@@ -193,6 +203,8 @@ class AudioChunk(protobuf.Message):
 class StreamControl(protobuf.Message):
     """Ends a session."""
 
+    __proto_name__ = "remotemedia.v1.StreamControl"
+
     command: StreamControlCommand = protobuf.field(
         1, "enum", StreamControlCommand.COMMAND_UNSPECIFIED
     )
@@ -215,6 +227,8 @@ class StreamResponse(protobuf.Message):
     At most one of ``ready``, ``result``, ``error``, ``metrics``, ``closed`` is
     set (``response``). One of the five.
     """
+
+    __proto_name__ = "remotemedia.v1.StreamResponse"
 
     ready: StreamReady = protobuf.field(1, "message", group="response")
     """The session is open."""
@@ -257,6 +271,8 @@ class StreamResponse(protobuf.Message):
 class StreamReady(protobuf.Message):
     """The session is open."""
 
+    __proto_name__ = "remotemedia.v1.StreamReady"
+
     session_id: str = protobuf.field(1, "string", "")
     """The service's name for the session."""
 
@@ -282,6 +298,8 @@ class StreamReady(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ChunkResult(DataOutputsMixin, protobuf.Message):
     """What the pipeline made of one chunk."""
+
+    __proto_name__ = "remotemedia.v1.ChunkResult"
 
     sequence: int = protobuf.field(1, "uint64", 0)
     """Number of the chunk that this is the result of."""
@@ -324,6 +342,8 @@ class ChunkResult(DataOutputsMixin, protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamMetrics(protobuf.Message):
     """How a session is doing."""
+
+    __proto_name__ = "remotemedia.v1.StreamMetrics"
 
     session_id: str = protobuf.field(1, "string", "")
     """The service's name for the session."""
@@ -371,6 +391,8 @@ class StreamMetrics(protobuf.Message):
 class StreamClosed(protobuf.Message):
     """The session has ended."""
 
+    __proto_name__ = "remotemedia.v1.StreamClosed"
+
     session_id: str = protobuf.field(1, "string", "")
     """The service's name for the session."""
 
@@ -397,6 +419,8 @@ class StreamClosed(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class StreamErrorResponse(protobuf.Message):
     """A failure of a session, with what is known of it."""
+
+    __proto_name__ = "remotemedia.v1.StreamErrorResponse"
 
     base_error: ErrorResponse = protobuf.field(1, "message")
     """The failure."""

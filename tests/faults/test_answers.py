@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import aclosing, suppress
 
 import pytest
 from grpclib.const import Status
@@ -332,6 +332,39 @@ async def test_the_deadline_and_the_end_at_the_same_time(end: str) -> None:
                 )
             else:
                 assert answer.compatible
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_service_that_ends_an_expired_call_first(is_stream: bool) -> None:
+    """As tonic does: with CANCELLED, without a content type, about at the deadline."""
+
+    def script(exchange: Exchange) -> None:
+        if not is_version(exchange):
+            delay_s = 0.02 + 0.0005 * (exchange.stream_id % 3)
+            asyncio.get_running_loop().call_later(delay_s, expire, exchange)
+
+    def expire(exchange: Exchange) -> None:
+        with suppress(ProtocolError, KeyError, RuntimeError):
+            exchange.headers(
+                (":status", "200"),
+                ("grpc-status", "1"),
+                ("grpc-message", "Timeout%20expired"),
+                end=True,
+            )
+            exchange.flush()
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        for _ in range(9):
+            call: Awaitable[object] = (
+                anext(client.stream_pipeline(PASS, no_audio(), timeout=0.02))
+                if is_stream
+                else client.execute_pipeline(PASS, timeout=0.02)
+            )
+            with pytest.raises(RemoteMediaTimeoutError):
+                await call
 
 
 async def test_a_stream_without_progress_on_either_side_fails() -> None:

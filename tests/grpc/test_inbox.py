@@ -324,15 +324,44 @@ async def test_acknowledging_waits_for_a_step() -> None:
 async def test_padding_is_acknowledged_as_well() -> None:
     fed = Acknowledged()
     data = framed(b"body")
-    fed.inbox.add(data, len(data) + 32 * 1024)
-    assert fed.total == 0
-    fed.inbox.take()
-    assert fed.total == len(data) + 32 * 1024
+    fed.inbox.add(data, len(data) + 16 * 1024)
+    fed.inbox.add(data, len(data) + 16 * 1024)
+    assert fed.total == 32 * 1024
+    assert fed.inbox.unacknowledged_bytes == 2 * len(data)
+    # Padding that is read with the rest is not acknowledged twice.
+    fed.inbox.add(framed(bytes(40_000)), 40_005 + 100)
+    for _ in range(3):
+        fed.inbox.take()
+    fed.inbox.add(b"", 32 * 1024)
+    assert fed.total == 2 * 32 * 1024 + 2 * len(data) + 40_105
 
 
-async def test_frames_are_counted() -> None:
+async def test_frames_with_data_are_counted() -> None:
     inbox = Acknowledged().inbox
     for part in (b"", b"\0", framed(b"whole")[1:]):
         inbox.add(part, len(part))
-    assert inbox.received_frames == 3
+    assert inbox.received_frames == 2
     assert inbox.take() == b"whole"
+
+
+def test_what_never_becomes_whole_is_not_kept() -> None:
+    inbox = Acknowledged().inbox
+    tracemalloc.start()
+    try:
+        inbox.add(framed(b"whole"), 10)
+        inbox.add(framed(bytes(9_000_000))[:9], 9)
+        inbox.add(bytes(8_000_000), 8_000_000)
+        inbox.close()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
+    assert inbox.is_partial
+    assert inbox.take() == b"whole"
+
+
+def test_what_nobody_reads_is_discarded() -> None:
+    inbox = Acknowledged().inbox
+    inbox.add(framed(b"one"), 8)
+    inbox.discard()
+    assert not inbox.messages

@@ -6,8 +6,17 @@ import pytest
 from grpclib.const import Status
 from h2.errors import ErrorCodes
 
-from remotemedia.grpc.status import CallError, from_headers, from_http2, from_trailers
+from remotemedia.grpc.status import (
+    MAX_TEXT_BYTES,
+    CallError,
+    from_headers,
+    from_http2,
+    from_trailers,
+    printable,
+)
 from remotemedia.http2 import (
+    BadPeerError,
+    BadResponseError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
@@ -28,6 +37,12 @@ def seen(error: CallError) -> tuple[Status, bool, bool]:
         (StreamRefusedError("x"), (Status.UNAVAILABLE, True, True)),
         (ConnectionLostError("x"), (Status.UNAVAILABLE, False, False)),
         (NotHTTP2Error(), (Status.UNAVAILABLE, False, False)),
+        (BadPeerError("x"), (Status.UNAVAILABLE, False, False)),
+        (BadResponseError(1, "x"), (Status.INTERNAL, False, False)),
+        (
+            BadResponseError(ErrorCodes.ENHANCE_YOUR_CALM, "x"),
+            (Status.RESOURCE_EXHAUSTED, False, False),
+        ),
         (StreamResetError(ErrorCodes.CANCEL), (Status.CANCELLED, False, False)),
         (
             StreamResetError(ErrorCodes.ENHANCE_YOUR_CALM),
@@ -100,8 +115,9 @@ def test_a_content_type(content_type: str, is_grpc: bool) -> None:
         assert f"content type {content_type!r}" in str(error.message)
 
 
-def test_ok_is_no_error() -> None:
-    assert from_trailers({"grpc-status": "0", "grpc-message": "fine"}) is None
+@pytest.mark.parametrize("status", ["0", "00", "000"])
+def test_ok_is_no_error(status: str) -> None:
+    assert from_trailers({"grpc-status": status, "grpc-message": "fine"}) is None
 
 
 def test_a_status_in_the_trailers() -> None:
@@ -144,3 +160,35 @@ def test_no_status() -> None:
     assert error is not None
     assert error.status is Status.UNKNOWN
     assert "ended the call without a status" in str(error.message)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("naïve ☃ 日本", "naïve ☃ 日本"),
+        ("", ""),
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[31mred\0", "\\x1b[31mred\\x00"),
+        ("\u202eright to left", "\\u202eright to left"),
+        ("half\ud800", "half\\ud800"),
+    ],
+)
+def test_a_text_that_is_printed_does_nothing_else(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    error = CallError(Status.UNKNOWN, text)
+    assert error.message == shown
+
+
+@pytest.mark.parametrize("letter", ["a", "\n", "☃", "\U0001f600"])
+def test_a_text_has_a_largest_size(letter: str) -> None:
+    text = printable(letter * 250_000)
+    assert MAX_TEXT_BYTES - 20 < len(text.encode()) <= MAX_TEXT_BYTES
+    assert text.endswith("... (250000 characters)")
+    assert printable("a" * MAX_TEXT_BYTES) == "a" * MAX_TEXT_BYTES
+
+
+def test_a_message_of_the_peer_is_made_printable() -> None:
+    error = from_trailers({"grpc-status": "5", "grpc-message": "a%0Ab%1B%00"})
+    assert error is not None
+    assert error.message == r"a\nb\x1b\x00"

@@ -196,10 +196,9 @@ def test_a_goaway_is_told_with_its_numbers() -> None:
     assert told == [(7, 11)]
 
 
-def test_a_streams_window_and_announced_length() -> None:
+def test_a_streams_window() -> None:
     connection = compat.OpenH2Connection(CONFIG)
     connection.initiate_connection()
     stream = connection.begin_stream(1)
     assert compat.inbound_window(stream).current_window_size == 65_535
-    assert compat.announced_length(stream) is None
     assert connection.inbound_window.current_window_size == 65_535

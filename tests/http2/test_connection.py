@@ -17,8 +17,10 @@ from hyperframe.frame import DataFrame, GoAwayFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remotemedia.http2.connection import Connection, Stream
+from remotemedia.http2.connection import MAX_UNWRITTEN_BYTES, Connection, Stream
 from remotemedia.http2.errors import (
+    BadPeerError,
+    BadResponseError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
@@ -45,6 +47,8 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.is_closed = False
+        self.is_read = True
+        self.unwritten_bytes = 0
         self.on_write: Callable[[], None] = lambda: None
 
     def write(self, data: Any) -> None:
@@ -58,13 +62,27 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.is_closed
 
+    def get_write_buffer_size(self) -> int:
+        return self.unwritten_bytes
+
+    def pause_reading(self) -> None:
+        assert self.is_read
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        assert not self.is_read
+        self.is_read = True
+
 
 class Ends:
     """Our end of a connection, and a server's that h2 keeps."""
 
     def __init__(self, settings: dict[SettingCodes | int, int] | None = None) -> None:
         self.wire = Wire()
-        self.connection = Connection()
+        self.now_s = 0.0
+        # How long each frame seems to take.
+        self.tick_s = 0.0
+        self.connection = Connection(self.clock)
         self.connection.connection_made(self.wire)
         self.server = H2Connection(H2Configuration(client_side=False))
         self.server.initiate_connection()
@@ -74,6 +92,11 @@ class Ends:
         self.ends: dict[int, list[HTTP2Error | None]] = {}
         self.received: list[tuple[bytes, int]] = []
         self.turn()
+
+    def clock(self) -> float:
+        """The time, which passes when it is asked for."""
+        self.now_s += self.tick_s
+        return self.now_s
 
     def turn(self) -> None:
         """Pass on what was said, both ways."""
@@ -582,7 +605,7 @@ async def test_bytes_that_are_not_http2() -> None:
     await ends.open()
     ends.hear(b"\0\0\1\x08\0\0\0\0\0\0")
     (end,) = ends.ends[1]
-    assert isinstance(end, NotHTTP2Error)
+    assert isinstance(end, BadPeerError)
     assert ends.wire.is_closed
 
 
@@ -608,7 +631,7 @@ async def test_data_after_the_end_of_a_stream() -> None:
     ends.server.send_headers(1, [(":status", "200")], end_stream=True)
     ends.turn()
     ends.hear(DataFrame(1, b"more").serialize())
-    assert isinstance(ends.ends[1][-1], NotHTTP2Error)
+    assert isinstance(ends.ends[1][-1], BadResponseError)
     assert ends.connection.end is None
     assert not stream.is_live
 
@@ -638,7 +661,13 @@ async def test_what_was_received_is_acknowledged_on_the_connection() -> None:
         sent += 10_000
         ends.turn()
     assert ends.connection.http2.inbound_flow_control_window == before - sent
-    ends.connection.on_data(99, b"", 2**20 - sent)
+    await ends.open()
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(3, [(":status", "200")])
+    for _ in range(20):
+        ends.server.send_data(3, bytes(10_000))
+        ends.turn()
     assert ends.connection.http2.inbound_flow_control_window > before - sent
 
 
@@ -656,6 +685,118 @@ async def test_a_stream_is_acknowledged_by_its_reader() -> None:
     await rest()
     ends.turn()
     assert ends.server.local_flow_control_window(1) == before
+
+
+# -- no peer holds the event loop, or fills the memory
+
+
+def answers(ends: Ends, count: int) -> bytes:
+    """Headers of the first stream, and so many DATA frames of a byte."""
+    ends.connection.flush()
+    ends.turn()
+    ends.server.send_headers(1, [(":status", "200")])
+    for number in range(count):
+        ends.server.send_data(1, bytes([number]))
+    return ends.server.data_to_send()
+
+
+async def test_frames_beyond_a_turn_wait_for_the_next() -> None:
+    ends = Ends()
+    await ends.open()
+    said = answers(ends, 20)
+    ends.tick_s = 0.002
+    ends.hear(said)
+    seen = []
+    while not ends.wire.is_read:
+        seen.append(len(ends.received))
+        await asyncio.sleep(0)
+    # Three frames a turn, the headers among them.
+    assert seen[:3] == [2, 5, 8]
+    assert [data for data, _ in ends.received] == [bytes([n]) for n in range(20)]
+
+
+async def test_what_comes_while_reading_is_paused_keeps_its_place() -> None:
+    ends = Ends()
+    await ends.open()
+    said = answers(ends, 20)
+    ends.tick_s = 0.002
+    # TLS hands over what it has decrypted.
+    for start in range(0, len(said), 50):
+        ends.hear(said[start : start + 50])
+    assert len(ends.received) < 20
+    await rest()
+    assert [data for data, _ in ends.received] == [bytes([n]) for n in range(20)]
+    assert ends.wire.is_read
+
+
+async def test_what_came_before_the_end_of_the_connection_is_told() -> None:
+    ends = Ends()
+    await ends.open()
+    said = answers(ends, 20)
+    ends.tick_s = 0.002
+    ends.hear(said)
+    ends.connection.connection_lost(None)
+    assert len(ends.received) == 20
+    (end,) = ends.ends[1]
+    assert isinstance(end, ConnectionLostError)
+    await rest()
+
+
+async def test_what_waits_is_dropped_where_we_close() -> None:
+    ends = Ends()
+    await ends.open()
+    said = answers(ends, 20)
+    ends.tick_s = 0.002
+    ends.hear(said)
+    ends.connection.close(ConnectionLostError("closed"))
+    before = len(ends.received)
+    await rest()
+    assert len(ends.received) == before < 20
+
+
+PING = b"\0\0\x08\6\0\0\0\0\0" + bytes(8)
+
+
+@pytest.mark.parametrize("frames", [1, 20])
+async def test_a_peer_that_does_not_read_is_not_read(frames: int) -> None:
+    ends = Ends()
+    ends.connection.pause_writing()
+    ends.hear(PING)
+    assert ends.wire.is_read
+    ends.wire.unwritten_bytes = MAX_UNWRITTEN_BYTES + 1
+    ends.tick_s = 0.002
+    ends.hear(PING * frames)
+    await rest()
+    assert not ends.wire.is_read
+    written = len(ends.wire.writes)
+    ends.wire.unwritten_bytes = 0
+    ends.connection.resume_writing()
+    await rest()
+    assert ends.wire.is_read
+    assert b"".join(ends.wire.writes).count(b"\0\0\x08\6\1") == 1 + frames
+    assert (len(ends.wire.writes) > written) == (frames > 1)
+
+
+async def test_a_part_of_a_frame_is_no_sign_of_life() -> None:
+    ends = Ends()
+    await ends.open()
+    last = ends.connection.last_received_s
+    ends.now_s += 10
+    ends.hear(PING[:-1])
+    assert ends.connection.last_received_s == last
+    ends.hear(PING[-1:])
+    assert ends.connection.last_received_s == last + 10
+
+
+async def test_a_connection_is_useful_once_a_call_was_answered() -> None:
+    ends = Ends()
+    await ends.open()
+    assert not ends.connection.is_useful
+    ends.hear(answers(ends, 0))
+    assert ends.connection.is_useful
+    assert not ends.connection.was_given_up
+    ends.connection.retire()
+    assert ends.connection.was_given_up
 
 
 # -- the greeting

@@ -53,7 +53,7 @@ def test_every_path_exists(document: Path) -> None:
         assert (REPOSITORY / path).exists(), path
 
 
-@pytest.mark.parametrize("name", ["audio", "blocking"])
+@pytest.mark.parametrize("name", ["audio", "blocking", "messages"])
 def test_the_programs_of_the_guides_run(name: str, tmp_path: Path) -> None:
     text = (REPOSITORY / f"docs/{name}.md").read_text()
     programs = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)

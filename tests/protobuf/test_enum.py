@@ -7,12 +7,21 @@ import pickle
 
 import pytest
 
-from remotemedia.protobuf.enum import Enum, MembersByVarint
+from remotemedia.protobuf.enum import (
+    Enum,
+    MembersByVarint,
+    members_by_name,
+    names_by_number,
+)
 from remotemedia.v1 import AudioBuffer, AudioFormat
 
 
 class Level(Enum):
     """An enum as the generator writes it, with numbers that the contract's lack."""
+
+    __proto_name__ = "test.Level"
+    __proto_prefix__ = "LEVEL_"
+    __proto_names__ = {"LOUD": "THE_LOUDEST"}  # noqa: RUF012 - as generated
 
     UNSPECIFIED = 0
     HIGH = 7
@@ -49,6 +58,24 @@ def test_a_name_is_found_or_an_error() -> None:
     assert Level.from_string("LOUD") is Level.HIGH
     with pytest.raises(ValueError, match="QUIET"):
         Level.from_string("QUIET")
+
+
+def test_a_member_has_a_name_in_python_and_in_the_proto() -> None:
+    for name in ("HIGH", "LEVEL_HIGH", "LOUD", "THE_LOUDEST"):
+        assert Level.from_string(name) is Level.HIGH
+    with pytest.raises(ValueError, match="LEVEL_LOUD"):
+        Level.from_string("LEVEL_LOUD")
+    assert list(members_by_name(Level)) == [
+        *("UNSPECIFIED", "HIGH", "LOUD", "LOW"),
+        *("LEVEL_UNSPECIFIED", "LEVEL_HIGH", "THE_LOUDEST", "LEVEL_LOW"),
+    ]
+    # Of two names for a number, the first.
+    assert names_by_number(Level) == {
+        0: "LEVEL_UNSPECIFIED",
+        7: "LEVEL_HIGH",
+        -1: "LEVEL_LOW",
+    }
+    assert [member.name for member in Level] == ["UNSPECIFIED", "HIGH", "HIGH", "LOW"]
 
 
 @pytest.mark.parametrize(

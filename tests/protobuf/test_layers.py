@@ -11,7 +11,10 @@ from remotemedia import protobuf
 
 PACKAGE = Path(protobuf.__file__).parent
 LAYERS = [
-    *("wire", "unknown", "embedded", "enum", "well_known", "json_format", "message"),
+    *("wire", "unknown", "embedded", "counting", "enum", "registry"),
+    *("json_values", "json_names", "well_known"),
+    *("json_types", "json_writer", "json_reader", "json_format"),
+    "message",
     "__init__",
 ]
 """The modules from the lowest to the highest; each imports only lower ones."""

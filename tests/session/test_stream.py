@@ -750,7 +750,7 @@ async def test_none_one_or_several_results_for_a_chunk(
 async def test_unread_results_are_kept_up_to_a_limit(
     local: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 5 * len(tone().samples))
+    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 5 * len(tone()) + 500)
     async with RemoteMediaClient(local.address) as client:
         async with client.open_stream(PASS) as stream:
             for _ in range(5):

@@ -5,6 +5,7 @@
 - ``core_server``: a pipeline service on grpcio's C core, which shares no line with the
   library.
 - ``peers``: scripted HTTP/2 peers that may break any rule, and plain TCP peers.
+- ``raw``: peers of raw bytes, and what the event loop and the memory go through.
 - ``pipelines``: manifests and audio to send.
 - ``processes``: the embedded service as a program of its own, and free ports.
 - ``waiting``: waiting for a condition, and letting the event loop turn.

@@ -7,13 +7,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remotemedia import protobuf
+from remotemedia.protobuf.json_types import AnyMixin
 
 __all__ = ["Any"]
 
 
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
-class Any(protobuf.Message):
+class Any(AnyMixin, protobuf.Message):
     """Message google.protobuf.Any."""
+
+    __proto_name__ = "google.protobuf.Any"
 
     type_url: str = protobuf.field(1, "string", "")
     value: bytes = protobuf.field(2, "bytes", b"")

@@ -17,6 +17,8 @@ __all__ = ["Api", "Method", "Mixin"]
 class Api(protobuf.Message):
     """Message google.protobuf.Api."""
 
+    __proto_name__ = "google.protobuf.Api"
+
     name: str = protobuf.field(1, "string", "")
     methods: list[Method] = protobuf.field(2, "message")
     options: list[Option] = protobuf.field(3, "message")
@@ -57,6 +59,8 @@ class Api(protobuf.Message):
 class Method(protobuf.Message):
     """Message google.protobuf.Method."""
 
+    __proto_name__ = "google.protobuf.Method"
+
     name: str = protobuf.field(1, "string", "")
     request_type_url: str = protobuf.field(2, "string", "")
     request_streaming: bool = protobuf.field(3, "bool", False)
@@ -93,6 +97,8 @@ class Method(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Mixin(protobuf.Message):
     """Message google.protobuf.Mixin."""
+
+    __proto_name__ = "google.protobuf.Mixin"
 
     name: str = protobuf.field(1, "string", "")
     root: str = protobuf.field(2, "string", "")

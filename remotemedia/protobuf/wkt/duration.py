@@ -16,6 +16,8 @@ __all__ = ["Duration"]
 class Duration(DurationMixin, protobuf.Message):
     """Message google.protobuf.Duration."""
 
+    __proto_name__ = "google.protobuf.Duration"
+
     seconds: int = protobuf.field(1, "int64", 0)
     nanos: int = protobuf.field(2, "int32", 0)
 

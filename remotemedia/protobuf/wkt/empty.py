@@ -14,3 +14,5 @@ __all__ = ["Empty"]
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Empty(protobuf.Message):
     """Message google.protobuf.Empty."""
+
+    __proto_name__ = "google.protobuf.Empty"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remotemedia import protobuf
-from remotemedia.protobuf.json_format import FieldMaskMixin
+from remotemedia.protobuf.json_types import FieldMaskMixin
 
 __all__ = ["FieldMask"]
 
@@ -15,6 +15,8 @@ __all__ = ["FieldMask"]
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class FieldMask(FieldMaskMixin, protobuf.Message):
     """Message google.protobuf.FieldMask."""
+
+    __proto_name__ = "google.protobuf.FieldMask"
 
     paths: list[str] = protobuf.field(1, "string")
 

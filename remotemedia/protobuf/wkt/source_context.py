@@ -15,6 +15,8 @@ __all__ = ["SourceContext"]
 class SourceContext(protobuf.Message):
     """Message google.protobuf.SourceContext."""
 
+    __proto_name__ = "google.protobuf.SourceContext"
+
     file_name: str = protobuf.field(1, "string", "")
 
     def __init__(

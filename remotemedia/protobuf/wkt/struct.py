@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from remotemedia import protobuf
-from remotemedia.protobuf.json_format import ListValueMixin, StructMixin, ValueMixin
+from remotemedia.protobuf.json_types import ListValueMixin, StructMixin, ValueMixin
 
 __all__ = ["ListValue", "NullValue", "Struct", "Value"]
 
@@ -15,12 +15,16 @@ __all__ = ["ListValue", "NullValue", "Struct", "Value"]
 class NullValue(protobuf.Enum):
     """Enum google.protobuf.NullValue."""
 
+    __proto_name__ = "google.protobuf.NullValue"
+
     NULL_VALUE = 0
 
 
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Struct(StructMixin, protobuf.Message):
     """Message google.protobuf.Struct."""
+
+    __proto_name__ = "google.protobuf.Struct"
 
     fields: dict[str, Value] = protobuf.field(1, "map", map_types=("string", "message"))
 
@@ -41,6 +45,8 @@ class Value(ValueMixin, protobuf.Message):
     At most one of ``null_value``, ``number_value``, ``string_value``,
     ``bool_value``, ``struct_value``, ``list_value`` is set (``kind``).
     """
+
+    __proto_name__ = "google.protobuf.Value"
 
     null_value: NullValue = protobuf.field(1, "enum", group="kind")
     number_value: float = protobuf.field(2, "double", group="kind")
@@ -77,6 +83,8 @@ class Value(ValueMixin, protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class ListValue(ListValueMixin, protobuf.Message):
     """Message google.protobuf.ListValue."""
+
+    __proto_name__ = "google.protobuf.ListValue"
 
     values: list[Value] = protobuf.field(1, "message")
 

@@ -16,6 +16,8 @@ __all__ = ["Timestamp"]
 class Timestamp(TimestampMixin, protobuf.Message):
     """Message google.protobuf.Timestamp."""
 
+    __proto_name__ = "google.protobuf.Timestamp"
+
     seconds: int = protobuf.field(1, "int64", 0)
     nanos: int = protobuf.field(2, "int32", 0)
 

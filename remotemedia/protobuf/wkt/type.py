@@ -25,6 +25,9 @@ __all__ = [
 class Syntax(protobuf.Enum):
     """Enum google.protobuf.Syntax."""
 
+    __proto_name__ = "google.protobuf.Syntax"
+    __proto_prefix__ = "SYNTAX_"
+
     PROTO2 = 0
     PROTO3 = 1
     EDITIONS = 2
@@ -32,6 +35,8 @@ class Syntax(protobuf.Enum):
 
 class FieldKind(protobuf.Enum):
     """Enum google.protobuf.Field.Kind."""
+
+    __proto_name__ = "google.protobuf.Field.Kind"
 
     TYPE_UNKNOWN = 0
     TYPE_DOUBLE = 1
@@ -57,6 +62,8 @@ class FieldKind(protobuf.Enum):
 class FieldCardinality(protobuf.Enum):
     """Enum google.protobuf.Field.Cardinality."""
 
+    __proto_name__ = "google.protobuf.Field.Cardinality"
+
     CARDINALITY_UNKNOWN = 0
     CARDINALITY_OPTIONAL = 1
     CARDINALITY_REQUIRED = 2
@@ -66,6 +73,8 @@ class FieldCardinality(protobuf.Enum):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Type(protobuf.Message):
     """Message google.protobuf.Type."""
+
+    __proto_name__ = "google.protobuf.Type"
 
     name: str = protobuf.field(1, "string", "")
     fields: list[Field] = protobuf.field(2, "message")
@@ -103,6 +112,8 @@ class Type(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Field(protobuf.Message):
     """Message google.protobuf.Field."""
+
+    __proto_name__ = "google.protobuf.Field"
 
     kind: FieldKind = protobuf.field(1, "enum", FieldKind.TYPE_UNKNOWN)
     cardinality: FieldCardinality = protobuf.field(
@@ -149,6 +160,8 @@ class Field(protobuf.Message):
 class Enum(protobuf.Message):
     """Message google.protobuf.Enum."""
 
+    __proto_name__ = "google.protobuf.Enum"
+
     name: str = protobuf.field(1, "string", "")
     enumvalue: list[EnumValue] = protobuf.field(2, "message")
     options: list[Option] = protobuf.field(3, "message")
@@ -182,6 +195,8 @@ class Enum(protobuf.Message):
 class EnumValue(protobuf.Message):
     """Message google.protobuf.EnumValue."""
 
+    __proto_name__ = "google.protobuf.EnumValue"
+
     name: str = protobuf.field(1, "string", "")
     number: int = protobuf.field(2, "int32", 0)
     options: list[Option] = protobuf.field(3, "message")
@@ -203,6 +218,8 @@ class EnumValue(protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class Option(protobuf.Message):
     """Message google.protobuf.Option."""
+
+    __proto_name__ = "google.protobuf.Option"
 
     name: str = protobuf.field(1, "string", "")
     value: Any = protobuf.field(2, "message")

@@ -26,6 +26,8 @@ __all__ = [
 class DoubleValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.DoubleValue."""
 
+    __proto_name__ = "google.protobuf.DoubleValue"
+
     value: float = protobuf.field(1, "double", 0.0)
 
     def __init__(
@@ -40,6 +42,8 @@ class DoubleValue(WrapperMixin, protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class FloatValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.FloatValue."""
+
+    __proto_name__ = "google.protobuf.FloatValue"
 
     value: float = protobuf.field(1, "float", 0.0)
 
@@ -56,6 +60,8 @@ class FloatValue(WrapperMixin, protobuf.Message):
 class Int64Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.Int64Value."""
 
+    __proto_name__ = "google.protobuf.Int64Value"
+
     value: int = protobuf.field(1, "int64", 0)
 
     def __init__(
@@ -70,6 +76,8 @@ class Int64Value(WrapperMixin, protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class UInt64Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.UInt64Value."""
+
+    __proto_name__ = "google.protobuf.UInt64Value"
 
     value: int = protobuf.field(1, "uint64", 0)
 
@@ -86,6 +94,8 @@ class UInt64Value(WrapperMixin, protobuf.Message):
 class Int32Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.Int32Value."""
 
+    __proto_name__ = "google.protobuf.Int32Value"
+
     value: int = protobuf.field(1, "int32", 0)
 
     def __init__(
@@ -100,6 +110,8 @@ class Int32Value(WrapperMixin, protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class UInt32Value(WrapperMixin, protobuf.Message):
     """Message google.protobuf.UInt32Value."""
+
+    __proto_name__ = "google.protobuf.UInt32Value"
 
     value: int = protobuf.field(1, "uint32", 0)
 
@@ -116,6 +128,8 @@ class UInt32Value(WrapperMixin, protobuf.Message):
 class BoolValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.BoolValue."""
 
+    __proto_name__ = "google.protobuf.BoolValue"
+
     value: bool = protobuf.field(1, "bool", False)
 
     def __init__(
@@ -131,6 +145,8 @@ class BoolValue(WrapperMixin, protobuf.Message):
 class StringValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.StringValue."""
 
+    __proto_name__ = "google.protobuf.StringValue"
+
     value: str = protobuf.field(1, "string", "")
 
     def __init__(
@@ -145,6 +161,8 @@ class StringValue(WrapperMixin, protobuf.Message):
 @dataclass(init=False, repr=False, eq=False, kw_only=True)
 class BytesValue(WrapperMixin, protobuf.Message):
     """Message google.protobuf.BytesValue."""
+
+    __proto_name__ = "google.protobuf.BytesValue"
 
     value: bytes = protobuf.field(1, "bytes", b"")
 
