@@ -7,15 +7,16 @@ code names a type of another module, they also note that the module must import 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 from betterproto import encode_varint
 
-from codegen import naming
-from codegen.mixins import COMPUTED
+from . import naming
+from .mixins import COMPUTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    pass
 
 WELL_KNOWN = "google.protobuf"
 WELL_KNOWN_PACKAGE = "remotemedia.protobuf.wkt"
@@ -89,15 +90,19 @@ class Source:
 
     package: str
     name: str
+    uses_relative_imports: bool
     imports: dict[str, Definition] = field(default_factory=dict, init=False)
     """The imported types, by the name that they have in this module."""
+
+    reserved: ClassVar[frozenset[str]] = frozenset()
+    """Names like those of types that the module uses for something else."""
 
     @property
     def path(self) -> str:
         """The module's dotted name."""
         return f"{self.package}.{self.name}"
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names that the module defines for its users, sorted."""
         return []
@@ -107,11 +112,27 @@ class Source:
         if definition.module is self:
             return definition.name
         name = definition.name
+        taken = {*self.names, *self.reserved}
         # Two packages may define types of the same name.
-        while name in self.names or self.imports.get(name, definition) != definition:
+        while name in taken or self.imports.get(name, definition) != definition:
             name += "_"
         self.imports[name] = definition
         return name
+
+    def import_path(self, module: Module) -> str:
+        """Return how this module names another in an import statement."""
+        if module.is_external or not self.uses_relative_imports:
+            return module.path
+        return relative_path(self.package, module.path)
+
+
+def relative_path(package: str, module: str) -> str:
+    """Return the path of a module relative to a package: `..audio.common`."""
+    here, there = package.split("."), module.split(".")
+    shared = 0
+    while shared < min(len(here), len(there)) and here[shared] == there[shared]:
+        shared += 1
+    return "." * (len(here) - shared + 1) + ".".join(there[shared:])
 
 
 @dataclass(eq=False)
@@ -120,12 +141,17 @@ class Module(Source):
 
     file: str
     proto_package: str
-    doc: str
+    is_external: bool
+    """Whether it is imported, and generated elsewhere."""
+    rank: int
+    """The position of the file among all files, after those that it imports."""
+    doc: str = ""
+    is_deprecated: bool = False
     enums: list[Enum] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names that the module defines for its users, sorted."""
         types = [found.name for found in (*self.enums, *self.messages)]
@@ -138,8 +164,11 @@ class Module(Source):
 class Codec(Source):
     """The Python module that encodes and decodes the messages of one package."""
 
-    def __init__(self, package: str, modules: Iterable[Module]) -> None:
-        super().__init__(package, naming.CODEC)
+    reserved = frozenset({"MembersByVarint"})
+
+    def __init__(self, modules: list[Module]) -> None:
+        package, is_relative = modules[0].package, modules[0].uses_relative_imports
+        super().__init__(package, naming.CODEC, is_relative)
         self.messages = [found for module in modules for found in module.messages]
         self.enums: dict[Enum, str] = {}
         """The tables of enum members, by varint, that decoders need."""
@@ -153,11 +182,18 @@ class Codec(Source):
             self._functions[message] = self._scope.name(wanted)
         return self._functions[message]
 
+    def tags(self, message: Message) -> str:
+        """Return what the set of a message's tags is called: `_AUDIO_BUFFER_TAGS`."""
+        return f"_{self.function(message).upper()}_TAGS"
+
     def table(self, enum: Enum) -> str:
         """Return what the table of an enum's members is called: `_AUDIO_FORMAT`."""
         if enum not in self.enums:
             wanted = f"_{naming.function_name(self.ref(enum)).upper()}"
-            self.enums[enum] = self._scope.name(wanted)
+            # A name that ends so belongs to a message.
+            self.enums[enum] = self._scope.name(
+                f"{wanted}_" if wanted.endswith("_TAGS") else wanted
+            )
         return self.enums[enum]
 
 
@@ -168,7 +204,12 @@ class Definition:
     full_name: str
     name: str
     module: Module
-    doc: str
+    path: tuple[int, ...]
+    """Its position in the file's descriptor."""
+    is_deprecated: bool
+    doc: str = field(default="", init=False)
+    line: int = field(default=0, init=False)
+    """The line of the proto file on which it begins, or 0 if that is not known."""
 
 
 @dataclass
@@ -177,15 +218,17 @@ class Member:
 
     name: str
     number: int
-    doc: str
     proto_name: str
+    path: tuple[int, ...]
+    is_deprecated: bool
+    doc: str = ""
 
 
 @dataclass(eq=False)
 class Enum(Definition):
     """An enum."""
 
-    members: list[Member]
+    members: list[Member] = field(default_factory=list)
 
     @property
     def prefix(self) -> str:
@@ -217,6 +260,13 @@ class Message(Definition):
     fields: list[Field] = field(default_factory=list)
     oneofs: list[Oneof] = field(default_factory=list)
     is_map_entry: bool = False
+    is_carried: bool = False
+    """Whether it is not proto3: its fields are not known, and are kept as they are."""
+
+    @property
+    def deprecated_fields(self) -> list[Field]:
+        """The fields that should not be set any more."""
+        return [found for found in self.fields if found.is_deprecated]
 
     def builtin(self, name: str) -> str:
         """Return how the class body names a builtin type, which a field may hide."""
@@ -277,6 +327,7 @@ class Field:
     doc: str
     proto_name: str
     json_name: str
+    is_deprecated: bool
 
     @property
     def entry(self) -> Message | None:
@@ -416,11 +467,19 @@ class Field:
 class Service:
     """A service."""
 
-    name: str
+    full_name: str
     stub: str
     base: str
-    doc: str
-    methods: list[Method]
+    path: tuple[int, ...]
+    is_deprecated: bool
+    doc: str = ""
+    line: int = 0
+    methods: list[Method] = field(default_factory=list)
+
+    def builtin(self, name: str) -> str:
+        """Return how the class body names a builtin type, which a method may hide."""
+        hidden = any(found.name == name for found in self.methods)
+        return f"builtins.{name}" if hidden else name
 
 
 @dataclass
@@ -434,6 +493,7 @@ class Method:
     request_streams: bool
     response_streams: bool
     doc: str
+    is_deprecated: bool
 
     @property
     def parameter(self) -> str:

@@ -1,15 +1,19 @@
 """Python names for what a proto names; they are betterproto's names where possible.
 
-betterproto's names may be keywords, hide what generated code uses, or clash with each
-other. Such a name gets trailing underscores here.
+A proto may use any name that protoc accepts. betterproto's name for it may be no
+identifier, be a keyword, hide what generated code uses, or clash with another name.
+Such a name gets trailing underscores here, or a word in front.
+
+The names depend on the protos alone, and not on the version of Python: the sets of
+taken names that Python could extend are completed by hand.
 """
 
 from __future__ import annotations
 
-import enum
 import keyword
 import re
 import sys
+from collections import Counter
 
 import betterproto
 from betterproto.casing import snake_case
@@ -22,6 +26,24 @@ from betterproto.compile.naming import (
 CODEC = "_codec"
 """The module of each package that encodes and decodes its messages."""
 
+_SPECIAL_MODULES = {"__init__", "__main__", "__pycache__", CODEC}
+
+# What generated code imports, directly or not. A package of the same name at the top
+# level would hide it.
+_RUNTIME = {
+    *("remotemedia", "betterproto", "grpclib", "h2", "hpack", "hyperframe"),
+    *("multidict", "numpy", "dateutil", "six", "typing_extensions"),
+}
+# Modules that not every supported Python has.
+_STANDARD_LIBRARY = sys.stdlib_module_names | {
+    *("aifc", "annotationlib", "asynchat", "asyncore", "audioop", "cgi", "cgitb"),
+    *("chunk", "compression", "crypt", "distutils", "imghdr", "imp", "lib2to3"),
+    *("mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes", "smtpd"),
+    *("sndhdr", "spwd", "sunau", "telnetlib", "tomllib", "uu", "xdrlib"),
+}
+HIDING = frozenset(_RUNTIME | _STANDARD_LIBRARY)
+"""Names that no generated package may have at the top level."""
+
 # The modules that the body of a message class refers to, and the receiver.
 _IN_MESSAGES = {"builtins", "dt", "protobuf", "self"}
 # What `remotemedia.protobuf.Message` has and its base in betterproto has not. The class
@@ -29,18 +51,18 @@ _IN_MESSAGES = {"builtins", "dt", "protobuf", "self"}
 _FIELDS = frozenset(dir(betterproto.Message)) | _IN_MESSAGES | {"which_oneof"}
 # Members are attributes of the class, beside those of its metaclass.
 _MEMBERS = (
-    frozenset(dir(enum.IntEnum))
-    | frozenset(dir(type))
+    frozenset(dir(int))
     | frozenset(dir(betterproto.Enum))
-    | {"name", "value"}
+    | {"is_integer", "mro", "name", "value"}
 )
 _CALL_OPTIONS = {"self", "timeout", "deadline", "metadata"}
 _CALL_OPTIONS |= {"compression", "response_metadata"}
-# The modules that the body of a stub or a server base refers to.
-_IN_SERVICES = {"abc", "grpc", "grpclib"}
-_METHODS = (
-    frozenset(dir(betterproto.ServiceStub)) | _CALL_OPTIONS | _IN_SERVICES | {"channel"}
-)
+# The modules that the body of a stub or a server base refers to, and what a stub has.
+_METHODS = {
+    *("abc", "builtins", "grpc", "grpclib", "typing_extensions"),
+    *("channel", "timeout", "deadline", "metadata"),
+    *("idle_timeout", "max_send_bytes", "max_receive_bytes", "compression"),
+}
 
 
 class Scope:
@@ -59,7 +81,10 @@ class Scope:
 
 def class_name(path: list[str]) -> str:
     """Flatten the path of a nested type: `Outer.Inner` becomes `OuterInner`."""
-    return pythonize_class_name("_".join(path)) or "_"
+    name = pythonize_class_name("_".join(path))
+    # Nothing may be left of a name, as of `_`, or only digits. A leading underscore
+    # would not do: a field can be called `_1`, but none begins with a capital letter.
+    return name if name.isidentifier() else f"Type{name}"
 
 
 def function_name(class_name: str) -> str:
@@ -120,9 +145,15 @@ def package_name(package: str) -> str:
     """Name the Python package of a proto package."""
     parts = package.split(".")
     return ".".join(
-        f"{part}_" if keyword.iskeyword(part) or part == CODEC else part
+        f"{part}_" if keyword.iskeyword(part) or part in _SPECIAL_MODULES else part
         for part in parts
     )
+
+
+def visible(package: str) -> str:
+    """Rename a package at the top level that would hide a library."""
+    top, dot, rest = package.partition(".")
+    return f"{top}_{dot}{rest}" if top in HIDING else package
 
 
 def module_names(
@@ -131,17 +162,17 @@ def module_names(
     """Name a package's modules after their files: `audio/common.proto` is `common`.
 
     Files of the same name in several folders keep the folders' names. A file without a
-    proto package becomes a package at the top level, which must not hide a module of
-    the standard library.
+    proto package becomes a package at the top level, which must hide no library.
     """
-    taken = subpackages | {"__init__", "__main__", CODEC}
+    taken = subpackages | _SPECIAL_MODULES
     if not package:
-        taken |= sys.stdlib_module_names
+        taken |= HIDING
     scope = Scope(taken)
-    stems = [_module_name(file.rpartition("/")[2]) for file in files]
+    stems = {file: _module_name(file.rpartition("/")[2]) for file in files}
+    count = Counter(stems.values())
     return {
-        file: scope.name(stem if stems.count(stem) == 1 else _module_name(file))
-        for file, stem in zip(files, stems, strict=True)
+        file: scope.name(stem if count[stem] == 1 else _module_name(file))
+        for file, stem in stems.items()
     }
 
 

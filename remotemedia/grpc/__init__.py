@@ -5,7 +5,7 @@ trailers of a call say, and which status a call has whose stream ended in anothe
 It uses ``http2`` for connections, and of ``protobuf`` only that messages can be
 encoded. It must not know pipelines, sessions or ``RemoteMediaError``.
 
-For a service of your own, generate its stubs with ``python -m codegen`` and call them
+For a service of your own, generate its stubs with ``remotemedia-codegen`` and call them
 over a channel. Calls fail with ``CallError``::
 
     async with Channel("localhost:50051") as channel:

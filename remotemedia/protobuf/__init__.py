@@ -1,6 +1,6 @@
 """The protobuf runtime: what generated messages and enums are built on.
 
-The generator (`python -m codegen`) writes message classes that derive from `Message`,
+The generator (`remotemedia-codegen`) writes message classes that derive from `Message`,
 enums that derive from `Enum`, and beside them a codec, which reads and writes the wire
 format in straight-line code. All that generated code has in common is here, and so is
 everything that users may know of protobuf: the exceptions, JSON, unknown fields and

@@ -25,6 +25,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, cast
 
 import betterproto
@@ -176,6 +177,7 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
     __proto_name__ = ""
 
     if TYPE_CHECKING:
+        _deprecated_fields: ClassVar[tuple[str, ...]]
         _values: dict[str, Any]
         _betterproto: ClassVar[betterproto.ProtoClassMetadata]  # pyright: ignore[reportIncompatibleVariableOverride]  # as its classproperty gives it
 
@@ -194,6 +196,7 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
         _values = vars(betterproto.Message)["__dict__"]
         _betterproto = _Metadata()
         _serialized_on_wire = True
+        _deprecated_fields = ()
 
         # betterproto intercepts every access to an attribute. Here only the fields that
         # are not set need code, and Python calls `__getattr__` for those alone.
@@ -234,6 +237,8 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
                     raise AttributeError(_no_field(type(self), name))
                 object.__setattr__(self, name, value)
                 return
+            if name in self._deprecated_fields:
+                _warn_deprecated_field(self, name, 3)
             values["_serialized_on_wire"] = True
             for member in meta.oneof_field_by_group.get(field.group, ()):
                 values.pop(member.name, None)
@@ -254,6 +259,12 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
         @property
         def _unknown_fields(self):
             return bytes(self._values.get("_unknown", b""))
+
+    def _warn_deprecated_fields(self) -> None:
+        """Warn if a constructor was given a deprecated field; decoding never warns."""
+        for name in self._deprecated_fields:
+            if self._has(name):
+                _warn_deprecated_field(self, name, 4)
 
     def __bytes__(self) -> bytes:
         """Encode the message.
@@ -441,6 +452,11 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
             elif name != "_placeholders":
                 new._values[name] = copied(value)
         return new
+
+
+def _warn_deprecated_field(message: Message, name: str, stacklevel: int) -> None:
+    text = f"{type(message).__name__}.{name} is deprecated"
+    warnings.warn(text, DeprecationWarning, stacklevel=stacklevel)
 
 
 def _no_field(cls: type[Message], name: str) -> str:

@@ -250,7 +250,7 @@ def test_a_type_of_proto2_is_refused_by_name(
     )
     assert run(project) == 1
     shown = capsys.readouterr().err
-    assert "Meta uses google.protobuf.FileDescriptorProto, which is not" in shown
+    assert "meta.proto:3: Meta.file uses google.protobuf.FileDescriptorProto" in shown
 
 
 def test_a_folder_without_protos_is_an_error(

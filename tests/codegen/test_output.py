@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from codegen import naming
 from conformance import oracle
 from remotemedia import protobuf
-from remotemedia.grpc import stub
+from tests.codegen.conftest import PROTOS
 
 pytestmark = pytest.mark.usefixtures("generated")
 
@@ -110,6 +111,45 @@ def test_comments_are_documentation(generated: Path) -> None:
     assert max(map(len, comments)) <= 88
 
 
+def test_each_class_cites_its_line_of_the_proto(generated: Path) -> None:
+    text = (generated / "fixtures" / "kinds" / "kinds.py").read_text()
+    cited = dict(re.findall(r"^# (kinds.proto:\d+)\n(?:@.*\n)?class (\w+)", text, re.M))
+    lines = (PROTOS / "kinds.proto").read_text().splitlines()
+    assert {
+        name: lines[int(place.rpartition(":")[2]) - 1] for place, name in cited.items()
+    } == {
+        "Kinds": "message Kinds {",
+        "WellKnown": "message WellKnown {",
+        "CallsStub": "service Calls {",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"text": ""}, ("text", "")),
+        ({"raw": b"r"}, ("raw", b"r")),
+        ({"number": 0}, ("number", 0)),
+        ({}, None),
+    ],
+)
+def test_a_oneof_is_matched(fields: dict[str, Any], found: object) -> None:
+    cls = load("fixtures.kinds").Kinds
+
+    def matched(message: object) -> object:
+        match message:
+            case cls(text=text):
+                return "text", text
+            case cls(raw=raw):
+                return "raw", raw
+            case cls(number=number):
+                return "number", number
+        return None
+
+    assert matched(cls(**fields)) == found
+    assert matched(cls.FromString(bytes(cls(**fields)))) == found
+
+
 def test_names_that_clash_get_underscores() -> None:
     names = load("fixtures.names")
     assert [field.name for field in dataclasses.fields(names.Fields)] == [
@@ -166,11 +206,6 @@ def test_fields_with_awkward_names_work() -> None:
 def test_every_public_name_of_the_base_classes_is_reserved() -> None:
     public = {name for name in dir(protobuf.Message) if not name.startswith("_")}
     assert {naming.field_scope().name(name) for name in public} == {
-        f"{name}_" for name in public
-    }
-    public = {name for name in dir(stub.ServiceStub) if not name.startswith("_")}
-    public |= {"channel", "timeout", "deadline", "metadata"}
-    assert {naming.method_scope().name(name) for name in public} == {
         f"{name}_" for name in public
     }
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 import remotemedia
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "remotemedia"
+GENERATOR = REPOSITORY / "codegen"
 
 
 def test_all_is_what_is_exported() -> None:
@@ -78,14 +85,21 @@ def test_the_client_does_not_read_the_metadata_of_packages() -> None:
         assert "importlib.metadata" not in path.read_text()
 
 
-def test_a_wheel_has_all_sources_and_licences(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder],
         cwd=REPOSITORY,
         check=True,
         capture_output=True,
     )
-    (wheel,) = tmp_path.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_a_wheel_has_all_sources_and_licences(wheel: Path) -> None:
     assert wheel.name.split("-")[1] == remotemedia.__version__
     names = zipfile.ZipFile(wheel).namelist()
     sources = {
@@ -93,7 +107,82 @@ def test_a_wheel_has_all_sources_and_licences(tmp_path: Path) -> None:
         for path in PACKAGE.rglob("*")
         if path.suffix == ".py" or path.name == "py.typed"
     }
+    sources |= {
+        f"remotemedia_codegen/{path.relative_to(GENERATOR).as_posix()}"
+        for path in GENERATOR.rglob("*")
+        if path.suffix in (".py", ".j2") and path.parent.name != "editable"
+    }
     carried = {name for name in names if ".dist-info/" not in name}
     assert carried == sources
     licences = {Path(name).name for name in names if "/licenses/" in name}
     assert licences == {"LICENSE-MIT", "LICENSE-APACHE"}
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into a new environment; return its folder of programs.
+
+    What the wheel depends on is that of this environment, because no test downloads.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=os.name != "nt")
+    paths = sysconfig.get_paths(vars={"base": str(folder)})
+    programs = Path(paths["scripts"])
+    pip = [sys.executable, "-m", "pip", f"--python={programs / 'python'}", "install"]
+    pip += ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index"]
+    subprocess.run([*pip, wheel], check=True)
+    dependencies = Path(paths["purelib"]) / "dependencies.pth"
+    dependencies.write_text(sysconfig.get_path("purelib"))
+    return programs
+
+
+def test_the_installed_generator_is_a_program_and_a_plugin(
+    installed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "protos").mkdir()
+    (tmp_path / "protos" / "thing.proto").write_text(
+        'syntax = "proto3";\npackage shop;\nmessage Thing { string name = 1; }\n'
+    )
+    (tmp_path / "two").mkdir()
+    run = functools.partial(subprocess.run, cwd=tmp_path, check=True)
+    run([installed / "remotemedia-codegen", "--out", "one"], stdout=subprocess.DEVNULL)
+    plugin = installed / "protoc-gen-remotemedia"
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", "-Iprotos", "thing.proto"]
+    run([*protoc, f"--plugin={plugin}", "--remotemedia_out=two"])
+    one, two = (
+        {path.name: path.read_text() for path in (tmp_path / name / "shop").iterdir()}
+        for name in ("one", "two")
+    )
+    assert one == two
+    program = (
+        "import remotemedia, remotemedia_codegen, shop\n"
+        "for module in (remotemedia, remotemedia_codegen):\n"
+        f"    assert module.__file__.startswith({str(installed.parent)!r})\n"
+        "assert bytes(shop.Thing(name='a')) == b'\\x0a\\x01a'\n"
+    )
+    subprocess.run(
+        [installed / "python", "-c", program], cwd=tmp_path / "one", check=True
+    )
+
+
+@pytest.mark.parametrize("program", ["main", "run_plugin"])
+def test_without_the_extra_a_program_says_what_to_install(
+    installed: Path, program: str
+) -> None:
+    # Without the `site` module the dependencies are not found.
+    packages = sysconfig.get_path("purelib", vars={"base": str(installed.parent)})
+    run = subprocess.run(
+        [
+            *(installed / "python", "-S", "-c"),
+            f"import sys; sys.path.insert(0, {packages!r})\n"
+            f"from remotemedia_codegen.__main__ import {program}\n"
+            f"sys.exit({program}())",
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert "pip install 'remotemedia[codegen]'" in run.stderr
