@@ -13,6 +13,7 @@ from grpclib.const import Status
 
 from remotemedia.grpc import CallDetails, CallError, Channel, Next, ResponseStream
 from remotemedia.grpc.caller import Caller, CallOptions
+from remotemedia.grpc.intercepted import InterceptedCall
 from remotemedia.grpc.interceptors import Interceptor
 from remotemedia.v1 import (
     StreamingPipelineServiceStub,
@@ -233,6 +234,50 @@ async def test_an_interceptor_that_gives_up_resets_the_stream() -> None:
         enough.set()
         with pytest.raises(TimeoutError, match="enough"):
             await anext(responses)
+
+
+async def test_cancelling_next_resets_the_stream_at_once() -> None:
+    enough, release = asyncio.Event(), asyncio.Event()
+
+    async def impatient(call: CallDetails, next: Next) -> object:
+        calling = asyncio.ensure_future(next(call))
+        await enough.wait()
+        calling.cancel()
+        await release.wait()
+        return None
+
+    async with opened(endless, impatient) as responses:
+        await anext(responses)
+        enough.set()
+        reading = asyncio.create_task(responses.read())
+        await until(lambda: not is_open(responses))
+        release.set()
+        assert await reading is None
+
+
+async def test_an_interceptor_that_leaves_next_behind_ends_the_stream() -> None:
+    enough = asyncio.Event()
+
+    async def careless(call: CallDetails, next: Next) -> object:
+        calling = asyncio.ensure_future(next(call))
+        await enough.wait()
+        assert not calling.done()
+        return None
+
+    async with opened(endless, careless) as responses:
+        await anext(responses)
+        reading = asyncio.create_task(responses.read())
+        enough.set()
+        assert await reading is None
+        assert not is_open(responses)
+
+
+def is_open(responses: ResponseStream[StreamResponse]) -> bool:
+    """Whether the latest attempt of a stream goes on."""
+    call = responses._call
+    assert isinstance(call, InterceptedCall)
+    assert call._latest is not None
+    return not call._latest.is_over
 
 
 async def test_an_interceptor_that_never_ends_is_cancelled(

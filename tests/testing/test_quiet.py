@@ -36,6 +36,8 @@ def quiet(
         record
         for record in caplog.get_records("call")
         if record.levelno >= logging.WARNING
+        # The client says when it makes a call again.
+        if record.name not in ("remotemedia.calls", "remotemedia.connections")
     ]
     assert not loud
     assert capfd.readouterr().err == ""
