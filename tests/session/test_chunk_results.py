@@ -6,10 +6,20 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 
+import h2.events
 import pytest
 
 from remotemedia import AudioBuffer, ChunkResults, RemoteMediaClient, RemoteMediaError
+from remotemedia.session import stream as stream_module
+from remotemedia.testing import Fault, LocalService
+from remotemedia.v1 import (
+    StreamClosed,
+    StreamReady,
+    StreamResponse,
+    VersionResponse,
+)
 from tests.support.core_server import CoreServer
+from tests.support.peers import Exchange, h2_peer
 from tests.support.pipelines import PASS, tone
 from tests.support.waiting import until
 
@@ -36,6 +46,42 @@ async def test_the_end_of_a_loop_is_the_end_of_the_session(core: CoreServer) -> 
         assert [chunk.sequence async for chunk in results] == [0, 1, 2]
         assert [chunk async for chunk in results] == []
         await until(lambda: core.streaming.running == 0)
+
+
+async def test_at_the_end_a_call_that_goes_on_is_reset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def says_closed_and_stays(exchange: Exchange) -> None:
+        exchange.headers()
+        if exchange.path.endswith("GetVersion"):
+            exchange.message(bytes(VersionResponse(compatible=True)))
+            exchange.trailers()
+        else:
+            ready, closed = StreamReady(session_id="s"), StreamClosed(session_id="s")
+            exchange.message(bytes(StreamResponse(ready=ready)))
+            exchange.message(bytes(StreamResponse(closed=closed)))
+
+    monkeypatch.setattr(stream_module, "_GOODBYE_S", 0.01)
+    log: list[h2.events.Event] = []
+    async with (
+        h2_peer(says_closed_and_stays, log) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        results = client.stream_pipeline(PASS, Audio()())
+        assert [chunk async for chunk in results] == []
+        await until(lambda: any(isinstance(e, h2.events.StreamReset) for e in log))
+
+
+async def test_a_failure_has_closed_the_audio_when_it_is_raised() -> None:
+    audio = Audio()
+    async with (
+        LocalService(faults=[Fault.error("tired", at_chunk=1)]) as service,
+        RemoteMediaClient(service.address) as client,
+    ):
+        with pytest.raises(RemoteMediaError, match="tired"):
+            async for _ in client.stream_pipeline(PASS, audio()):
+                pass
+        assert audio.is_closed
 
 
 @pytest.mark.parametrize("how", ["context", "aclose", "athrow", "forgotten"])

@@ -171,6 +171,13 @@ async def test_a_chunk_for_an_unknown_node() -> None:
         await anext(sending.requests)
 
 
+async def test_a_number_of_ones_own_must_be_the_next() -> None:
+    sending = Sending([("src", tone(16), 5)])
+    await sending.open()
+    with pytest.raises(RemoteMediaError, match="chunk number 5 where 0 is next"):
+        await anext(sending.requests)
+
+
 async def test_chunks_wait_for_answers() -> None:
     sending = Sending([("src", tone(16))] * 6, max_in_flight=2)
     await sending.open()
@@ -220,6 +227,7 @@ async def test_answers_say_how_long_they_took() -> None:
     assert seconds is not None
     assert 0 <= seconds < 60
     assert on_result(sending.session, 1) is None
+    assert on_result(sending.session, 2) is None
     assert on_result(sending.session, 3) is not None
 
 
