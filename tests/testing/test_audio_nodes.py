@@ -226,7 +226,7 @@ def test_a_window_has_one_frame_where_20_ms_have_less() -> None:
 
 
 def test_the_threshold_is_in_db() -> None:
-    with pytest.raises(ValueError, match="it must be a number, in dB$"):
+    with pytest.raises(ValueError, match=r"it must be a number, in dB$"):
         make("VAD", threshold_db="loud")
 
 
