@@ -81,11 +81,11 @@ async def test_the_init_and_then_nothing_before_the_service_is_ready() -> None:
 
 
 async def test_chunks_are_numbered_and_stamped() -> None:
-    sending = Sending([("src", tone(1600)), ("src", tone(800)), ("src", tone(16), 2)])
+    sending = Sending([("src", tone(64000)), ("src", tone(800)), ("src", tone(16), 2)])
     await sending.open()
     *chunks, last = await sending.sent()
     assert [c.audio_chunk.sequence for c in chunks] == [0, 1, 2]
-    assert [c.audio_chunk.timestamp_ms for c in chunks] == [0, 100, 150]
+    assert [c.audio_chunk.timestamp_ms for c in chunks] == [0, 4000, 4050]
     assert last.control.command is StreamControlCommand.COMMAND_CLOSE
     assert sending.session.state is State.CLOSING
 
@@ -132,6 +132,7 @@ async def test_a_chunk_that_comes_too_late_is_not_sent() -> None:
     await sending.open()
     assert await sending.sent() == []
     assert sending.session.chunks == 0
+    assert sending.outbox.dropped == 1
 
 
 async def test_the_operation_is_told_what_the_source_raised() -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from h2.errors import ErrorCodes
+from h2.events import Event, StreamReset
 
 from remotemedia import (
     AudioBuffer,
@@ -170,6 +171,48 @@ async def test_a_failure_that_comes_while_leaving_is_raised() -> None:
         with pytest.raises(RemoteMediaError, match="tired"):
             async with client.open_stream(PASS) as stream:
                 await stream.send("src", tone())
+
+
+async def send_for_ever(stream: PipelineStream) -> None:
+    while True:
+        await stream.send("src", tone())
+        await asyncio.sleep(0)
+
+
+async def test_results_before_a_failure_are_kept_for_the_iteration() -> None:
+    async with (
+        LocalService(faults=[Fault.error("tired", at_chunk=1)]) as service,
+        RemoteMediaClient(service.address) as client,
+        reset(client.open_stream(PASS)) as stream,
+    ):
+        with pytest.raises(RemoteMediaError, match="tired"):
+            await send_for_ever(stream)
+        assert (await anext(stream)).sequence == 0
+        with pytest.raises(RemoteMediaError, match="tired"):
+            await anext(stream)
+
+
+async def test_leaving_lets_the_service_end_the_call() -> None:
+    def ends_late(exchange: Exchange) -> None:
+        ready_and_silent(exchange)
+        if not exchange.path.endswith("GetVersion"):
+            closed = StreamClosed(session_id="s")
+            exchange.message(bytes(StreamResponse(closed=closed)))
+            asyncio.get_running_loop().call_later(0.02, end, exchange)
+
+    def end(exchange: Exchange) -> None:
+        exchange.trailers()
+        exchange.flush()
+
+    log: list[Event] = []
+    async with (
+        h2_peer(ends_late, log) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        async with client.open_stream(PASS) as stream:
+            assert await drain(stream) == []
+        await client.get_version()
+    assert not [event for event in log if isinstance(event, StreamReset)]
 
 
 async def test_send_half_close_and_iterate_to_the_end(
