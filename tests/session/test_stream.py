@@ -140,6 +140,8 @@ async def test_leaving_normally_sends_what_was_accepted(
     assert (stream.chunks_sent, stream.chunks_dropped) == (10, 0)
     assert stream.closed is not None
     assert stream.closed.session_id == stream.ready.session_id  # type: ignore[union-attr]  # it was opened
+    # Nobody read the results in time.
+    assert await drain(stream) == []
 
 
 async def test_leaving_by_an_exception_resets_at_once(core: CoreServer) -> None:
@@ -190,6 +192,45 @@ async def test_results_before_a_failure_are_kept_for_the_iteration() -> None:
         assert (await anext(stream)).sequence == 0
         with pytest.raises(RemoteMediaError, match="tired"):
             await anext(stream)
+
+
+async def test_a_failure_resets_the_call_although_the_stream_is_not_left() -> None:
+    def breaks_the_rules(exchange: Exchange) -> None:
+        ready_and_silent(exchange)
+        if not exchange.path.endswith("GetVersion"):
+            exchange.message(bytes(StreamResponse(result=ChunkResult(sequence=7))))
+
+    log: list[Event] = []
+    async with (
+        h2_peer(breaks_the_rules, log) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        with pytest.raises(RemoteMediaError, match="a result for chunk 7"):
+            await anext(stream)
+        await until(lambda: any(isinstance(event, StreamReset) for event in log))
+
+
+async def test_a_send_that_waits_learns_that_the_session_is_over() -> None:
+    def closes_after_a_while(exchange: Exchange) -> None:
+        ready_and_silent(exchange)
+        if not exchange.path.endswith("GetVersion"):
+            asyncio.get_running_loop().call_later(0.02, close, exchange)
+
+    def close(exchange: Exchange) -> None:
+        closed = StreamClosed(session_id="s", reason="full")
+        exchange.message(bytes(StreamResponse(closed=closed)))
+        exchange.flush()
+
+    async with (
+        h2_peer(closes_after_a_while, takes_data=False) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        reset(client.open_stream(PASS, max_buffered_chunks=1)) as stream,
+    ):
+        reading = asyncio.ensure_future(drain(stream))
+        with pytest.raises(RemoteMediaError, match="the session is over: full"):
+            await send_for_ever(stream)
+        assert await reading == []
 
 
 async def test_leaving_lets_the_service_end_the_call() -> None:
