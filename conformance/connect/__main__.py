@@ -71,7 +71,9 @@ def generate() -> Path:
     )
     protos = Path(json.loads(download.stdout)["Dir"], "proto")
     generated = BUILD / "generated"
-    generated.mkdir(parents=True, exist_ok=True)
+    # What another version of the generator wrote is of no use.
+    shutil.rmtree(generated, ignore_errors=True)
+    generated.mkdir(parents=True)
     command = [sys.executable, "-m", "codegen"]
     command += ["--protos", str(protos), "--out", str(generated)]
     subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
