@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-all test-fast gen lint mypy types bench conformance
-.PHONY: connect-conformance fuzz clean
+.PHONY: connect-conformance fuzz wasm clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,27 @@ connect-conformance: $(VENV)/.test ## Run the Connect project's suite for gRPC c
 fuzz: $(VENV)/.fuzz ## Fuzz the decoder and the transport, each for FUZZ_SECONDS
 	@$(BIN)/python -m fuzz.fuzz_decode -max_total_time=$(FUZZ_SECONDS) -max_len=600
 	@$(BIN)/python -m fuzz.fuzz_frames --seconds $(FUZZ_SECONDS)
+
+# Each of these versions of the npm package pyodide has another version of CPython.
+PYODIDE := 314.0.7 315.0.0-alpha.2
+
+wasm: $(VENV)/.test build/wasm/site ## Run what needs no sockets on Python 3.14 and 3.15, by Node.js
+	@$(MAKE) --no-print-directory --jobs=2 $(OUTPUT_SYNC) $(PYODIDE:%=wasm-%)
+
+wasm-%: build/wasm/%
+	@echo "== pytest, by pyodide $*"
+	@node tests/wasm/run.mjs $</node_modules/pyodide build/wasm/site \
+		$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+
+.PRECIOUS: build/wasm/%
+build/wasm/%:
+	@npm install --silent --no-save --prefix $@ pyodide@$*
+
+# The other packages of .venv run there as they are. This is the last version of
+# hypothesis that has no C extension.
+build/wasm/site:
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $@ --no-deps \
+		--only-binary=:all: --platform=any --implementation=py --abi=none hypothesis==6.155.7
 
 clean: ## Remove .venv and all files that tools wrote
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

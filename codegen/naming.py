@@ -57,12 +57,9 @@ _MEMBERS = (
 )
 _CALL_OPTIONS = {"self", "timeout", "deadline", "metadata"}
 _CALL_OPTIONS |= {"compression", "response_metadata"}
-# The modules that the body of a stub or a server base refers to, and what a stub has.
-_METHODS = {
-    *("abc", "builtins", "grpc", "grpclib", "typing_extensions"),
-    *("channel", "timeout", "deadline", "metadata"),
-    *("idle_timeout", "max_send_bytes", "max_receive_bytes", "compression"),
-}
+# The modules that the body of a stub or a server base refers to. A stub has no other
+# names that a method could have.
+_METHODS = {"abc", "builtins", "grpc", "grpclib", "typing_extensions"}
 
 
 class Scope:

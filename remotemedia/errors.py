@@ -185,7 +185,7 @@ def from_call_error(error: CallError) -> RemoteMediaError:
     Only a lost connection and a passed deadline can be retryable: every other status
     would come back unchanged.
     """
-    message = error.message or f"the service answered {error.status.name}"
+    message = printable(error.message or f"the service answered {error.status.name}")
     error_type = _TYPE_OF_STATUS.get(error.status, ErrorType.INTERNAL)
     node_id = named_node(message)
     if error.status is Status.INTERNAL and (match := _NODE_FAILED.match(message)):

@@ -57,6 +57,7 @@ SLOW = (
     "tests/http2/test_connection.py::test_whatever_happened_all_is_sent_in_the_end",
     "tests/http2/test_frames.py::test_both_ways_are_the_same",
     "tests/http2/test_frames.py::test_bytes_may_be_cut_anywhere",
+    "tests/http2/test_headers.py::test_every_list_of_headers_comes_through",
     "tests/project/test_documents.py::test_the_programs_of_the_guides_run",
     "tests/project/test_examples.py",
     "tests/project/test_hot_path.py",

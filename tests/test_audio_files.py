@@ -53,6 +53,7 @@ def test_every_kind_of_file_is_read(
     assert b"".join(chunk.samples for chunk in chunks) == buffer.samples
     assert {chunk.frames for chunk in chunks[:-1]} == {240}
     assert 1 <= chunks[-1].frames <= 240
+    assert next(AudioBuffer.stream_file(path, 600)).frames == 4800
 
 
 @pytest.mark.parametrize("size", [b"\0\0\0\0", b"\xff\xff\xff\xff"])

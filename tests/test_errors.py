@@ -161,6 +161,14 @@ def test_every_error_type_has_a_row() -> None:
     }
 
 
+def test_a_text_of_the_service_is_safe_to_print() -> None:
+    for error in (
+        call_error(Status.NOT_FOUND, "two\nlines\x1b[31m"),
+        from_response(ErrorResponse(message="two\nlines\x1b[31m")),
+    ):
+        assert error.message == str(error) == "two\\nlines\\x1b[31m"
+
+
 @pytest.mark.parametrize("cls", [RemoteMediaError, RemoteMediaConnectionError])
 @pytest.mark.parametrize("how", [copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
 def test_errors_pickle(cls: type[RemoteMediaError], how: object) -> None:

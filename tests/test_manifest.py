@@ -176,7 +176,8 @@ def test_a_source_of_another_type_is_a_type_error(source: Any) -> None:
         ("pipeline.json", "manifest is not valid JSON"),
         ("[]", "manifest is []; it must be an object"),
         ('{"version": NaN}', "manifest is not valid JSON: NaN is not JSON"),
-        ("[" * 100_000, "manifest is not valid JSON: maximum recursion depth"),
+        # How much is too deep, and what is said then, depends on the Python version.
+        ("[" * 100_000, "manifest is not valid JSON: "),
     ],
 )
 def test_text_that_is_not_a_manifest_is_refused(text: str, said: str) -> None:
@@ -668,7 +669,7 @@ def test_json_text_is_decoded(text: Any) -> None:
         ("NaN", "NaN is not JSON"),
         (b"-Infinity", "-Infinity is not JSON"),
         ("\ufeff{}", "Unexpected UTF-8 BOM"),
-        ("[" * 100_000, "maximum recursion depth exceeded"),
+        ("[" * 100_000, "recursion|overflow|Expecting value"),
     ],
 )
 def test_text_that_is_not_json_is_a_value_error(text: Any, said: str) -> None:
@@ -725,7 +726,18 @@ def nested(depth: int) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), [float("inf")], looped(), nested(10**5)]
+    "value",
+    [
+        float("nan"),
+        [float("inf")],
+        looped(),
+        pytest.param(
+            nested(10**5),
+            marks=pytest.mark.skipif(
+                sys.platform == "emscripten", reason="its stack is deep enough"
+            ),
+        ),
+    ],
 )
 def test_a_value_that_json_cannot_represent_is_a_value_error(value: object) -> None:
     with pytest.raises(ValueError, match=r"^data_inputs\['cfg'\]: JSON cannot say"):

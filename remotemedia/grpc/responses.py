@@ -99,10 +99,6 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
         """
         self._call.stop(reason)
 
-    def stop_from_any_thread(self) -> None:
-        """End the call from any thread, as garbage may be collected in any."""
-        self._call.stop_from_any_thread()
-
     async def aclose(self) -> None:
         """End the call, and close the caller's iterable."""
         await self._call.close()
@@ -122,4 +118,5 @@ class ResponseStream(AsyncGenerator[ResponseT, None], Generic[ResponseT]):
         raise typ
 
     def __del__(self) -> None:
+        # Garbage may be collected in any thread.
         self._call.stop_from_any_thread()

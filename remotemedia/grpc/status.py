@@ -60,10 +60,15 @@ def printable(text: str) -> str:
             each if each.isprintable() else each.encode("unicode_escape").decode()
             for each in short
         )
-    data = short.encode()
-    if len(text) <= MAX_TEXT_BYTES >= len(data):
-        return short
-    end = f"... ({len(text)} characters)"
+    return _cut(short, len(text))
+
+
+def _cut(text: str, length: int) -> str:
+    """A text that had a number of characters, no longer than an error's may be."""
+    data = text[:MAX_TEXT_BYTES].encode(errors="surrogatepass")
+    if length <= MAX_TEXT_BYTES >= len(data):
+        return text
+    end = f"... ({length} characters)"
     return data[: MAX_TEXT_BYTES - len(end)].decode(errors="ignore") + end
 
 
@@ -73,7 +78,8 @@ class CallError(GRPCError):
     Attributes:
         status: the gRPC status, from the peer or for what happened to the
             connection: UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, INTERNAL.
-        message: what went wrong, made ``printable``.
+        message: what went wrong. The peer's words are as it sent them, only cut where
+            they are very long; ``str(error)`` and ``repr(error)`` are safe to print.
         details: raw bytes of ``grpc-status-details-bin``, or None.
         headers: the metadata of the response headers; empty if none arrived.
         trailers: the metadata of the trailers; empty if none arrived.
@@ -93,7 +99,7 @@ class CallError(GRPCError):
         unprocessed: bool = False,
         is_refused: bool = False,
     ) -> None:
-        message = None if message is None else printable(message)
+        message = None if message is None else _cut(message, len(message))
         super().__init__(status, message, details)
         self.headers: Metadata = NO_METADATA
         self.trailers: Metadata = NO_METADATA
@@ -102,7 +108,7 @@ class CallError(GRPCError):
         self.pushback_s: float | None = None
 
     def __str__(self) -> str:
-        text = self.message or "the peer gave no reason"
+        text = printable(self.message or "the peer gave no reason")
         return f"{self.status.name}: {text}"
 
 

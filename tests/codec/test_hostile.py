@@ -47,11 +47,11 @@ def test_480_kb_are_decoded_and_encoded_in_bounded_time(
     message: type[betterproto.Message], make: Callable[[int], bytes]
 ) -> None:
     data = make(480_000)
-    started = time.monotonic()
+    started = time.process_time()
     decoded = message.FromString(data)
     encoded = bytes(decoded)
     assert len(decoded) == len(encoded)
-    assert time.monotonic() - started < GUARD_SECONDS
+    assert time.process_time() - started < GUARD_SECONDS
 
 
 @every_attack
@@ -62,6 +62,7 @@ def test_ten_times_the_input_is_ten_times_the_work(
         data = make(size)
         return lines_run(lambda: bytes(message.FromString(data)))
 
+    work(2_000)  # compiles what is compiled once
     assert work(20_000) < 12 * work(2_000)
 
 
@@ -92,10 +93,10 @@ REFUSED = {
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
 def test_480_kb_of_invalid_data_are_refused_in_bounded_time(data: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DecodeError):
         AudioBuffer.FromString(data)
-    assert time.monotonic() - started < GUARD_SECONDS
+    assert time.process_time() - started < GUARD_SECONDS
 
 
 def test_a_length_beyond_the_data_takes_no_memory() -> None:

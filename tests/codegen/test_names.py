@@ -34,10 +34,10 @@ def load(name: str) -> Any:
 
 @cache
 def pairs(folder: Path, package: str) -> dict[str, Pair]:
-    """Return the messages of a package; the docstring of each says its full name."""
+    """Return the messages of a package by their full names."""
     module = load(package)
     classes = {
-        str(found.__doc__).split()[1].rstrip("."): found
+        found.__proto_name__: found
         for found in vars(module).values()
         if isinstance(found, type) and issubclass(found, protobuf.Message)
     }

@@ -125,6 +125,6 @@ async def test_the_generator_is_closed_if_a_call_breaks_off(method: str) -> None
     assert closed == [method]
 
 
-async def test_a_method_does_not_hide_what_the_stub_has() -> None:
+async def test_a_method_may_be_called_like_an_option_of_the_stub() -> None:
     stub = kinds().CallsStub(Channel("localhost:1"), timeout=5.0)
-    assert callable(stub.timeout_)
+    assert callable(stub.timeout)

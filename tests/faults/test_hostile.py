@@ -552,7 +552,7 @@ async def test_data_without_bytes_is_no_progress() -> None:
         with pytest.raises(CallError, match=r"no progress for 0\.1 s"):
             await responses.read()
         channel_of(service).close()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*tasks)
 
 
 async def test_a_frame_that_drips_for_ever() -> None:
@@ -577,7 +577,7 @@ async def test_a_frame_that_drips_for_ever() -> None:
         assert (await service.get_version(VersionRequest())).compatible
         assert len(peer.connections) == 2
         channel_of(service).close()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*tasks)
 
 
 @pytest.mark.parametrize("end", [b"", frame(GOAWAY, bytes(8))])

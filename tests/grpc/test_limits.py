@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from grpclib.metadata import Deadline
 
+from remotemedia.grpc import limits
 from remotemedia.grpc.limits import check_count, deadline_after, earliest
+
+
+def test_the_defaults_are_those_of_the_contract_and_the_documents() -> None:
+    assert limits.DEFAULT_TIMEOUT_S == 30
+    assert limits.DEFAULT_IDLE_TIMEOUT_S == 300
+    assert limits.DEFAULT_MAX_SEND_BYTES == 4_194_304  # 4 MiB
+    assert limits.DEFAULT_MAX_RECEIVE_BYTES == 67_108_864  # 64 MiB
 
 
 @pytest.mark.parametrize("timeout", [None, math.inf])

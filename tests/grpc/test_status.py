@@ -177,7 +177,9 @@ def test_no_status() -> None:
 def test_a_text_that_is_printed_does_nothing_else(text: str, shown: str) -> None:
     assert printable(text) == shown
     error = CallError(Status.UNKNOWN, text)
-    assert error.message == shown
+    assert error.message == text
+    assert str(error).isprintable()
+    assert repr(error).isprintable()
 
 
 @pytest.mark.parametrize("letter", ["a", "\n", "☃", "\U0001f600"])
@@ -185,10 +187,14 @@ def test_a_text_has_a_largest_size(letter: str) -> None:
     text = printable(letter * 250_000)
     assert MAX_TEXT_BYTES - 20 < len(text.encode()) <= MAX_TEXT_BYTES
     assert text.endswith("... (250000 characters)")
+    message = str(CallError(Status.UNKNOWN, letter * 250_000).message)
+    assert MAX_TEXT_BYTES - 20 < len(message.encode()) <= MAX_TEXT_BYTES
+    assert message.endswith("... (250000 characters)")
     assert printable("a" * MAX_TEXT_BYTES) == "a" * MAX_TEXT_BYTES
 
 
-def test_a_message_of_the_peer_is_made_printable() -> None:
+def test_a_message_of_the_peer_is_what_it_sent() -> None:
     error = from_trailers({"grpc-status": "5", "grpc-message": "a%0Ab%1B%00"})
     assert error is not None
-    assert error.message == r"a\nb\x1b\x00"
+    assert error.message == "a\nb\x1b\x00"
+    assert r"a\nb\x1b\x00" in str(error)

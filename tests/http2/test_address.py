@@ -15,7 +15,7 @@ from remotemedia.http2.address import Address
         ("my-host.example.com:65535", Address(host="my-host.example.com", port=65535)),
         ("[::1]:50051", Address(host="::1", port=50051)),
         ("[fe80::1%eth0]:50051", Address(host="fe80::1%eth0", port=50051)),
-        ("unix:/run/media.sock", Address(path="/run/media.sock")),
+        ("unix:/run/media.sock", Address(host="", port=0, path="/run/media.sock")),
     ],
 )
 def test_an_address(text: str, address: Address) -> None:

@@ -53,13 +53,14 @@ def test_a_list_that_is_too_large_leaves_the_table_right() -> None:
     encoder, decoder = Encoder(), HeaderDecoder()
     large = [("x-large", "y" * (MAX_HEADER_LIST_BYTES - 20)), ("x-new", "1")]
     with pytest.raises(HeadersTooLargeError, match=r"6\d{4} bytes of headers"):
-        decoder.decode(encoder.encode(large))
+        decoder.decode(encoder.encode(large, huffman=False))
     assert decoder.decode(encoder.encode([("x-new", "1")])) == [("x-new", "1")]
 
 
 def test_the_largest_list_is_taken() -> None:
     headers = [("x", "y" * (MAX_HEADER_LIST_BYTES - 33))]
-    assert HeaderDecoder().decode(Encoder().encode(headers)) == headers
+    block = Encoder().encode(headers, huffman=False)
+    assert HeaderDecoder().decode(block) == headers
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,8 @@ def test_a_wheel_has_all_sources_and_licences(wheel: Path) -> None:
     sources |= {
         f"remotemedia_codegen/{path.relative_to(GENERATOR).as_posix()}"
         for path in GENERATOR.rglob("*")
-        if path.suffix in (".py", ".j2") and path.parent.name != "editable"
-        if path.name != "descriptors.py"
+        if path.suffix in (".py", ".j2")
+        if path.parent.name != "editable" and path.name != "descriptors.py"
     }
     carried = {name for name in names if ".dist-info/" not in name}
     assert carried == sources

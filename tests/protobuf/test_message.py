@@ -8,6 +8,7 @@ import io
 import math
 import pickle
 import pydoc
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -329,7 +330,7 @@ EXPORTED = [
 def test_help_shows_every_exported_message(message: Any) -> None:
     shown = pydoc.plain(pydoc.render_doc(message))
     for field in dataclasses.fields(message):
-        assert f"{field.name}: '" in shown
+        assert f"{field.name}: " in shown
 
 
 @pytest.mark.parametrize(
@@ -511,6 +512,7 @@ def test_dicts_of_messages_in_both_forms() -> None:
     ) == {"control": {"command": StreamControlCommand.COMMAND_UNSPECIFIED}}
 
 
+@pytest.mark.skipif(sys.platform == "emscripten", reason="it has no threads")
 def test_threads_may_encode_at_once() -> None:
     before = list(warnings.filters)
     request, expected = chunk(), bytes(chunk())

@@ -81,11 +81,11 @@ async def test_the_init_and_then_nothing_before_the_service_is_ready() -> None:
 
 
 async def test_chunks_are_numbered_and_stamped() -> None:
-    sending = Sending([("src", tone(1600)), ("src", tone(800)), ("src", tone(16), 2)])
+    sending = Sending([("src", tone(64000)), ("src", tone(800)), ("src", tone(16), 2)])
     await sending.open()
     *chunks, last = await sending.sent()
     assert [c.audio_chunk.sequence for c in chunks] == [0, 1, 2]
-    assert [c.audio_chunk.timestamp_ms for c in chunks] == [0, 100, 150]
+    assert [c.audio_chunk.timestamp_ms for c in chunks] == [0, 4000, 4050]
     assert last.control.command is StreamControlCommand.COMMAND_CLOSE
     assert sending.session.state is State.CLOSING
 
@@ -132,6 +132,7 @@ async def test_a_chunk_that_comes_too_late_is_not_sent() -> None:
     await sending.open()
     assert await sending.sent() == []
     assert sending.session.chunks == 0
+    assert sending.outbox.dropped == 1
 
 
 async def test_the_operation_is_told_what_the_source_raised() -> None:
@@ -168,6 +169,13 @@ async def test_a_chunk_for_an_unknown_node() -> None:
     sending = Sending([("else", tone(16))])
     await sending.open()
     with pytest.raises(RemoteMediaError, match="chunk 0: no node 'else'"):
+        await anext(sending.requests)
+
+
+async def test_a_number_of_ones_own_must_be_the_next() -> None:
+    sending = Sending([("src", tone(16), 5)])
+    await sending.open()
+    with pytest.raises(RemoteMediaError, match="chunk number 5 where 0 is next"):
         await anext(sending.requests)
 
 
@@ -220,6 +228,7 @@ async def test_answers_say_how_long_they_took() -> None:
     assert seconds is not None
     assert 0 <= seconds < 60
     assert on_result(sending.session, 1) is None
+    assert on_result(sending.session, 2) is None
     assert on_result(sending.session, 3) is not None
 
 

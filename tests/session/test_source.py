@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
@@ -83,6 +84,7 @@ async def test_a_generator_that_was_begun_is_closed(is_async: bool) -> None:
             closed.append("async")
 
     def endless_plain() -> Iterator[AudioChunkLike]:
+        assert threading.current_thread().name == "remotemedia-source"
         try:
             while True:
                 yield CHUNKS[0]

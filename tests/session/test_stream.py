@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from h2.errors import ErrorCodes
+from h2.events import Event, StreamReset
 
 from remotemedia import (
     AudioBuffer,
@@ -139,6 +140,8 @@ async def test_leaving_normally_sends_what_was_accepted(
     assert (stream.chunks_sent, stream.chunks_dropped) == (10, 0)
     assert stream.closed is not None
     assert stream.closed.session_id == stream.ready.session_id  # type: ignore[union-attr]  # it was opened
+    # Nobody read the results in time.
+    assert await drain(stream) == []
 
 
 async def test_leaving_by_an_exception_resets_at_once(core: CoreServer) -> None:
@@ -170,6 +173,87 @@ async def test_a_failure_that_comes_while_leaving_is_raised() -> None:
         with pytest.raises(RemoteMediaError, match="tired"):
             async with client.open_stream(PASS) as stream:
                 await stream.send("src", tone())
+
+
+async def send_for_ever(stream: PipelineStream) -> None:
+    while True:
+        await stream.send("src", tone())
+        await asyncio.sleep(0)
+
+
+async def test_results_before_a_failure_are_kept_for_the_iteration() -> None:
+    async with (
+        LocalService(faults=[Fault.error("tired", at_chunk=1)]) as service,
+        RemoteMediaClient(service.address) as client,
+        reset(client.open_stream(PASS)) as stream,
+    ):
+        with pytest.raises(RemoteMediaError, match="tired"):
+            await send_for_ever(stream)
+        assert (await anext(stream)).sequence == 0
+        with pytest.raises(RemoteMediaError, match="tired"):
+            await anext(stream)
+
+
+async def test_a_failure_resets_the_call_although_the_stream_is_not_left() -> None:
+    def breaks_the_rules(exchange: Exchange) -> None:
+        ready_and_silent(exchange)
+        if not exchange.path.endswith("GetVersion"):
+            exchange.message(bytes(StreamResponse(result=ChunkResult(sequence=7))))
+
+    log: list[Event] = []
+    async with (
+        h2_peer(breaks_the_rules, log) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        with pytest.raises(RemoteMediaError, match="a result for chunk 7"):
+            await anext(stream)
+        await until(lambda: any(isinstance(event, StreamReset) for event in log))
+
+
+async def test_a_send_that_waits_learns_that_the_session_is_over() -> None:
+    def closes_after_a_while(exchange: Exchange) -> None:
+        ready_and_silent(exchange)
+        if not exchange.path.endswith("GetVersion"):
+            asyncio.get_running_loop().call_later(0.02, close, exchange)
+
+    def close(exchange: Exchange) -> None:
+        closed = StreamClosed(session_id="s", reason="full")
+        exchange.message(bytes(StreamResponse(closed=closed)))
+        exchange.flush()
+
+    async with (
+        h2_peer(closes_after_a_while, takes_data=False) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        reset(client.open_stream(PASS, max_buffered_chunks=1)) as stream,
+    ):
+        reading = asyncio.ensure_future(drain(stream))
+        with pytest.raises(RemoteMediaError, match="the session is over: full"):
+            await send_for_ever(stream)
+        assert await reading == []
+
+
+async def test_leaving_lets_the_service_end_the_call() -> None:
+    def ends_late(exchange: Exchange) -> None:
+        ready_and_silent(exchange)
+        if not exchange.path.endswith("GetVersion"):
+            closed = StreamClosed(session_id="s")
+            exchange.message(bytes(StreamResponse(closed=closed)))
+            asyncio.get_running_loop().call_later(0.02, end, exchange)
+
+    def end(exchange: Exchange) -> None:
+        exchange.trailers()
+        exchange.flush()
+
+    log: list[Event] = []
+    async with (
+        h2_peer(ends_late, log) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        async with client.open_stream(PASS) as stream:
+            assert await drain(stream) == []
+        await client.get_version()
+    assert not [event for event in log if isinstance(event, StreamReset)]
 
 
 async def test_send_half_close_and_iterate_to_the_end(

@@ -221,6 +221,15 @@ def test_audio_shorter_than_a_window_is_one_window() -> None:
     assert judge(np.array([0.0, 1.0]))["energy_db"] == -3.01
 
 
+def test_a_window_has_one_frame_where_20_ms_have_less() -> None:
+    assert judge(np.array([0.0, 1.0]), 50)["energy_db"] == 0
+
+
+def test_the_threshold_is_in_db() -> None:
+    with pytest.raises(ValueError, match=r"it must be a number, in dB$"):
+        make("VAD", threshold_db="loud")
+
+
 def test_an_energy_equal_to_the_threshold_is_speech() -> None:
     assert judge(np.ones(160), threshold_db=0)["has_speech"] is True
 

@@ -24,6 +24,7 @@ from remotemedia import (
     RemoteMediaTimeoutError,
 )
 from remotemedia.testing import Fault, NodeCall, NodeOutput
+from remotemedia.testing.effects import Reset
 from tests.support.pipelines import pipeline, tone
 from tests.testing import counting
 from tests.testing.counting import COUNT, Service, audio, execute, serving, stream
@@ -313,6 +314,24 @@ async def test_stopping_does_not_wait_for_a_delay() -> None:
 def test_a_contradictory_fault_is_refused(make: Callable[[], Fault], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(Reset(CALM)),
+        Fault.delay(1),
+        Fault.status(Status.UNAVAILABLE),
+        Fault.error("tired"),
+        Fault.reset(),
+        Fault.go_away(),
+        Fault.drop_connection(),
+        Fault.end_early(),
+        Fault.bad_sequence(at_chunk=0),
+    ],
+)
+def test_a_fault_happens_once_by_default(fault: Fault) -> None:
+    assert fault.times == 1
 
 
 def test_a_fault_cannot_be_changed() -> None:

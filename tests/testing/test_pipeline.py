@@ -18,7 +18,13 @@ from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.pipeline import Outputs, Pipeline
-from remotemedia.v1 import AudioBuffer, ErrorType, PipelineManifest, ResourceLimits
+from remotemedia.v1 import (
+    AudioBuffer,
+    ErrorType,
+    NodeManifest,
+    PipelineManifest,
+    ResourceLimits,
+)
 from tests.support.pipelines import tone
 from tests.testing.manifests import chain, graph, node
 
@@ -214,6 +220,15 @@ def test_the_manifest_is_checked() -> None:
     loop = [("a", "b"), ("b", "a")]
     nodes = [node("a", "Echo"), node("b", "Echo")]
     assert "cycle" in refused(graph(*nodes, connections=loop)).message
+    unnamed = graph(*nodes, connections=[])
+    unnamed.metadata.name = ""
+    assert "metadata.name" in refused(unnamed).message
+
+
+async def test_a_node_may_have_no_params() -> None:
+    manifest = graph(NodeManifest(id="n", node_type="Own"), connections=[])
+    outputs = await build(manifest, Own=lambda call: dict(call.params)).run({})
+    assert outputs.data == {"n": "{}"}
 
 
 def test_a_node_s_params_are_checked() -> None:
@@ -244,7 +259,8 @@ def test_data_inputs_must_be_json(text: str) -> None:
 
 
 def test_data_for_an_unknown_node_is_refused() -> None:
-    assert "'m'" in refused(chain(node("n", "Echo")), {"m": "1"}).message
+    message = refused(chain(node("n", "Echo")), {"m": "1"}).message
+    assert "there is data for node 'm'" in message
 
 
 async def failed(pipeline: Pipeline, **audio: AudioBuffer) -> RemoteMediaError:
@@ -256,7 +272,7 @@ async def failed(pipeline: Pipeline, **audio: AudioBuffer) -> RemoteMediaError:
 async def test_audio_for_an_unknown_node_is_refused() -> None:
     error = await failed(build(chain(node("n", "Echo"))), m=tone())
     assert error.error_type is ErrorType.VALIDATION
-    assert "'m'" in error.message
+    assert "there is audio for node 'm'" in error.message
 
 
 @pytest.mark.parametrize(
@@ -309,14 +325,14 @@ async def test_a_node_s_failure_names_it(
     assert message in error.message
 
 
-async def test_samples_are_limited_in_and_out() -> None:
+@pytest.mark.parametrize(("received", "returned"), [(101, 1), (51, 102)])
+async def test_samples_are_limited_in_and_out(received: int, returned: int) -> None:
     limits = ResourceLimits(max_audio_samples=100)
-    manifest = chain(node("n", "More"))
-    for incoming in (101, 51):
-        pipeline = build(manifest, {}, limits, More=lambda call: tone(102))
-        error = await failed(pipeline, n=tone(incoming))
-        assert error.error_type is ErrorType.RESOURCE_LIMIT
-        assert "max_audio_samples is 100" in error.message
+    manifest = chain(node("n", "Own"))
+    pipeline = build(manifest, {}, limits, Own=lambda call: tone(returned))
+    error = await failed(pipeline, n=tone(received))
+    assert error.error_type is ErrorType.RESOURCE_LIMIT
+    assert "max_audio_samples is 100" in error.message
 
 
 async def test_memory_is_limited_over_all_nodes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 import ssl
 from pathlib import Path
@@ -202,3 +203,9 @@ async def test_requests_may_be_larger_than_the_contract_s_limit(
 def test_the_size_of_requests_must_be_positive(limit: int) -> None:
     with pytest.raises(ValueError, match=f"max_request_bytes is {limit}"):
         LocalService(max_request_bytes=limit)
+    LocalService(max_request_bytes=1)
+
+
+def test_sessions_are_idle_for_as_long_as_the_contract_says() -> None:
+    default = inspect.signature(LocalService).parameters["idle_timeout"].default
+    assert default == 300
