@@ -168,8 +168,6 @@ class Operation:
                 dropped_chunks=dropped_chunks,
             )
             tell(record, self._on_call_end)
-        # The call may refer back to this operation.
-        self._call = None
 
     def _counts(self) -> tuple[int, int, int, int]:
         call, sums = self._call, self._sums

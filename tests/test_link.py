@@ -101,3 +101,12 @@ async def test_each_call_has_an_id_of_its_own(local: LocalService) -> None:
     ids = [record.request_id for record in records]
     assert ids[2] == "mine"
     assert len(set(ids)) == 3
+
+
+async def test_connecting_is_tried_once(local: LocalService) -> None:
+    local.add_fault(Fault.status(Status.UNAVAILABLE, "busy", method="GetVersion"))
+    records: list[CallRecord] = []
+    client = RemoteMediaClient(local.address, on_call_end=records.append)
+    with pytest.raises(RemoteMediaError, match="busy"):
+        await client.connect()
+    assert [record.attempts for record in records] == [1]

@@ -156,6 +156,22 @@ async def test_a_session_that_the_service_refuses(
     assert record.request_id == caught.value.request_id
 
 
+async def test_a_session_with_a_fixed_token_is_opened_once(
+    records: list[CallRecord],
+) -> None:
+    async with LocalService(token="right") as service:
+        client = RemoteMediaClient(
+            service.address, token="right", on_call_end=records.append
+        )
+        async with client:
+            with pytest.raises(RemoteMediaError, match="wrong"):
+                async with client.open_stream(
+                    PASS, metadata={"authorization": "Bearer other"}
+                ):
+                    pass
+    assert (records[-1].attempts, records[-1].status) == (1, Status.UNAUTHENTICATED)
+
+
 async def test_failures_have_the_status_and_the_type_of_the_error(
     client: RemoteMediaClient, records: list[CallRecord], local: LocalService
 ) -> None:
