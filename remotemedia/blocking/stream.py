@@ -233,6 +233,10 @@ class _Reader:
             self._task.cancel()
             await asyncio.wait({self._task})
         await self._results.aclose()
+        # Nobody gets what was read ahead any more.
+        with suppress(queue.Empty):
+            while True:
+                self._read.get_nowait()
         self._read.put(None)
 
     async def _start(self) -> None:
