@@ -56,6 +56,7 @@ FAULTS = (
     "bad sequence",
     "no status",
     "silence",
+    "freeze",
 )
 
 
@@ -220,6 +221,9 @@ class ChaosPeer(asyncio.Protocol):
             self.transport.close()
         elif fault == "abort":
             self.transport.abort()
+        elif fault == "freeze":
+            # Pings are not answered either, as if a router had lost the connection.
+            self.transport.pause_reading()
         elif fault == "compressed":
             self.message(id_, b"zzz", flag=1)
         elif fault == "no message":

@@ -1,13 +1,14 @@
-"""Run thousands of calls and sessions against a service that fails at random.
+"""Run thousands of calls and sessions against services that fail at random.
 
     python -m benchmarks.soak [--quick] [--seed N] [--operations N]
 
-The service resets and refuses calls, sends wrong answers, closes connections and stops
-answering. The caller leaves calls at random points. At the end, every submitted chunk
-must be accounted for: it was acknowledged, dropped by the policy that the caller chose,
-or covered by an error or by the caller leaving. No task, socket or object of a call may
-be left, and memory use must be back to what it was. The program prints all of this, and
-exits with 1 if something is wrong.
+The services reset and refuse calls, send wrong answers, close connections and stop
+answering. A client calls one of them or both, over one connection or more, and half of
+the clients send pings. The caller leaves calls at random points. At the end, every
+submitted chunk must be accounted for: it was acknowledged, dropped by the policy that
+the caller chose, or covered by an error or by the caller leaving. No task, socket or
+object of a call or connection may be left, and memory use must be back to what it was.
+The program prints all of this, and exits with 1 if something is wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from remotemedia import AudioBuffer, PipelineStream, RemoteMediaClient, RemoteMe
 from remotemedia.grpc.call import Call
 from remotemedia.grpc.inbox import Inbox
 from remotemedia.grpc.responses import ResponseStream
-from remotemedia.http2 import Channel
+from remotemedia.http2 import Channel, Connection
 
 MANIFEST = {
     "version": "v1",
@@ -50,14 +51,14 @@ FAULT_RATE = 0.03
 WORKERS = 32
 # Far above every deadline below. Whatever takes longer hangs.
 HANG_S = 20.0
-TYPES = (Call, ResponseStream, Inbox, PipelineStream)
+TYPES = (Call, ResponseStream, Inbox, PipelineStream, Channel, Connection)
 
 
 class Soak:
     """Runs random operations, and accounts for every chunk."""
 
-    def __init__(self, address: str, seed: int) -> None:
-        self.address = address
+    def __init__(self, addresses: list[str], seed: int) -> None:
+        self.addresses = addresses
         self.dice = random.Random(seed)
         self.books: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
@@ -80,7 +81,15 @@ class Soak:
 
     async def connected(self) -> RemoteMediaClient:
         """Return a connected client. Connecting may fail at first, like any call."""
-        client = RemoteMediaClient(self.address, timeout=0.5, connect_timeout=0.5)
+        client = RemoteMediaClient(
+            self.addresses[: self.dice.randint(1, 2)],
+            timeout=0.5,
+            connect_timeout=0.5,
+            connections=self.dice.randint(1, 2),
+            keepalive=self.dice.choice([None, 0.02]),
+            keepalive_timeout=0.2,
+            wait_for_ready=self.dice.random() < 0.5,
+        )
         while True:
             try:
                 await client.connect()
@@ -243,15 +252,15 @@ def resident_mb() -> float:
 
 
 def left_over() -> int:
-    """Count the live objects that belong to calls."""
+    """Count the live objects that belong to calls and connections."""
     gc.collect()
-    return sum(isinstance(thing, (*TYPES, Channel)) for thing in gc.get_objects())
+    return sum(isinstance(thing, TYPES) for thing in gc.get_objects())
 
 
-async def soak(address: str, seed: int, operations: int) -> list[str]:
+async def soak(addresses: list[str], seed: int, operations: int) -> list[str]:
     """Warm up, run the operations, compare before and after; return the problems."""
     loop = asyncio.get_running_loop()
-    test = Soak(address, seed)
+    test = Soak(addresses, seed)
     loop.set_exception_handler(
         lambda loop, context: test.problems.append(f"reported to the loop: {context}")
     )
@@ -274,7 +283,7 @@ async def soak(address: str, seed: int, operations: int) -> list[str]:
     print(f"  sockets: {before[0]} -> {after[0]}; tasks left: {tasks}")
     print(f"  memory kept: {kept_mb:.2f} MB of what was allocated")
     print(f"  resident: {before[1]:.1f} -> {after[1]:.1f} MB, at most {peak:.1f} MB")
-    print(f"  objects of calls: {before[2]} -> {after[2]}")
+    print(f"  objects of calls and connections: {before[2]} -> {after[2]}")
     problems = test.problems
     checks: list[tuple[Callable[[], bool], str]] = [
         (lambda: test.books["UNACCOUNTED"] != 0, "chunks are unaccounted for"),
@@ -296,8 +305,9 @@ def main() -> None:
     parser.add_argument("--uvloop", action="store_true", help="on that loop")
     options = parser.parse_args()
     operations = 400 if options.quick else options.operations
-    with serving("benchmarks.chaos", str(options.seed), str(FAULT_RATE)) as address:
-        work = soak(address, options.seed, operations)
+    arguments = "benchmarks.chaos", str(options.seed), str(FAULT_RATE)
+    with serving(*arguments) as one, serving(*arguments) as other:
+        work = soak([one, other], options.seed, operations)
         if options.uvloop:
             problems = importlib.import_module("uvloop").run(work)
         else:

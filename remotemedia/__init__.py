@@ -10,7 +10,7 @@ from remotemedia.errors import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.grpc import Metadata, ResponseMetadata
+from remotemedia.grpc import TLS, Metadata, ResponseMetadata
 from remotemedia.record import CallRecord
 from remotemedia.session import ChunkResults, PipelineStream
 from remotemedia.v1 import (
@@ -37,6 +37,7 @@ from remotemedia.v1 import (
 )
 
 __all__ = [
+    "TLS",
     "AudioBuffer",
     "AudioFormat",
     "CallRecord",

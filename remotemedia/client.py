@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from ssl import SSLContext
 from types import EllipsisType
 from typing import TYPE_CHECKING, TypeVar
@@ -15,13 +15,16 @@ from remotemedia.errors import (
 from remotemedia.grpc import (
     DEFAULT_CONNECT_TIMEOUT_S,
     DEFAULT_IDLE_TIMEOUT_S,
+    DEFAULT_KEEPALIVE_S,
+    DEFAULT_KEEPALIVE_TIMEOUT_S,
     DEFAULT_MAX_RECEIVE_BYTES,
     DEFAULT_MAX_SEND_BYTES,
     DEFAULT_TIMEOUT_S,
-    Address,
+    TLS,
     Caller,
     CallOptions,
     Channel,
+    ChannelConfig,
     Compression,
     Interceptor,
     Metadata,
@@ -34,9 +37,7 @@ from remotemedia.grpc import (
     authorization,
     check_count,
     check_interceptors,
-    check_seconds,
     deadline_after,
-    tls_context,
 )
 from remotemedia.inputs import audio_inputs_of, checked_limits, data_inputs_of
 from remotemedia.link import PROTOCOL_VERSION, Link
@@ -82,9 +83,10 @@ class RemoteMediaClient:
             result = await client.execute_pipeline(manifest, {"src": buffer})
 
     Args:
-        address: ``host:port``, ``[v6]:port`` or ``unix:/path``.
-        ssl: True for TLS with the system's authorities, or an ``SSLContext``;
-            its ALPN protocols are set to HTTP/2.
+        address: ``host:port``, ``[v6]:port`` or ``unix:/path``; or a list of them, and
+            calls go to each in turn. All addresses of a name are tried.
+        ssl: True for TLS with the system's authorities, ``TLS`` for certificate files,
+            or an ``SSLContext``, whose ALPN protocols are set to HTTP/2.
         token: bearer token, sent with every call; or a function that returns one, plain
             or async. The function is called for the first call, before the token
             expires if it returns a ``remotemedia.grpc.Token`` that says when, and once
@@ -111,6 +113,17 @@ class RemoteMediaClient:
             see ``remotemedia.grpc.Interceptor``.
         on_call_end: a function that is told of the end of each call with a
             ``remotemedia.CallRecord``.
+        proxy: the URL of an HTTP proxy, as ``http://user:password@host:port``; True for
+            what the environment says (``grpc_proxy``, ``https_proxy``, ``http_proxy``,
+            ``no_grpc_proxy``, ``no_proxy``); False for none.
+        connections: the most connections to each address. Another one is made when
+            those that there are have calls in flight.
+        keepalive: seconds of silence, while calls are open, after which the service is
+            sent a PING; None for no pings.
+        keepalive_timeout: seconds that the service then has to send anything. After
+            that the connection is closed, and its calls fail.
+        wait_for_ready: whether calls wait, within their timeout, where the service
+            cannot be reached, instead of failing.
 
     Raises:
         TypeError: an argument has a wrong type, such as a timeout that is text.
@@ -123,9 +136,9 @@ class RemoteMediaClient:
 
     def __init__(
         self,
-        address: str = "localhost:50051",
+        address: str | Sequence[str] = "localhost:50051",
         *,
-        ssl: bool | SSLContext = False,
+        ssl: bool | SSLContext | TLS = False,
         token: str | TokenFunction | None = None,
         metadata: MetadataLike | None = None,
         timeout: float | None = DEFAULT_TIMEOUT_S,
@@ -138,16 +151,27 @@ class RemoteMediaClient:
         retry: RetryPolicy | None = DEFAULT_RETRY,
         interceptors: Iterable[Interceptor] = (),
         on_call_end: OnCallEnd | None = None,
+        proxy: str | bool = True,
+        connections: int = 1,
+        keepalive: float | None = DEFAULT_KEEPALIVE_S,
+        keepalive_timeout: float = DEFAULT_KEEPALIVE_TIMEOUT_S,
+        wait_for_ready: bool = False,
     ) -> None:
-        where = Address.parse(address)
-        context = tls_context(ssl)
-        check_seconds("connect_timeout", connect_timeout)
+        channel = ChannelConfig.of(
+            address,
+            ssl=ssl,
+            proxy=proxy,
+            connections=connections,
+            connect_timeout=connect_timeout,
+            keepalive=keepalive,
+            keepalive_timeout=keepalive_timeout,
+        )
         merged = Metadata.of(metadata)
         if token is not None:
-            if not (context or where.is_local or allow_insecure_token):
+            if channel.exposed and not allow_insecure_token:
                 raise ValueError(
-                    f"the token would travel to {where} in plaintext: pass ssl=True, "
-                    "or allow_insecure_token=True where the network is safe"
+                    f"the token would travel to {channel.exposed} in plaintext: pass "
+                    "ssl=True, or allow_insecure_token=True where the network is safe"
                 )
             if not callable(token):
                 merged = Metadata((*merged, authorization(token)))
@@ -162,12 +186,11 @@ class RemoteMediaClient:
             interceptors=check_interceptors(interceptors),
             token=TokenSource(token) if callable(token) else None,
             retry=retry,
+            wait_for_ready=wait_for_ready,
         )
         self._link = Link(
-            str(where),
-            lambda: Channel(
-                where, ssl=context or False, connect_timeout=connect_timeout
-            ),
+            str(channel),
+            lambda: Channel.from_config(channel),
             self._options,
             metadata=merged,
             on_call_end=on_call_end,
@@ -246,6 +269,7 @@ class RemoteMediaClient:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
+        wait_for_ready: bool | None = None,
     ) -> VersionInfo:
         """What the service is, and what it can do.
 
@@ -254,9 +278,16 @@ class RemoteMediaClient:
             metadata: sent with this call, beside the client's.
             compression: how the request is compressed; None for the client's way.
             response_metadata: takes the headers and trailers of the response.
+            wait_for_ready: whether to wait, within the timeout, where the service
+                cannot be reached; None for what the client does.
         """
         answer = await self._link.version(
-            "get_version", timeout, metadata, compression, response_metadata
+            "get_version",
+            timeout,
+            metadata,
+            compression,
+            response_metadata,
+            wait_for_ready,
         )
         return answer.version_info
 
@@ -272,6 +303,7 @@ class RemoteMediaClient:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
+        wait_for_ready: bool | None = None,
     ) -> ExecutionResult:
         """Run a pipeline once, from whole inputs to whole outputs.
 
@@ -288,6 +320,8 @@ class RemoteMediaClient:
             metadata: sent with this call, beside the client's.
             compression: how the request is compressed; None for the client's way.
             response_metadata: takes the headers and trailers of the response.
+            wait_for_ready: whether to wait, within the timeout, where the service
+                cannot be reached; None for what the client does.
 
         Returns:
             The outputs by node id, metrics and each node's result; its ``request_id``
@@ -326,7 +360,9 @@ class RemoteMediaClient:
             )
             if resource_limits is not None:
                 request.resource_limits = checked_limits(resource_limits)
-            caller = self._link.caller(operation, check=check)
+            caller = self._link.caller(
+                operation, wait_for_ready=wait_for_ready, check=check
+            )
             stub = PipelineExecutionServiceStub._over(caller)
             response = await stub.execute_pipeline(
                 request,
@@ -350,6 +386,7 @@ class RemoteMediaClient:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
         max_in_flight_chunks: int | None = None,
+        wait_for_ready: bool | None = None,
     ) -> ChunkResults:
         """Send audio chunk by chunk, and iterate over the results in order.
 
@@ -382,6 +419,8 @@ class RemoteMediaClient:
             max_in_flight_chunks: how many chunks may be sent and not answered yet;
                 None for as many as HTTP/2's windows hold, which is seconds of audio.
                 A service that answers every chunk is never further behind than that.
+            wait_for_ready: whether opening waits, within the client's timeout, where
+                the service cannot be reached; None for what the client does.
 
         Raises:
             RemoteMediaError: the manifest is wrong, or the session failed. Every
@@ -400,6 +439,7 @@ class RemoteMediaClient:
             metadata=metadata,
             compression=compression,
             max_in_flight_chunks=max_in_flight_chunks,
+            wait_for_ready=wait_for_ready,
         )
         return ChunkResults(stream)
 
@@ -416,6 +456,7 @@ class RemoteMediaClient:
         compression: Compression | None = None,
         max_buffered_chunks: int = 16,
         max_in_flight_chunks: int | None = None,
+        wait_for_ready: bool | None = None,
     ) -> PipelineStream:
         """Open a live session: send audio and read results independently.
 
@@ -444,6 +485,7 @@ class RemoteMediaClient:
             max_in_flight_chunks: how many chunks may be sent and not answered yet; see
                 ``stream_pipeline``. An answer counts when it is read, so read while
                 you send.
+            wait_for_ready: see ``stream_pipeline``.
 
         Raises:
             RemoteMediaError: the manifest is wrong. What the service says is raised
@@ -463,6 +505,7 @@ class RemoteMediaClient:
             compression=compression,
             max_buffered_chunks=max_buffered_chunks,
             max_in_flight_chunks=max_in_flight_chunks,
+            wait_for_ready=wait_for_ready,
         )
 
     def _open_stream(
@@ -479,6 +522,7 @@ class RemoteMediaClient:
         compression: Compression | None,
         max_buffered_chunks: int = 1,
         max_in_flight_chunks: int | None,
+        wait_for_ready: bool | None,
     ) -> PipelineStream:
         operation = self._link.operation(name, is_stream=True)
         with operation:
@@ -497,7 +541,11 @@ class RemoteMediaClient:
                 init.resource_limits = checked_limits(resource_limits)
             return PipelineStream(
                 StreamingPipelineServiceStub._over(
-                    self._link.caller(operation, compression=compression)
+                    self._link.caller(
+                        operation,
+                        compression=compression,
+                        wait_for_ready=wait_for_ready,
+                    )
                 ),
                 init,
                 operation=operation,

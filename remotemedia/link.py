@@ -130,6 +130,7 @@ class Link:
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
+        wait_for_ready: bool | None = None,
     ) -> VersionResponse:
         """Call GetVersion, as an operation of this name.
 
@@ -139,7 +140,11 @@ class Link:
         operation = self.operation(name, is_idempotent=True)
         with operation:
             # Whoever connects wants to know at once that nobody is there.
-            caller = self.caller(operation, is_repeated=name not in _VERSION_CHECKS)
+            caller = self.caller(
+                operation,
+                is_repeated=name not in _VERSION_CHECKS,
+                wait_for_ready=wait_for_ready,
+            )
             return await PipelineExecutionServiceStub._over(caller).get_version(
                 VersionRequest(client_version=PROTOCOL_VERSION),
                 timeout=self.seconds(timeout),
@@ -171,6 +176,7 @@ class Link:
         *,
         is_repeated: bool | None = None,
         compression: Compression | None = None,
+        wait_for_ready: bool | None = None,
         check: Callable[[ExecuteResponse], None] | None = None,
     ) -> Caller:
         """What makes the calls of an operation on the open connection.
@@ -180,6 +186,8 @@ class Link:
             is_repeated: whether the policy for retries holds; by default, if the
                 operation is idempotent.
             compression: how requests are compressed; None for the client's way.
+            wait_for_ready: whether to wait for a service that cannot be reached; None
+                for what the client does.
             check: looks at the response.
 
         Raises:
@@ -209,6 +217,8 @@ class Link:
         options = self._options
         if compression is not None:
             options = dataclasses.replace(options, compression=compression)
+        if wait_for_ready is not None:
+            options = dataclasses.replace(options, wait_for_ready=wait_for_ready)
         return Caller(self.channel, options, operation, retries, check)
 
     def metadata(self, operation: Operation, metadata: MetadataLike | None) -> Metadata:

@@ -28,7 +28,14 @@ hypothesis.settings.load_profile("any machine")
 # Folders and modules whose tests make calls: they run on each event loop. The result of
 # the other tests does not depend on the loop.
 ON_BOTH_LOOPS = {"faults", "test_call", "test_channel", "test_client", "test_stub"}
-ON_BOTH_LOOPS |= {"test_stream"}
+ON_BOTH_LOOPS |= {
+    "test_stream",
+    "test_dial",
+    "test_keepalive",
+    "test_proxy",
+    "test_subchannel",
+}
+ON_BOTH_LOOPS |= {"test_tls"}
 
 # How the names of slow tests begin, which `make check` leaves out: whole folders that
 # start processes or try thousands of inputs, and single tests of more than a second.
@@ -50,6 +57,7 @@ SLOW = (
     "tests/codec/test_values.py",
     "tests/codegen/",
     "tests/faults/",
+    "tests/fleet/",
     "tests/grpc/test_call.py::test_one_unread_stream_leaves_the_others_alone",
     "tests/grpc/test_inbox.py::test_messages_come_through_any_cut",
     "tests/http2/test_compat.py::test_importing_the_client_checks_its_names",

@@ -51,8 +51,9 @@ def drop_connection(client: RemoteMediaClient) -> None:
     """Lose the connection of a client, as when its peer goes."""
     channel = client._link.channel
     assert channel is not None
-    assert channel.connection is not None
-    channel.connection.abort()
+    connection = channel.pick()
+    assert connection is not None
+    connection.abort()
 
 
 async def test_a_check_that_fails_is_not_the_calls_failure(local: LocalService) -> None:

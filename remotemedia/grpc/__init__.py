@@ -47,23 +47,31 @@ from remotemedia.grpc.stub import ServiceStub
 from remotemedia.grpc.token import Token, TokenFunction, TokenSource
 from remotemedia.http2 import (
     DEFAULT_CONNECT_TIMEOUT_S,
+    DEFAULT_KEEPALIVE_S,
+    DEFAULT_KEEPALIVE_TIMEOUT_S,
+    TLS,
     Address,
+    Addresses,
     Channel,
+    ChannelConfig,
     WaitTimeoutError,
     check_seconds,
-    tls_context,
     wait_at_most,
 )
 
 __all__ = [
     "DEFAULT_CONNECT_TIMEOUT_S",
     "DEFAULT_IDLE_TIMEOUT_S",
+    "DEFAULT_KEEPALIVE_S",
+    "DEFAULT_KEEPALIVE_TIMEOUT_S",
     "DEFAULT_MAX_RECEIVE_BYTES",
     "DEFAULT_MAX_SEND_BYTES",
     "DEFAULT_TIMEOUT_S",
     "NO_METADATA",
     "REFUSED_ONLY",
+    "TLS",
     "Address",
+    "Addresses",
     "Call",
     "CallArguments",
     "CallDetails",
@@ -71,6 +79,7 @@ __all__ = [
     "CallOptions",
     "Caller",
     "Channel",
+    "ChannelConfig",
     "Compression",
     "Deadline",
     "Interceptor",
@@ -96,6 +105,5 @@ __all__ = [
     "deadline_after",
     "earliest",
     "printable",
-    "tls_context",
     "wait_at_most",
 ]

@@ -117,6 +117,8 @@ class Call(Generic[RequestT, ResponseT]):
             message to it. It is detected after one to two times this value.
         max_send_bytes: the largest request; None for no limit.
         max_receive_bytes: the largest response.
+        wait_for_ready: whether to wait, until the deadline, where no connection can be
+            made.
 
     Attributes:
         path: the method, as ``/package.Service/Method``.
@@ -139,8 +141,10 @@ class Call(Generic[RequestT, ResponseT]):
         idle_timeout: float | None,
         max_send_bytes: int | None,
         max_receive_bytes: int,
+        wait_for_ready: bool = False,
     ) -> None:
         self._channel = channel
+        self._wait_for_ready = wait_for_ready
         self.path: str = path
         self._response_type = response_type
         self._request = request
@@ -325,11 +329,11 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _send_now(self, parts: list[bytes]) -> bool:
         """Whether the only request could be sent without waiting for anything."""
-        connection = self._channel.connection
+        connection = self._channel.pick()
         if connection is None or len(parts) > 1 or self._compression != "identity":
             return False
         stream = connection.open_now(
-            *self._headers(), parts[0], self._inbox.add, self._on_end
+            *self._headers(connection), parts[0], self._inbox.add, self._on_end
         )
         if stream is None:
             return False
@@ -408,10 +412,12 @@ class Call(Generic[RequestT, ResponseT]):
 
     async def _open(self) -> Stream:
         try:
-            connection = await self._channel.connect()
+            connection = await self._channel.connect(
+                wait_for_ready=self._wait_for_ready
+            )
             self._use(connection)
             stream = await connection.open(
-                *self._headers(), self._inbox.add, self._on_end
+                *self._headers(connection), self._inbox.add, self._on_end
             )
         except HTTP2Error as error:
             raise from_http2(error) from error
@@ -426,14 +432,15 @@ class Call(Generic[RequestT, ResponseT]):
         self._stream = stream
         self._inbox.acknowledge = stream.acknowledge
 
-    def _headers(self) -> tuple[Headers, Sequence[tuple[str, str]]]:
+    def _headers(
+        self, connection: Connection
+    ) -> tuple[Headers, Sequence[tuple[str, str]]]:
         own = self._metadata.headers()
         if self._deadline is not None:
             left = timeout_header(self._deadline.time_remaining())
             own.insert(0, ("grpc-timeout", left))
-        channel = self._channel
         shared = method_headers(
-            channel.scheme, channel.authority, self.path, self._compression
+            self._channel.scheme, connection.authority, self.path, self._compression
         )
         return shared, own
 
@@ -504,6 +511,8 @@ class Call(Generic[RequestT, ResponseT]):
             else "the deadline passed before the call began"
         )
         is_unprocessed = self._stream is None
+        if self._connection is None and (failure := self._channel.last_failure):
+            text += f", and could not be sent: {failure}"
         self._finish(
             CallError(Status.DEADLINE_EXCEEDED, text, unprocessed=is_unprocessed)
         )

@@ -153,6 +153,7 @@ class CallOptions:
     interceptors: tuple[Interceptor, ...] = ()
     token: TokenSource | None = None
     retry: RetryPolicy | None = None
+    wait_for_ready: bool = False
 
     def __post_init__(self) -> None:
         check_seconds("timeout", self.timeout)
@@ -379,6 +380,7 @@ class Caller:
             idle_timeout=idle_timeout,
             max_send_bytes=options.max_send_bytes,
             max_receive_bytes=options.max_receive_bytes,
+            wait_for_ready=options.wait_for_ready,
         )
         if self._watcher is not None:
             self._watcher.on_attempt(call)
@@ -409,7 +411,7 @@ class Caller:
             metadata = Metadata(pair for pair in metadata if pair[0] != AUTHORIZATION)
         details = CallDetails(
             method=path,
-            address=str(self._channel.address),
+            address=self._channel.address,
             metadata=metadata,
             deadline=deadline,
             request=request,

@@ -56,6 +56,8 @@ class ServiceStub:
             again. The peer may process such a call twice, so pass a policy only to a
             stub for methods that are idempotent. Without it, a call is made again only
             if the peer certainly did not process it.
+        wait_for_ready: whether calls wait, until their deadline, where no connection
+            can be made, instead of failing (``doc/wait-for-ready.md`` of gRPC).
 
     Raises:
         TypeError: the channel is not a ``remotemedia.grpc.Channel``, a timeout is not a
@@ -79,6 +81,7 @@ class ServiceStub:
         compression: Compression = "identity",
         interceptors: Iterable[Interceptor] = (),
         retry: RetryPolicy | None = None,
+        wait_for_ready: bool = False,
     ) -> None:
         if not isinstance(channel, Channel):
             cls = type(channel)
@@ -96,6 +99,7 @@ class ServiceStub:
             compression=compression,
             interceptors=check_interceptors(interceptors),
             retry=retry,
+            wait_for_ready=wait_for_ready,
         )
         self._caller = Caller(channel, options)
 

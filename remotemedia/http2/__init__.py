@@ -5,9 +5,14 @@ connect again. It must not know gRPC, protobuf or pipelines: it moves bytes, and
 user knows what they mean. Why a stream or a connection ended is a type: a subclass of
 ``HTTP2Error``.
 
-- ``address`` and ``tls``: where to connect, and how it is secured.
-- ``channel``: one connection at a time, made when it is needed, replaced when it broke.
+- ``address``, ``tls`` and ``proxy``: where to connect, how it is secured, and the way.
+- ``config``: what a channel is made of, checked.
+- ``channel``: the addresses that a client may use, and which one a call goes to.
+- ``subchannel``: the connections to one address, made when they are needed.
+- ``backoff``: how long to wait before the next attempt to connect.
+- ``dial``: sockets: name lookup and happy eyeballs.
 - ``connection``: one connection over an asyncio transport, and its streams.
+- ``keepalive``: pings that find out whether a silent peer is still there.
 - ``frames``: the connection without I/O, on top of h2.
 - ``headers``: header blocks, within limits.
 - ``budget``: how much a peer may send that moves no call on.
@@ -21,7 +26,12 @@ It is private: applications use ``remotemedia.grpc``, which exports ``Channel``.
 from h2.errors import ErrorCodes
 
 from remotemedia.http2.address import Address
-from remotemedia.http2.channel import DEFAULT_CONNECT_TIMEOUT_S, Channel
+from remotemedia.http2.channel import Channel
+from remotemedia.http2.config import (
+    DEFAULT_CONNECT_TIMEOUT_S,
+    Addresses,
+    ChannelConfig,
+)
 from remotemedia.http2.connection import Connection, Stream
 from remotemedia.http2.errors import (
     BadPeerError,
@@ -35,15 +45,24 @@ from remotemedia.http2.errors import (
     StreamResetError,
 )
 from remotemedia.http2.headers import Headers
+from remotemedia.http2.keepalive import (
+    DEFAULT_KEEPALIVE_S,
+    DEFAULT_KEEPALIVE_TIMEOUT_S,
+)
 from remotemedia.http2.timeouts import WaitTimeoutError, check_seconds, wait_at_most
-from remotemedia.http2.tls import tls_context
+from remotemedia.http2.tls import TLS
 
 __all__ = [
     "DEFAULT_CONNECT_TIMEOUT_S",
+    "DEFAULT_KEEPALIVE_S",
+    "DEFAULT_KEEPALIVE_TIMEOUT_S",
+    "TLS",
     "Address",
+    "Addresses",
     "BadPeerError",
     "BadResponseError",
     "Channel",
+    "ChannelConfig",
     "ConnectFailedError",
     "Connection",
     "ConnectionLostError",
@@ -57,6 +76,5 @@ __all__ = [
     "StreamResetError",
     "WaitTimeoutError",
     "check_seconds",
-    "tls_context",
     "wait_at_most",
 ]

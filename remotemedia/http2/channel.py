@@ -1,12 +1,14 @@
-"""A channel: where a client connects, and when it connects again.
+"""A channel: the services that a client may use, and which one a call goes to.
 
-A channel makes its connection when the first stream needs one. It keeps it for as long
-as it trusts the peer: until the connection is lost, the peer announces its end
-(GOAWAY), or a caller reports that an answer did not come and the peer has been silent
-meanwhile. Streams that are open go on; new ones get a new connection. After a failed
-attempt to connect, calls fail at once for a while instead of trying again. A connection
-that ended before any call was answered counts as a failed attempt, and so does one that
-was ended for what the peer sent.
+In gRPC's terms, a channel has a *subchannel* for each address. Calls go to the
+addresses in turn (round robin), and there to the connection with the fewest calls in
+flight. An address without a connection is left out until it has one again, so a call
+only waits where there is none to any of them, or where all have as many streams as the
+services allow. A stream stays on the connection that it was opened on.
+
+Nothing runs in the background: it is the next calls that have a lost connection made
+anew, and that probe an address which failed, when its backoff is over. They do not wait
+for it while other addresses work.
 """
 
 from __future__ import annotations
@@ -14,38 +16,35 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-import weakref
 from collections.abc import Callable
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
-from remotemedia.http2.address import Address
+from remotemedia.http2.config import (
+    DEFAULT_CONNECT_TIMEOUT_S,
+    Addresses,
+    ChannelConfig,
+)
 from remotemedia.http2.connection import Connection
 from remotemedia.http2.errors import (
-    BadPeerError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
-    StreamRefusedError,
-    connect_failed,
 )
-from remotemedia.http2.timeouts import WaitTimeoutError, check_seconds, wait_at_most
-from remotemedia.http2.tls import tls_context
+from remotemedia.http2.keepalive import (
+    DEFAULT_KEEPALIVE_S,
+    DEFAULT_KEEPALIVE_TIMEOUT_S,
+)
+from remotemedia.http2.subchannel import DISCONNECTED, Subchannel
+from remotemedia.http2.tls import TLS
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
-DEFAULT_CONNECT_TIMEOUT_S = 10.0
-"""How long connecting may take, TLS and the peer's greeting included."""
-
 # How long closing may take.
 _CLOSE_GRACE_S = 1.0
-# How long no attempt is made after a failed one; doubled with every further failure.
-_FIRST_BACKOFF_S = 0.1
-_MAX_DOUBLINGS = 6
-_DISCONNECTED = "the client was disconnected"
 
 
 def _here() -> tuple[int, asyncio.AbstractEventLoop]:
@@ -54,7 +53,7 @@ def _here() -> tuple[int, asyncio.AbstractEventLoop]:
 
 
 class Channel:
-    """The way to a service, over one connection at a time.
+    """The way to a service, or to several that do the same.
 
     ::
 
@@ -62,53 +61,82 @@ class Channel:
             stub = GreeterStub(channel)
 
     Args:
-        address: ``host:port``, ``[v6]:port`` or ``unix:/path``.
-        ssl: True for TLS with the system's authorities, or an ``SSLContext``; its ALPN
-            protocols are set to HTTP/2.
+        address: ``host:port``, ``[v6]:port`` or ``unix:/path``; or a list of them, and
+            calls go to each in turn. All addresses of a name are tried.
+        ssl: True for TLS with the system's authorities, ``TLS`` for certificate files,
+            or an ``SSLContext``, whose ALPN protocols are set to HTTP/2.
+        proxy: the URL of an HTTP proxy, as ``http://user:password@host:port``; True for
+            what the environment says (``grpc_proxy``, ``https_proxy``, ``http_proxy``,
+            ``no_grpc_proxy``, ``no_proxy``); False for none.
+        connections: the most connections to each address. Another one is made when
+            those that there are have calls in flight.
         connect_timeout: seconds that connecting may take, up to the peer's greeting.
+        keepalive: seconds of silence, while calls are open, after which the peer is
+            sent a PING; None for no pings.
+        keepalive_timeout: seconds that it then has to send anything. After that the
+            connection is closed, and its calls fail.
 
     It belongs to the event loop and the process that it is made in.
-
-    Attributes:
-        address: the address.
-        on_connected: called when a connection was made, if it is set.
     """
 
     def __init__(
         self,
-        address: Address | str,
+        address: Addresses,
         *,
-        ssl: bool | SSLContext = False,
+        ssl: bool | SSLContext | TLS = False,
+        proxy: str | bool = True,
+        connections: int = 1,
         connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_S,
+        keepalive: float | None = DEFAULT_KEEPALIVE_S,
+        keepalive_timeout: float = DEFAULT_KEEPALIVE_TIMEOUT_S,
     ) -> None:
-        self.address: Address = (
-            address if isinstance(address, Address) else Address.parse(address)
+        self._set_up(
+            ChannelConfig.of(
+                address,
+                ssl=ssl,
+                proxy=proxy,
+                connections=connections,
+                connect_timeout=connect_timeout,
+                keepalive=keepalive,
+                keepalive_timeout=keepalive_timeout,
+            )
         )
-        check_seconds("connect_timeout", connect_timeout)
-        self._ssl = tls_context(ssl)
-        self._connect_timeout_s = connect_timeout
+
+    @classmethod
+    def from_config(cls, config: ChannelConfig) -> Self:
+        """A channel of arguments that were checked before."""
+        channel = cls.__new__(cls)
+        channel._set_up(config)
+        return channel
+
+    def _set_up(self, config: ChannelConfig) -> None:
+        self._config = config
         self._made_in = _here()
         self._loop = asyncio.get_running_loop()
-        self.on_connected: Callable[[], None] | None = None
         self._is_closed = False
-        self._connection: Connection | None = None
-        # When it was made, while it is not known whether it was of use.
-        self._connected_s: float | None = None
-        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._attempt: asyncio.Task[Connection] | None = None
-        self._failures = 0
-        self._last_failure: HTTP2Error | None = None
-        self._next_attempt_s = 0.0
+        self._subchannels = [Subchannel(server, config) for server in config.servers]
+        self._has_one = len(config.servers) == config.connections == 1
+        self._turn = -1
+
+    @property
+    def address(self) -> str:
+        """Where the calls go, as text: the address, or all of several."""
+        return str(self._config)
+
+    @property
+    def on_connected(self) -> Callable[[], None] | None:
+        """A function that is called when a connection was made, if it is set."""
+        return self._subchannels[0].on_connected
+
+    @on_connected.setter
+    def on_connected(self, function: Callable[[], None] | None) -> None:
+        for subchannel in self._subchannels:
+            subchannel.on_connected = function
 
     @property
     def scheme(self) -> str:
         """``https`` or ``http``, as requests state it."""
-        return "https" if self._ssl else "http"
-
-    @property
-    def authority(self) -> str:
-        """The host and port, as requests state them."""
-        return "localhost" if self.address.path else str(self.address)
+        return "https" if self._config.ssl else "http"
 
     @property
     def is_usable_here(self) -> bool:
@@ -121,73 +149,96 @@ class Channel:
         return self._made_in[0] == os.getpid() and self._loop.is_closed()
 
     @property
-    def connection(self) -> Connection | None:
-        """The connection, if a stream can be opened on it at once."""
-        connection = self._connection
-        if (
-            connection is None
-            or not connection.accepts_streams
-            or not self.is_usable_here
-        ):
-            return None
-        return connection
+    def last_failure(self) -> HTTP2Error | None:
+        """Why there is no connection to one of the addresses, or None."""
+        return next((s.last_failure for s in self._subchannels if s.last_failure), None)
 
-    async def connect(self) -> Connection:
+    def pick(self) -> Connection | None:
+        """The connection for the next stream, or None if there is none at once.
+
+        It is the turn of each address; those without a connection begin to make one.
+        A connection with as many streams as the peer allows is only picked where there
+        can be no other.
+        """
+        if not self.is_usable_here:
+            return None
+        subchannels = self._subchannels
+        for _ in subchannels:
+            self._turn = (self._turn + 1) % len(subchannels)
+            connection = subchannels[self._turn].pick()
+            if connection is not None and (self._has_one or connection.has_room):
+                return connection
+        return None
+
+    async def connect(self, *, wait_for_ready: bool = False) -> Connection:
         """The connection that a new stream goes over; it is made if there is none.
+
+        Args:
+            wait_for_ready: whether to try on where no connection can be made, for as
+                long as the caller waits (``doc/wait-for-ready.md`` of gRPC), instead of
+                failing.
 
         Raises:
             ConnectFailedError: no connection could be made; or the channel is closed,
                 or belongs to another event loop or process.
-            StreamRefusedError: it is too early for another connection, since the last
-                was of no use.
         """
         if not self.is_usable_here:
             raise ConnectFailedError(
                 "the connection belongs to another event loop or process: make one "
                 "for each"
             )
-        if (connection := self.connection) is not None:
-            return connection
-        if self._attempt is None:
-            self._count_last()
-            self._check_backoff()
-            self._attempt = self._loop.create_task(self._connect())
-            self._attempt.add_done_callback(self._on_attempt_done)
-        attempt = self._attempt
-        try:
-            # The attempt is for everyone who waits: it goes on if one of them leaves.
-            return await asyncio.shield(attempt)
-        except asyncio.CancelledError:
-            if attempt.cancelled():
-                raise ConnectFailedError(_DISCONNECTED) from None
-            raise
+        while True:
+            if (connection := self.pick()) is not None:
+                return connection
+            if self._is_closed:
+                raise ConnectFailedError(DISCONNECTED)
+            # Where all connections are full, wait for one more to an address that
+            # works, or else for a turn on the least busy one.
+            full = {s: c for s in self._subchannels if (c := s.pick()) is not None}
+            attempts = {
+                a for s in full or self._subchannels if (a := s.attempt()) is not None
+            }
+            if full and not attempts:
+                return min(full.values(), key=lambda c: c.open_streams)
+            was_tried = bool(attempts)
+            made: Connection | None = None
+            while attempts and made is None:
+                done, attempts = await asyncio.wait(
+                    attempts, return_when=asyncio.FIRST_COMPLETED
+                )
+                made = next((c for a in done if (c := _result(a)) is not None), None)
+            if self._is_closed:
+                raise ConnectFailedError(DISCONNECTED)
+            if made is not None and not made.accepts_streams:
+                # The peer ended it at once; opening a stream says so.
+                return made
+            if made is None and not full:
+                if not wait_for_ready:
+                    raise self._failure(was_tried)
+                await asyncio.sleep(min(s.backoff_s for s in self._subchannels))
 
     def close(self) -> None:
         """Close for good: streams that are open fail, and none can be opened."""
         self._is_closed = True
-        if self._attempt is not None:
-            self._attempt.cancel()
-        for connection in list(self._connections):
-            connection.close(
-                ConnectionLostError(f"the connection was lost: {_DISCONNECTED}")
-            )
-        self._connection = None
+        for subchannel in self._subchannels:
+            subchannel.close()
 
     async def wait_closed(self) -> None:
         """Wait until the sockets of a closed channel are closed, for a second at most.
 
         After that, connections are cut off that still have something to write.
         """
-        lost = [connection.lost for connection in self._connections]
-        if lost:
-            await asyncio.wait(lost, timeout=_CLOSE_GRACE_S)
-        for connection in list(self._connections):
+        connections = [c for s in self._subchannels for c in s.connections]
+        if connections:
+            await asyncio.wait([c.lost for c in connections], timeout=_CLOSE_GRACE_S)
+        for connection in connections:
             connection.abort()
 
     def abandon(self) -> None:
-        """Forget the connection, and leave its socket to the loop that it is in."""
+        """Forget the connections, and leave their sockets to their event loop."""
         self._is_closed = True
-        self._connection = None
+        for subchannel in self._subchannels:
+            subchannel.abandon()
 
     async def __aenter__(self) -> Self:
         return self
@@ -202,117 +253,39 @@ class Channel:
         await self.wait_closed()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.address}>"
+        return f"<{type(self).__name__} {self._config}>"
 
     def __del__(self) -> None:
         # Not set where __init__ failed.
-        connection = getattr(self, "_connection", None)
-        if connection is not None and connection.end is None:
-            warnings.warn(
-                f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self
-            )
-            if not self._loop.is_closed():
-                # Garbage may be collected in any thread.
-                self._loop.call_soon_threadsafe(
-                    connection.close,
-                    ConnectionLostError("the channel was dropped without being closed"),
-                )
-
-    def _count_last(self) -> None:
-        """Count the last connection as a success, or as a failed attempt to connect."""
-        connection, connected_s = self._connection, self._connected_s
-        if connection is None or connected_s is None:
+        subchannels = getattr(self, "_subchannels", ())
+        connections = [c for s in subchannels for c in s.abandon() if c.end is None]
+        if not connections:
             return
-        self._connected_s = None
-        is_bad = isinstance(connection.end, BadPeerError)
-        if connection.is_useful and not is_bad:
-            self._failures = 0
-        elif connection.end is not None and not connection.was_given_up:
-            since_s = self._loop.time() if is_bad else connected_s
-            self._back_off(connection.end, since_s)
+        warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        if not self._loop.is_closed():
+            end = ConnectionLostError("the channel was dropped without being closed")
+            for connection in connections:
+                # Garbage may be collected in any thread.
+                self._loop.call_soon_threadsafe(connection.close, end)
 
-    def _check_backoff(self) -> None:
-        """Refuse to connect if the last attempt failed a moment ago."""
-        if self._is_closed:
-            raise ConnectFailedError(_DISCONNECTED)
-        if (
-            self._connection is not None
-            and self._last_failure is self._connection.end is not None
-            and self._loop.time() < self._next_attempt_s
-        ):
-            raise StreamRefusedError(
-                "the last connection was of no use, and it is too early for another: "
-                f"{self._last_failure}"
-            )
-        if self._last_failure is not None and self._loop.time() < self._next_attempt_s:
-            raise ConnectFailedError(
+    def _failure(self, was_tried: bool) -> ConnectFailedError:
+        """What to raise where no address has a connection."""
+        failures = [f for s in self._subchannels if (f := s.last_failure) is not None]
+        text = "; ".join(map(str, failures))
+        if not was_tried:
+            text = (
                 "the last attempt to connect failed a moment ago, and it is too early "
-                f"for another: {self._last_failure}"
-            ) from self._last_failure
-
-    async def _connect(self) -> Connection:
-        """Make one attempt, for everyone who waits for a connection."""
-        try:
-            connection = await wait_at_most(
-                self._connect_timeout_s, self._connect_once()
+                f"for another: {text}"
             )
-        except WaitTimeoutError:
-            error = ConnectFailedError(
-                f"the peer did not greet within {self._connect_timeout_s:g} s: is it "
-                "an HTTP/2 service, and is TLS on at both ends or at neither?"
-            )
-            self._back_off(error, self._loop.time())
-            raise error from None
-        except HTTP2Error as error:
-            if not self._is_closed:
-                self._back_off(error, self._loop.time())
-            raise
-        self._last_failure = None
-        self._connection, self._connected_s = connection, self._loop.time()
-        if self.on_connected is not None:
-            self.on_connected()
-        return connection
+        error = ConnectFailedError(text)
+        # The subchannel keeps its own error, which the frames of callers must not
+        # pile up on.
+        error.__cause__ = failures[0].__cause__ if failures else None
+        return error
 
-    def _on_attempt_done(self, attempt: asyncio.Task[Connection]) -> None:
-        self._attempt = None
-        if not attempt.cancelled():
-            # Retrieve the exception, or the event loop would log that nobody did.
-            attempt.exception()
 
-    def _back_off(self, error: HTTP2Error, since_s: float) -> None:
-        backoff_s = _FIRST_BACKOFF_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
-        self._failures += 1
-        self._last_failure = error
-        self._next_attempt_s = since_s + backoff_s
-
-    async def _connect_once(self) -> Connection:
-        try:
-            connection = await self._open_transport()
-        except (OSError, UnicodeError) as error:
-            # A host name with an empty label is a UnicodeError.
-            raise connect_failed(self.address, error) from error
-        self._connections.add(connection)
-        try:
-            problem = await connection.greeted
-            # The peer may have greeted and hung up at once.
-            if problem := problem or connection.end:
-                text = _DISCONNECTED if self._is_closed else str(problem)
-                raise ConnectFailedError(text) from problem
-        except BaseException as error:
-            connection.close(ConnectionLostError(str(error)))
-            raise
-        return connection
-
-    async def _open_transport(self) -> Connection:
-        host, port, path = self.address.host, self.address.port, self.address.path
-        if path:
-            # A unix socket has no host name that a certificate could be for.
-            name = "localhost" if self._ssl else None
-            _, connection = await self._loop.create_unix_connection(
-                Connection, path, ssl=self._ssl, server_hostname=name
-            )
-        else:
-            _, connection = await self._loop.create_connection(
-                Connection, host, port, ssl=self._ssl
-            )
-        return connection
+def _result(attempt: asyncio.Task[Connection]) -> Connection | None:
+    """The connection that an attempt made, or None if it failed."""
+    if attempt.cancelled() or attempt.exception() is not None:
+        return None
+    return attempt.result()

@@ -132,14 +132,14 @@ class OpenH2Connection(H2Connection):
         self.outgoing = self._data_to_send = bytearray()
         return taken
 
-    def on_go_away(self, handle: Callable[[int, int], None]) -> None:
-        """Call a function for each GOAWAY, with its last stream and error code.
+    def on_go_away(self, handle: Callable[[int, int, bytes], None]) -> None:
+        """Call a function for each GOAWAY: its last stream, error code and debug data.
 
         h2 itself drops the streams at once that the peer still means to finish.
         """
 
         def handler(frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
-            handle(frame.last_stream_id, frame.error_code)
+            handle(frame.last_stream_id, frame.error_code, frame.additional_data)
             return [], []
 
         self._frame_dispatch_table[GoAwayFrame] = handler

@@ -27,6 +27,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
+from ssl import SSLError
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from h2.errors import ErrorCodes
@@ -47,6 +48,7 @@ from h2.exceptions import (
 )
 from h2.settings import SettingCodes
 
+from remotemedia.http2.address import Address
 from remotemedia.http2.errors import (
     BadPeerError,
     BadResponseError,
@@ -60,6 +62,8 @@ from remotemedia.http2.errors import (
 )
 from remotemedia.http2.frames import ClientConnection
 from remotemedia.http2.headers import Headers
+from remotemedia.http2.keepalive import Keepalive, KeepaliveTimes
+from remotemedia.http2.tls import explained
 
 if TYPE_CHECKING:
     from ssl import SSLObject
@@ -88,6 +92,8 @@ _REQUESTS_BYTES = 256
 _READ_BYTES = 256 * 1024
 _SETTINGS = b"\x04"
 """The type of a SETTINGS frame."""
+# What gRPC's servers say with ENHANCE_YOUR_CALM (its proposal A8).
+_TOO_MANY_PINGS = b"too_many_pings"
 
 
 class Stream:
@@ -211,9 +217,14 @@ class Connection(asyncio.BufferedProtocol):
     """One HTTP/2 connection, as the protocol of an asyncio transport.
 
     Args:
+        address: where it goes to.
+        keepalive: when to ping a silent peer; None for no pings.
         clock: tells the time in seconds.
 
     Attributes:
+        address: where it goes to.
+        authority: the host and port, as requests state them.
+        was_pinged_too_often: whether the peer ended it because of too many pings.
         greeted: done when the peer has greeted. The result is what went wrong, or None.
         lost: done when the socket is closed.
         end: why the connection is closed, or None while it is not.
@@ -226,9 +237,20 @@ class Connection(asyncio.BufferedProtocol):
         http2: the connection without I/O.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        address: Address,
+        keepalive: KeepaliveTimes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self.address = address
+        self.authority: str = "localhost" if address.path else str(address)
+        self.was_pinged_too_often: bool = False
+        self._keepalive: Keepalive | None = None
+        if keepalive is not None:
+            self._keepalive = Keepalive(keepalive, self, self._loop, clock)
         self.greeted: asyncio.Future[HTTP2Error | None] = self._loop.create_future()
         self.lost: asyncio.Future[None] = self._loop.create_future()
         self.end: HTTP2Error | None = None
@@ -263,6 +285,16 @@ class Connection(asyncio.BufferedProtocol):
     def is_closing(self) -> bool:
         """Whether nothing more can be sent."""
         return self.end is not None or self._transport.is_closing()
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open, or wait until they can be opened."""
+        return len(self._streams) + len(self._opening)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the peer's limit allows another stream at once."""
+        return self.open_streams < self.http2.remote_settings.max_concurrent_streams
 
     # -- streams
 
@@ -360,6 +392,9 @@ class Connection(asyncio.BufferedProtocol):
         self.flush()
         self.end = end
         self._unread.clear()
+        if self._keepalive is not None:
+            self._keepalive.stop()
+            self._keepalive = None
         self._transport.close()
         if self.is_paused:
             # What waits to be written never will be.
@@ -407,11 +442,30 @@ class Connection(asyncio.BufferedProtocol):
 
     def _register(self, number: int, on_data: OnData, on_end: OnEnd) -> Stream:
         stream = self._streams[number] = Stream(self, number, on_data, on_end)
+        if self._keepalive is not None and not self._keepalive.is_watching:
+            self._keepalive.watch()
         return stream
 
     def _close_if_done(self) -> None:
         if self.is_retired and not self._streams:
             self.close(ConnectionLostError("the connection was retired"))
+
+    # -- keepalive
+
+    def ping(self) -> None:
+        """Send a PING frame; the answer counts as bytes that arrive."""
+        self.http2.ping(bytes(8))
+        self.flush()
+
+    def on_keepalive_timeout(self, timeout_s: float) -> None:
+        """Close without waiting for the peer, which does not answer."""
+        self.close(
+            ConnectionLostError(
+                f"the connection was lost: {self.address} did not answer a ping "
+                f"within {timeout_s:g} s"
+            )
+        )
+        self.abort()
 
     # -- sending
 
@@ -563,12 +617,13 @@ class Connection(asyncio.BufferedProtocol):
         while self._unread and self.end is None:
             # What came before the end still counts.
             self._take(self._unread.popleft())
-        reason = f": {exc}" if exc else ""
+        problem = explained(exc) if isinstance(exc, SSLError) else ""
+        reason = f": {problem or exc}" if exc else ""
         if not self.greeted.done():
             hint = "does it ask for a certificate" if self._tls else "does it want TLS"
+            hint = f": is it an HTTP/2 service, and {hint}?" if not problem else ""
             self._fail_greeting(
-                f"the peer closed the connection without a greeting{reason}: is it an "
-                f"HTTP/2 service, and {hint}?"
+                f"the peer closed the connection without a greeting{reason}{hint}"
             )
         self.close(ConnectionLostError(f"the connection was lost{reason}"))
         if not self.lost.done():
@@ -640,8 +695,11 @@ class Connection(asyncio.BufferedProtocol):
                     )
                 )
 
-    def _on_go_away(self, last_stream_id: int, error_code: int) -> None:
+    def _on_go_away(self, last_stream_id: int, error_code: int, debug: bytes) -> None:
         """Refuse what the peer will not answer, and let the rest finish."""
+        self.was_pinged_too_often = (
+            error_code == ErrorCodes.ENHANCE_YOUR_CALM and debug == _TOO_MANY_PINGS
+        )
         for number, stream in list(self._streams.items()):
             if number > last_stream_id:
                 stream.on_end(

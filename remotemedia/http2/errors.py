@@ -22,6 +22,8 @@ import socket
 import ssl
 
 from remotemedia.http2.address import Address
+from remotemedia.http2.proxy import ProxyError
+from remotemedia.http2.tls import explained
 
 
 class HTTP2Error(Exception):
@@ -95,20 +97,20 @@ class NotHTTP2Error(HTTP2Error):
 
 def connect_failed(address: Address, error: Exception) -> ConnectFailedError:
     """Say where the system could not connect, and what to check."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        hint = (
-            "the certificate is not for this name, or of an authority not trusted "
-            "(pass an SSLContext with its CA certificate)"
-        )
-    elif isinstance(error, ssl.SSLError):
-        hint = "is TLS on at the service?"
+    text = str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLError):
+        problem = explained(error)
+        text, hint = problem or text, "" if problem else "is TLS on at the service?"
     elif isinstance(error, socket.gaierror):
         hint = f"is {address.host!r} the right name, and can this machine look it up?"
-    elif isinstance(error, OSError) and error.errno is not None:
+    elif isinstance(error, ProxyError):
+        hint = ""
+    elif isinstance(error, (ConnectionResetError, ConnectionAbortedError)):
+        hint = "is TLS on at the service, and does it ask for a certificate?"
+    elif isinstance(error, OSError):
         hint = "is the service running, and is this its address?"
     else:
         hint = ""
-    text = str(error) or type(error).__name__
     return ConnectFailedError(
         f"cannot connect to {address}: {text}" + (hint and f": {hint}")
     )

@@ -92,38 +92,16 @@ async def test_a_peer_that_sends_half_of_its_settings() -> None:
 
 async def test_failed_attempts_to_connect_back_off() -> None:
     """After a failed attempt, calls fail immediately for a while."""
-    attempts = 0
-
-    class Counting(Channel):
-        async def _connect_once(self):  # type: ignore[no-untyped-def]  # private
-            nonlocal attempts
-            attempts += 1
-            return await super()._connect_once()
-
-    channel = Counting(Address("127.0.0.1", free_port()))
+    channel = Channel(Address("127.0.0.1", free_port()))
     service = PipelineExecutionServiceStub(channel)
+    attempts = 0
     for _ in range(200):
         with pytest.raises(CallError, match="no connection") as caught:
             await service.get_version(VersionRequest())
         assert caught.value.unprocessed
+        attempts += "too early for another" not in str(caught.value)
     assert attempts <= 5
     channel.close()
-
-
-async def test_a_service_that_returns_after_many_attempts() -> None:
-    """After any number of failed attempts, the next one can succeed."""
-    port = free_port()
-    channel = Channel(Address("127.0.0.1", port))
-    service = PipelineExecutionServiceStub(channel)
-    for failures in (1, 100, 1_000, 2_000, 100_000):
-        channel._failures, channel._next_attempt_s = failures, 0.0
-        with pytest.raises(CallError, match="is the service running"):
-            await service.get_version(VersionRequest())
-    channel._next_attempt_s = 0.0
-    async with LocalService(port=port):
-        assert (await service.get_version(VersionRequest())).compatible
-        channel.close()
-        await turns(2)
 
 
 async def test_a_service_comes_back_on_the_same_port() -> None:

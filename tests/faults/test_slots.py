@@ -52,7 +52,7 @@ async def test_a_connection_without_stream_ids_left() -> None:
         stub(PipelineExecutionServiceStub, port) as service,
     ):
         await service.get_version(VersionRequest())
-        connection = channel_of(service).connection
+        connection = channel_of(service).pick()
         assert connection is not None
         connection.http2.highest_outbound_stream_id = 2**31 - 3
         for _ in range(3):

@@ -5,19 +5,36 @@ from __future__ import annotations
 import asyncio
 import gc
 import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from h2.settings import SettingCodes
 
 from remotemedia import (
+    ChunkResults,
+    PipelineStream,
     RemoteMediaClient,
     RemoteMediaConnectionError,
     RemoteMediaTimeoutError,
 )
+from remotemedia.grpc import CallError
 from remotemedia.http2 import Address, Channel, ConnectFailedError
-from remotemedia.http2.connection import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES
+from remotemedia.http2.connection import (
+    CONNECTION_WINDOW_BYTES,
+    STREAM_WINDOW_BYTES,
+    Connection,
+)
 from remotemedia.testing import LocalService
-from tests.support.peers import tcp_peer
+from remotemedia.v1 import PipelineExecutionServiceStub, VersionRequest
+from tests.faults.tools import black_hole, is_version
+from tests.support.peers import Exchange, h2_peer, tcp_peer
+from tests.support.pipelines import PASS, tone
+from tests.support.processes import free_port
+from tests.support.waiting import GUARD_S, until
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
@@ -47,23 +64,20 @@ def test_the_error_of_a_deadline_is_another() -> None:
 
 
 async def test_what_requests_say_of_the_service() -> None:
-    plain = Channel("localhost:50051")
-    assert (plain.scheme, plain.authority) == ("http", "localhost:50051")
-    secure = Channel(Address(host="::1", port=443), ssl=True)
-    assert (secure.scheme, secure.authority) == ("https", "[::1]:443")
-    assert Channel("unix:/run/s").authority == "localhost"
+    assert Channel("localhost:50051").scheme == "http"
+    assert Channel(Address(host="::1", port=443), ssl=True).scheme == "https"
 
 
 async def test_a_connection_is_made_once_and_used_again(local: LocalService) -> None:
     async with Channel(local.address) as channel:
-        assert channel.connection is None
+        assert channel.pick() is None
         first, second = await asyncio.gather(channel.connect(), channel.connect())
-        assert first is second is channel.connection
+        assert first is second is channel.pick()
         first.retire()
-        assert channel.connection is None
+        assert channel.pick() is None
         assert await channel.connect() is not first
     assert first.end is not None
-    assert channel.connection is None
+    assert channel.pick() is None
 
 
 async def test_a_channel_that_is_closed_connects_no_more(local: LocalService) -> None:
@@ -85,13 +99,285 @@ async def test_a_closed_channel_ends_the_attempt_to_connect() -> None:
             await connecting
 
 
+def stay_in_backoff(channel: Channel) -> None:
+    """Have the backoff after a failed attempt last, however slow this machine is."""
+    for subchannel in channel._subchannels:
+        assert subchannel._backoff._until_s > 0
+        subchannel._backoff._until_s += GUARD_S
+
+
 async def test_a_failed_attempt_is_not_repeated_at_once() -> None:
     channel = Channel("127.0.0.1:1")
     with pytest.raises(ConnectFailedError, match="is the service running"):
         await channel.connect()
+    stay_in_backoff(channel)
     with pytest.raises(ConnectFailedError, match="too early for another") as caught:
         await channel.connect()
-    assert isinstance(caught.value.__cause__, ConnectFailedError)
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+
+
+# -- several addresses
+
+
+@asynccontextmanager
+async def answering(count: int) -> AsyncIterator[tuple[list[str], Counter[str]]]:
+    """Run peers that answer GetVersion, and count the calls of each by its address."""
+    calls: Counter[str] = Counter()
+
+    async with AsyncExitStack() as stack:
+        addresses: list[str] = []
+        for _ in range(count):
+
+            def script(exchange: Exchange, number: int = len(addresses)) -> None:
+                calls[addresses[number]] += 1
+                is_version(exchange)
+
+            port = await stack.enter_async_context(h2_peer(script))
+            addresses.append(f"127.0.0.1:{port}")
+        yield addresses, calls
+
+
+async def call(channel: Channel, **options: Any) -> None:
+    stub = PipelineExecutionServiceStub(channel, **options)
+    await stub.get_version(VersionRequest(), timeout=5)
+
+
+async def settled(channel: Channel) -> None:
+    """Wait until no attempt to connect is under way."""
+    await until(lambda: all(s._attempt is None for s in channel._subchannels))
+
+
+async def test_calls_go_to_each_address_in_turn() -> None:
+    async with answering(3) as (addresses, calls), Channel(addresses) as channel:
+        await call(channel)
+        await settled(channel)
+        calls.clear()
+        for _ in range(9):
+            await call(channel)
+        assert calls == dict.fromkeys(addresses, 3)
+        assert repr(channel) == f"<Channel {', '.join(addresses)}>"
+
+
+async def test_each_connection_is_asked_for_its_own_name() -> None:
+    authorities: set[str] = set()
+
+    def script(exchange: Exchange) -> None:
+        authorities.add(exchange.authority)
+        is_version(exchange)
+
+    async with h2_peer(script) as one, h2_peer(script) as two:
+        addresses = [f"127.0.0.1:{one}", f"localhost:{two}"]
+        async with Channel(addresses) as channel:
+            await call(channel)
+            await settled(channel)
+            await call(channel)
+            await call(channel)
+    assert authorities == set(addresses)
+
+
+async def test_an_address_that_fails_is_left_out() -> None:
+    async with answering(1) as (addresses, calls):
+        gone = f"127.0.0.1:{free_port()}"
+        async with Channel([gone, *addresses]) as channel:
+            for _ in range(10):
+                await call(channel)
+            assert calls.total() == 10
+            assert channel.last_failure is not None
+
+
+async def test_an_address_that_does_not_answer_is_not_waited_for() -> None:
+    with black_hole() as port:
+        async with answering(1) as (addresses, calls):
+            async with Channel([f"127.0.0.1:{port}", *addresses]) as channel:
+                for _ in range(3):
+                    await call(channel)
+            assert calls.total() == 3
+
+
+async def test_an_address_that_comes_back_is_used_again() -> None:
+    """It is probed by the calls that come after its backoff, which go elsewhere."""
+    port = free_port()
+    async with (
+        answering(1) as (addresses, _),
+        Channel([f"127.0.0.1:{port}", *addresses]) as channel,
+    ):
+        await call(channel)
+        await settled(channel)
+        assert channel.last_failure is not None
+        async with LocalService(port=port):
+
+            async def until_it_is_back() -> None:
+                while channel.last_failure is not None:
+                    await call(channel)
+                    await asyncio.sleep(0.005)
+
+            await asyncio.wait_for(until_it_is_back(), GUARD_S)
+            picked = {channel.pick() for _ in range(2)}
+            assert len(picked) == 2
+            assert None not in picked
+
+
+async def test_a_stream_stays_where_it_is(local: LocalService) -> None:
+    async with LocalService() as other:
+        client = RemoteMediaClient([local.address, other.address])
+        async with client, client.open_stream(PASS) as stream:
+            for sequence in range(4):
+                await stream.send("src", tone())
+                assert (await anext(stream)).sequence == sequence
+                await client.get_version()
+
+
+async def test_the_error_names_every_address() -> None:
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    async with Channel(addresses) as channel:
+        with pytest.raises(ConnectFailedError) as caught:
+            await channel.connect()
+        stay_in_backoff(channel)
+        with pytest.raises(ConnectFailedError, match="too early") as again:
+            await channel.connect()
+    for address in addresses:
+        assert f"cannot connect to {address}" in str(caught.value)
+        assert f"cannot connect to {address}" in str(again.value)
+
+
+async def test_busy_connections_are_joined_by_others() -> None:
+    """``connections`` to each address at most, and least calls in flight first."""
+    waiting: list[Exchange] = []
+    async with (
+        h2_peer(waiting.append) as port,
+        Channel(f"127.0.0.1:{port}", connections=3) as channel,
+    ):
+        calls = []
+        for count in range(1, 10):
+            calls.append(asyncio.create_task(call(channel)))
+            await until(lambda count=count: len(waiting) == count)  # type: ignore[misc]  # a default that mypy cannot type
+            await settled(channel)
+        (made,) = channel._subchannels
+        assert sorted(c.open_streams for c in made.connections) == [3, 3, 3]
+        for exchange in waiting:
+            is_version(exchange)
+            exchange.flush()
+        await asyncio.gather(*calls)
+
+
+HEADERS = (
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", "/"),
+    (":authority", "a"),
+)
+
+
+async def opened(channel: Channel, log: list[Connection]) -> None:
+    """Open a stream, and keep it open; log its connection."""
+    connection = await channel.connect()
+    stream = await connection.open(HEADERS, [], lambda *_: None, lambda _: None)
+    log.append(stream.connection)
+
+
+async def test_streams_are_spread_over_as_many_connections_as_they_need() -> None:
+    """A service allows so many streams on a connection; the rest do not wait."""
+    settings: dict[SettingCodes | int, int] = {SettingCodes.MAX_CONCURRENT_STREAMS: 4}
+    async with (
+        h2_peer(lambda exchange: exchange.headers(), settings=settings) as port,
+        Channel(f"127.0.0.1:{port}", connections=3) as channel,
+    ):
+        log: list[Connection] = []
+        opening = [asyncio.create_task(opened(channel, log)) for _ in range(14)]
+        await until(lambda: len(log) == 12)
+        assert sorted(Counter(log).values()) == [4, 4, 4]
+        await settled(channel)
+        # All are full, and there can be no more: two wait for their turn.
+        (made,) = channel._subchannels
+        await until(lambda: sum(c.open_streams for c in made.connections) == 14)
+        for task in opening:
+            task.cancel()
+        await asyncio.wait(opening)
+
+
+async def test_streams_are_spread_over_addresses_that_have_room() -> None:
+    settings: dict[SettingCodes | int, int] = {SettingCodes.MAX_CONCURRENT_STREAMS: 4}
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+
+    async with (
+        h2_peer(script, settings=settings) as one,
+        h2_peer(script) as other,
+        Channel([f"127.0.0.1:{one}", f"127.0.0.1:{other}"]) as channel,
+    ):
+        log: list[Connection] = []
+        await asyncio.gather(*[opened(channel, log) for _ in range(2)])
+        await settled(channel)
+        for _ in range(18):
+            await opened(channel, log)
+        by_port = {c.address.port: count for c, count in Counter(log).items()}
+        assert by_port == {one: 4, other: 16}
+
+
+# -- waiting until there is a connection
+
+
+async def test_a_call_that_waits_for_a_service(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    async with Channel(f"unix:{path}") as channel:
+        waiting = asyncio.create_task(call(channel, wait_for_ready=True))
+        await until(lambda: channel.last_failure)
+        with pytest.raises(CallError, match="no connection"):
+            await call(channel)
+        async with LocalService(path=path):
+            await waiting
+
+
+async def test_a_call_waits_within_its_deadline() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    client = RemoteMediaClient(address, timeout=0.05, wait_for_ready=True)
+    with pytest.raises(RemoteMediaTimeoutError, match="could not be sent") as caught:
+        await client.connect()
+    assert f"cannot connect to {address}" in str(caught.value)
+    assert caught.value.retryable
+
+
+async def test_waiting_for_a_service_may_be_asked_for_one_call(
+    local: LocalService,
+) -> None:
+    """Or not, where the client waits."""
+    async with RemoteMediaClient(local.address) as client:
+        await local.stop()
+        channel = client._link.channel
+        await until(lambda: channel is not None and channel.pick() is None)
+        for made in (
+            client.get_version(wait_for_ready=True, timeout=0.02),
+            client.execute_pipeline(PASS, wait_for_ready=True, timeout=0.02),
+            read(client.stream_pipeline(PASS, [], wait_for_ready=True, timeout=0.02)),
+            entered(client.open_stream(PASS, wait_for_ready=True, timeout=0.02)),
+        ):
+            with pytest.raises(RemoteMediaTimeoutError):
+                await made
+        with pytest.raises(RemoteMediaConnectionError):
+            await client.get_version()
+
+
+async def read(results: ChunkResults) -> None:
+    async for _ in results:
+        pass
+
+
+async def entered(stream: PipelineStream) -> None:
+    async with stream:
+        pass
+
+
+async def test_a_channel_that_is_closed_ends_the_waiting() -> None:
+    channel = Channel(f"127.0.0.1:{free_port()}")
+    waiting = asyncio.create_task(channel.connect(wait_for_ready=True))
+    await until(lambda: channel.last_failure)
+    channel.close()
+    with pytest.raises(ConnectFailedError, match="the client was disconnected"):
+        await asyncio.wait_for(waiting, GUARD_S)
+
+
+# -- who it belongs to
 
 
 async def test_a_host_name_that_no_resolver_takes() -> None:

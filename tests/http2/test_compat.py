@@ -186,14 +186,14 @@ def test_h2_and_we_write_to_the_same_bytes() -> None:
     assert connection.outgoing == b""
 
 
-def test_a_goaway_is_told_with_its_numbers() -> None:
+def test_a_goaway_is_told_with_its_facts() -> None:
     connection = compat.OpenH2Connection(CONFIG)
     connection.initiate_connection()
-    told: list[tuple[int, int]] = []
-    connection.on_go_away(lambda *numbers: told.append(numbers))
-    frame = GoAwayFrame(0, last_stream_id=7, error_code=11)
+    told: list[tuple[int, int, bytes]] = []
+    connection.on_go_away(lambda *facts: told.append(facts))
+    frame = GoAwayFrame(0, last_stream_id=7, error_code=11, additional_data=b"why")
     assert connection.receive_data(frame.serialize()) == []
-    assert told == [(7, 11)]
+    assert told == [(7, 11, b"why")]
 
 
 def test_a_streams_window() -> None:

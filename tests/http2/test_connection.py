@@ -17,6 +17,7 @@ from hyperframe.frame import DataFrame, GoAwayFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from remotemedia.http2.address import Address
 from remotemedia.http2.connection import MAX_UNWRITTEN_BYTES, Connection, Stream
 from remotemedia.http2.errors import (
     BadPeerError,
@@ -30,6 +31,7 @@ from remotemedia.http2.errors import (
     StreamResetError,
 )
 
+ADDRESS = Address("a", 1)
 HEADERS = (
     (":method", "POST"),
     (":scheme", "http"),
@@ -82,7 +84,7 @@ class Ends:
         self.now_s = 0.0
         # How long each frame seems to take.
         self.tick_s = 0.0
-        self.connection = Connection(self.clock)
+        self.connection = Connection(ADDRESS, clock=self.clock)
         self.connection.connection_made(self.wire)
         self.server = H2Connection(H2Configuration(client_side=False))
         self.server.initiate_connection()
@@ -804,7 +806,7 @@ async def test_a_connection_is_useful_once_a_call_was_answered() -> None:
 
 async def greeting(*said: bytes) -> HTTP2Error | None:
     """What becomes of the greeting where the peer says this, and hangs up."""
-    connection, wire = Connection(), Wire()
+    connection, wire = Connection(ADDRESS), Wire()
     connection.connection_made(wire)
     for part in said:
         if connection.end is None:

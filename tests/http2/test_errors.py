@@ -16,15 +16,18 @@ from remotemedia.http2.errors import (
     StreamResetError,
     connect_failed,
 )
+from remotemedia.http2.proxy import ProxyError
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (ssl.SSLCertVerificationError("bad"), "not for this name, or of an authority"),
         (ssl.SSLError("wrong version number"), "is TLS on at the service?"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "is the service running"),
         (FileNotFoundError(errno.ENOENT, "no"), "is the service running"),
+        (ConnectionResetError(errno.ECONNRESET, "no"), "does it ask for a certificate"),
+        # What aiohappyeyeballs raises where several addresses failed.
+        (OSError("Multiple exceptions: a, b"), "is the service running"),
         (socket.gaierror(socket.EAI_NONAME, "unknown"), "is 'host' the right name"),
     ],
 )
@@ -38,7 +41,11 @@ def test_a_failed_connection_says_what_to_check(error: Exception, text: str) -> 
 
 @pytest.mark.parametrize(
     ("error", "text"),
-    [(OSError("odd"), "odd"), (OSError(), "OSError"), (UnicodeError("x"), "x")],
+    [
+        (ProxyError("the proxy refused"), "the proxy refused"),
+        (UnicodeError("x"), "x"),
+        (UnicodeError(), "UnicodeError"),
+    ],
 )
 def test_without_a_hint_the_text_is_the_systems(error: Exception, text: str) -> None:
     failed = connect_failed(Address(path="/s"), error)

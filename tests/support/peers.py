@@ -37,6 +37,7 @@ class Exchange:
         self.stream_id = request.stream_id
         headers: dict[str, str] = dict(request.headers)  # type: ignore[arg-type]  # header_encoding makes them str
         self.path = headers[":path"]
+        self.authority = headers[":authority"]
         self.transport = transport
 
     def headers(self, *pairs: tuple[str, str], end: bool = False) -> None:

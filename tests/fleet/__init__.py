@@ -1,0 +1,1 @@
+"""Tests of fleets: servers die and drain under load, behind real load balancers."""
