@@ -32,7 +32,13 @@ def check_trip(pair: Pair, google: Any, pool: Any) -> None:
             ours.to_json()
         return
     assert in_order(ours.to_json()) == in_order(text)
-    twin = json_format.Parse(ours.to_json(), pair.google(), descriptor_pool=pool)
+    try:
+        twin = json_format.Parse(ours.to_json(), pair.google(), descriptor_pool=pool)
+    except json_format.ParseError:
+        # Google's does not read the largest float, which it writes.
+        with pytest.raises(json_format.ParseError):
+            json_format.Parse(text, pair.google(), descriptor_pool=pool)
+        return
     again: Any = pair.ours().from_json(text)
     assert google_tree(pair.google.FromString(bytes(again))) == google_tree(twin)
 
