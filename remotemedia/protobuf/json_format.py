@@ -180,7 +180,8 @@ def _read(
     source.fill(type(target), values, value, wire.MAX_DEPTH)
     target._serialized_on_wire = True
     for name, found in values.items():
-        setattr(target, name, found)
+        # Unlike an assignment, reading does not warn of deprecated fields.
+        target._assign(name, found)
     return target
 
 

@@ -228,10 +228,7 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
             return placeholders[name]
 
         def __setattr__(self, name, value):
-            meta = self._betterproto
-            values = self._values
-            field = meta.meta_by_field_name.get(name)
-            if field is None:
+            if name not in self._betterproto.meta_by_field_name:
                 # betterproto sets the first of these.
                 if name != "_serialized_on_wire" and not name.startswith("__"):
                     raise AttributeError(_no_field(type(self), name))
@@ -239,6 +236,12 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
                 return
             if name in self._deprecated_fields:
                 _warn_deprecated_field(self, name, 3)
+            self._assign(name, value)
+
+        def _assign(self, name, value):
+            meta = self._betterproto
+            values = self._values
+            field = meta.meta_by_field_name[name]
             values["_serialized_on_wire"] = True
             for member in meta.oneof_field_by_group.get(field.group, ()):
                 values.pop(member.name, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from conformance import oracle
-from remotemedia.protobuf import DecodeError, EncodeError
+from remotemedia.protobuf import DecodeError
 from tests.codec.contract import GOOGLE, every_message
 from tests.codec.effort import examples
 from tests.codec.generated import PROTOS
+from tests.codec.json_trip import check_trip
 from tests.codec.strategies import messages
-from tests.codec.values import google_tree, is_map, map_value
+from tests.codec.values import is_map, map_value
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
@@ -26,33 +26,6 @@ if TYPE_CHECKING:
     from tests.codec.values import Pair
 
 ALL_TYPES = oracle.load(PROTOS)
-
-
-def google_text(message: Any, pool: Any) -> str | None:
-    """Return Google's JSON; `None` if the message has none."""
-    try:
-        return json_format.MessageToJson(message, descriptor_pool=pool)
-    except (json_format.SerializeToJsonError, TypeError, ValueError):
-        return None
-
-
-def check_trip(pair: Pair, google: Any, pool: Any) -> None:
-    """Write and read a message with both libraries."""
-    ours: Any = pair.ours.FromString(google.SerializeToString())
-    text = google_text(google, pool)
-    if text is None:
-        with pytest.raises(EncodeError):
-            ours.to_json()
-        return
-    assert in_order(ours.to_json()) == in_order(text)
-    twin = json_format.Parse(ours.to_json(), pair.google(), descriptor_pool=pool)
-    again: Any = pair.ours().from_json(text)
-    assert google_tree(pair.google.FromString(bytes(again))) == google_tree(twin)
-
-
-def in_order(text: str) -> str:
-    """Return JSON text with its keys in order, because maps have none."""
-    return json.dumps(json.loads(text), sort_keys=True)
 
 
 @every_message

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from conformance import oracle
 from tests.codec.effort import examples
+from tests.codec.json_trip import check_trip
 from tests.codec.roundtrip import Outcome, round_trip
 from tests.codec.strategies import messages
 from tests.codec.values import Pair
@@ -51,3 +52,4 @@ def test_any_message_makes_the_trip(data: st.DataObject) -> None:
     found = pair(data.draw(st.sampled_from(NAMES)))
     message = data.draw(messages(found.descriptor))
     assert round_trip(found, message.SerializeToString()) is Outcome.EQUAL
+    check_trip(found, message, GOOGLE.pool)

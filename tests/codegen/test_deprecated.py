@@ -45,6 +45,9 @@ def test_what_was_received_or_is_not_set_does_not_warn() -> None:
         message = load().New.FromString(b"\x0a\x01t\x1a\x01\x05")
         assert (message.title, message.numbers) == ("t", [5])
         assert bytes(message) == b"\x0a\x01t\x1a\x01\x05"
+        assert load().New.from_json('{"title": "t"}') == load().New().from_dict(
+            {"title": "t"}
+        )
         load().New(name="n", right="r", title="", numbers=None)
         load().HoldsOld.FromString(b"\x0a\x03\x0a\x01n")
 

@@ -20,6 +20,7 @@ from codegen import naming
 from conformance import oracle
 from remotemedia import protobuf
 from remotemedia.grpc import Channel, stub
+from tests.codec.json_trip import check_trip
 from tests.codec.roundtrip import Outcome, check_construction, round_trip
 from tests.codec.values import MESSAGE, Pair, is_map
 from tests.codegen import unusual
@@ -90,6 +91,7 @@ def test_every_message_makes_the_trip(protos: Path, package: str) -> None:
         message = full(pair)
         assert round_trip(pair, message.SerializeToString()) is Outcome.EQUAL
         check_construction(pair, message)
+        check_trip(pair, message, pair.descriptor.file.pool)
 
 
 def test_a_name_that_begins_with_a_digit_gets_a_word_in_front() -> None:
