@@ -77,7 +77,8 @@ def test_text_may_be_bytes(encoding: str) -> None:
         ('{"nodeId": "\\ud800"}', r"NodeResult\.node_id: has an unpaired surrogate"),
         ('{"nodeId": "\n"}', "the text is not JSON: Invalid control character"),
         ("null", "NodeResult: must be an object, not None"),
-        ("[" * 100_000, "messages and groups are nested more than 100 deep"),
+        # Where Python's own parser can go deeper, it finds the end.
+        ("[" * 100_000, "nested more than 100 deep|not JSON: Expecting value"),
         ('{"nodeId": 1' + "0" * 5000 + "}", "the text is not JSON: Exceeds the limit"),
     ],
 )
