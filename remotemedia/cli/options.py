@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeAlias
 import click
 
 from remotemedia.blocking import RemoteMediaClient
+from remotemedia.grpc import TLS
 
 MakeClient: TypeAlias = "Callable[[str], RemoteMediaClient]"
 """Makes a client for an address."""
@@ -75,7 +75,7 @@ def connects(command: Callable[..., None]) -> Callable[..., None]:
             return RemoteMediaClient(
                 address,
                 token=read_token(token_file),
-                ssl=ssl.create_default_context(cafile=tls_ca) if tls_ca else tls,
+                ssl=TLS(ca=tls_ca) if tls_ca else tls,
                 timeout=timeout,
             )
 

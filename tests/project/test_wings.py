@@ -44,7 +44,7 @@ WINGS: dict[str, set[str]] = {
     "otel": {"grpc", "operation", "record"},
     "readiness": {"errors", "grpc"},
     "link": {"v1", "errors", "operation", "record", "grpc"},
-    "cli": {"blocking", "manifest", "errors", "testing", "v1"},
+    "cli": {"blocking", "grpc", "manifest", "errors", "testing", "v1"},
     "__main__": {"cli"},
     # The service can run on the blocking client's event loop, in another thread.
     "blocking": {"client", "session", "v1", "grpc"},
