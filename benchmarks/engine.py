@@ -58,7 +58,7 @@ class Raw:
         return len(self.data)
 
     @classmethod
-    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name
+    def _from_peer(cls, data: bytes) -> Self:
         """Wrap the bytes."""
         return cls(data)
 

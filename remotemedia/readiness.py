@@ -58,7 +58,7 @@ class Health:
         return 0
 
     @classmethod
-    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name
+    def _from_peer(cls, data: bytes) -> Self:
         """Decode a ``HealthCheckResponse``."""
         return cls(data)
 

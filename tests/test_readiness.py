@@ -161,5 +161,5 @@ async def test_another_failure_of_the_check_is_raised(local: LocalService) -> No
     [(b"\x08\x01", True), (b"", False), (b"\x08\x02", False), (b"\x08\x03", False)],
 )
 def test_the_messages_of_a_check(data: bytes, is_serving: bool) -> None:
-    assert Health.FromString(data).is_serving is is_serving
+    assert Health._from_peer(data).is_serving is is_serving
     assert Health()._encode([]) == 0

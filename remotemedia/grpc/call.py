@@ -83,8 +83,8 @@ class Message(Protocol):
         ...
 
     @classmethod
-    def FromString(cls, data: bytes) -> Self:  # noqa: N802 - protobuf's name
-        """Decode a message; ValueError if the bytes are not one."""
+    def _from_peer(cls, data: bytes) -> Self:
+        """Decode a message; ValueError if the bytes are not one, or cost too much."""
         ...
 
 
@@ -258,7 +258,7 @@ class Call(Generic[RequestT, ResponseT]):
             else:
                 message = inbox.take()
             try:
-                return self._response_type.FromString(message)
+                return self._response_type._from_peer(message)
             except ValueError as error:
                 raise CallError(
                     Status.INTERNAL, f"the response could not be decoded: {error}"

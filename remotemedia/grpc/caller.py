@@ -455,7 +455,7 @@ class Caller:
             raise TypeError(
                 f"an interceptor of {details.method} returned "
                 f"{type(response).__name__}; it must return what next returned, or a "
-                f"{response_type.__name__} of its secret"
+                f"{response_type.__name__} of its own"
             )
         return response
 

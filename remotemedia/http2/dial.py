@@ -9,6 +9,7 @@ that on any event loop; uvloop itself cannot.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - asyncio imports it for the first lookup
 import ipaddress
 import socket
 from collections.abc import Sequence
@@ -79,12 +80,14 @@ async def _lookup(address: Address) -> Sequence[AddrInfoType]:
         ipaddress.ip_address(address.host)
     except ValueError:
         loop = asyncio.get_running_loop()
-        return await loop.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM
-        )
+        host: str | bytes = address.host
+        if address.host.isascii():
+            # For text, Python would import its codec for international names.
+            host = address.host.encode()
+        return await loop.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)
     # A number needs no lookup, and no thread for it.
     return socket.getaddrinfo(
-        address.host,
+        address.host.encode(),
         address.port,
         type=socket.SOCK_STREAM,
         flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,

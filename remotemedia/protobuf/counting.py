@@ -5,6 +5,9 @@ up to a hundred bytes. So a limit of bytes alone bounds neither the time nor the
 of decoding well: an attacker fills a message with ten million empty submessages, where
 an honest message of that size holds a few long strings.
 
+What a program decodes itself (``FromString``, ``parse``) is not counted: only what came
+over a network may be an attack, and a program may have good reasons for large messages.
+
 Only data that is long enough to have so many fields is counted. Nothing is decoded for
 it, but messages inside messages are entered, since their bytes are fields as well.
 """

@@ -306,6 +306,18 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
+        message = object.__new__(cls)
+        message._decode(data, 0, len(data), wire.MAX_DEPTH)
+        return message
+
+    @classmethod
+    def _from_peer(cls, data: bytes) -> Self:
+        """Decode what came over a network, unless it has too many fields.
+
+        Raises:
+            DecodeError: The bytes are not a valid message of this type, or decoding
+                them would take too much time and memory.
+        """
         if len(data) > counting.COUNTED_BYTES:
             counting.check_fields(cls, data)
         message = object.__new__(cls)
@@ -323,8 +335,6 @@ class Message(JsonMethods, betterproto.Message):  # pyright: ignore[reportIncomp
         """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
-        if len(data) > counting.COUNTED_BYTES:
-            counting.check_fields(type(self), data)
         self._adopt_placeholders()
         self._values["_serialized_on_wire"] = True
         self._decode(data, 0, len(data), wire.MAX_DEPTH)
