@@ -3,12 +3,12 @@
     python -m benchmarks.soak [--quick] [--seed N] [--operations N]
 
 The services reset and refuse calls, send wrong answers, close connections and stop
-answering. A client calls one of them or both, over one connection or more, and half of
-the clients send pings. The caller leaves calls at random points. At the end, every
-submitted chunk must be accounted for: it was acknowledged, dropped by the policy that
-the caller chose, or covered by an error or by the caller leaving. No task, socket or
-object of a call or connection may be left, and memory use must be back to what it was.
-The program prints all of this, and exits with 1 if something is wrong.
+answering. A client calls one of them or both, over one connection or more; half of the
+clients send pings, and half make calls again. The caller leaves calls at random points.
+At the end, every submitted chunk must be accounted for: it was acknowledged, dropped by
+the policy that the caller chose, or covered by an error or by the caller leaving. No
+task, socket or object of a call or connection may be left, and memory use must be back
+to what it was. The program prints all of this, and exits with 1 if something is wrong.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ import numpy as np
 
 from benchmarks.chaos import REASON
 from benchmarks.processes import serving
-from remotemedia import AudioBuffer, PipelineStream, RemoteMediaClient, RemoteMediaError
+from remotemedia import (
+    AudioBuffer,
+    CallRecord,
+    PipelineStream,
+    RemoteMediaClient,
+    RemoteMediaError,
+)
+from remotemedia.grpc import RetryPolicy
 from remotemedia.grpc.call import Call
 from remotemedia.grpc.inbox import Inbox
 from remotemedia.grpc.responses import ResponseStream
@@ -47,6 +54,7 @@ BUFFERS = [
     AudioBuffer.from_numpy(np.zeros(frames, np.int16), 16_000)
     for frames in (160, 1_600, 48_000)
 ]
+RETRY = RetryPolicy(initial_backoff_s=0.01, max_backoff_s=0.05)
 FAULT_RATE = 0.03
 WORKERS = 32
 # Far above every deadline below. Whatever takes longer hangs.
@@ -89,6 +97,8 @@ class Soak:
             keepalive=self.dice.choice([None, 0.02]),
             keepalive_timeout=0.2,
             wait_for_ready=self.dice.random() < 0.5,
+            retry=self.dice.choice([None, RETRY]),
+            on_call_end=self.on_call_end,
         )
         while True:
             try:
@@ -123,6 +133,10 @@ class Soak:
         else:
             self.problems.append(f"foreign: {error!r}")
 
+    def on_call_end(self, record: CallRecord) -> None:
+        """Count the attempts that were made again."""
+        self.outcomes["attempts made again"] += max(record.attempts - 1, 0)
+
     async def unary(self, client: RemoteMediaClient) -> None:
         """Make a call with a single response."""
         if self.dice.random() < 0.5:
@@ -130,7 +144,10 @@ class Soak:
         else:
             buffer = self.dice.choice(BUFFERS)
             result = await client.execute_pipeline(
-                MANIFEST, {"src": buffer}, timeout=0.3
+                MANIFEST,
+                {"src": buffer},
+                timeout=0.3,
+                idempotent=self.dice.random() < 0.5,
             )
             if result.audio_outputs["src"] != buffer:
                 self.problems.append("another call's answer")

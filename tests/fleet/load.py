@@ -1,6 +1,7 @@
 """Load on a fleet, and a book of what became of every call and chunk.
 
-GetVersion changes nothing, so it is repeated whenever a server or a connection failed.
+GetVersion and executions that are declared idempotent are made again by the policy of
+the client, whenever a server or a connection failed. None of them may be lost.
 A stream is opened once: it delivers all of its results and ends, or fails and says so.
 Anything else is a problem.
 """
@@ -13,33 +14,50 @@ from collections.abc import AsyncIterator
 
 from grpclib.const import Status
 
-from remotemedia import AudioBuffer, RemoteMediaClient, RemoteMediaError
+from remotemedia import (
+    AudioBuffer,
+    CallRecord,
+    RemoteMediaClient,
+    RemoteMediaError,
+)
+from remotemedia.grpc import RetryPolicy
 from tests.support.pipelines import PASS, tone
 from tests.support.waiting import until
 
 CHUNKS = 20
-# One server may be lost, and its replacement not be known yet, for about this long.
-MAX_ATTEMPTS = 40
 _PAUSE_S = 0.05
-# How HAProxy and nginx end a call whose server was lost in the middle: without
-# trailers, or by a reset with INTERNAL_ERROR.
-_FROM_BALANCERS = (Status.UNKNOWN, Status.INTERNAL)
+RETRY = RetryPolicy(
+    # One server may be lost, and its replacement not be known yet, for about 2 s.
+    attempts=40,
+    initial_backoff_s=_PAUSE_S,
+    max_backoff_s=2 * _PAUSE_S,
+    # HAProxy and nginx end a call whose server was lost in the middle without trailers
+    # (UNKNOWN), or by a reset (INTERNAL).
+    statuses=frozenset({Status.UNAVAILABLE, Status.UNKNOWN, Status.INTERNAL}),
+    budget=1000,
+)
 _CHUNK = tone(160)
 
 
 class Load:
     """Workers that call until they are told to stop.
 
+    Args:
+        addresses: the service, or the services.
+
     Attributes:
-        calls: GetVersion calls that were answered.
-        repeats: how often one was made again.
+        client: what they call with.
+        calls: calls with a single response that were answered.
+        repeats: how often a call was made again.
         streams: streams that delivered everything.
         failed_streams: streams that said that they failed.
         problems: what must not happen.
     """
 
-    def __init__(self, client: RemoteMediaClient) -> None:
-        self.client = client
+    def __init__(self, addresses: str | list[str]) -> None:
+        self.client = RemoteMediaClient(
+            addresses, retry=RETRY, on_call_end=self._on_call_end
+        )
         self.calls = self.repeats = self.streams = self.failed_streams = 0
         self.errors: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -67,20 +85,20 @@ class Load:
 
     async def _call(self) -> None:
         while not self._is_stopping:
-            for attempt in range(MAX_ATTEMPTS):
-                try:
-                    await self.client.get_version(timeout=5)
-                except RemoteMediaError as error:  # noqa: PERF203 - it tries again
-                    self.errors[str(error)] += 1
-                    is_lost = not (error.retryable or error.status in _FROM_BALANCERS)
-                    if is_lost or attempt + 1 == MAX_ATTEMPTS:
-                        self.problems.append(f"a call was lost: {error!r}")
-                        break
-                    self.repeats += 1
-                    await asyncio.sleep(_PAUSE_S)
-                else:
-                    self.calls += 1
-                    break
+            try:
+                await self.client.get_version(timeout=5)
+                result = await self.client.execute_pipeline(
+                    PASS, {"src": _CHUNK}, timeout=5, idempotent=True
+                )
+            except RemoteMediaError as error:  # noqa: PERF203 - it goes on
+                self.problems.append(f"a call was lost: {error!r}")
+            else:
+                self.calls += 2
+                if result.audio() != _CHUNK:
+                    self.problems.append("a call had the answer of another")
+
+    def _on_call_end(self, record: CallRecord) -> None:
+        self.repeats += max(record.attempts - 1, 0)
 
     async def _stream(self) -> None:
         while not self._is_stopping:
