@@ -254,7 +254,12 @@ class Call(Generic[RequestT, ResponseT]):
             if not self._are_headers_checked:
                 self._check_headers()
             if isinstance(inbox.messages[0], Compressed):
-                message = await inbox.take_expanded()
+                expanded = await inbox.take_expanded()
+                if expanded is None:
+                    # The call was left meanwhile.
+                    self._check_end()
+                    return None
+                message = expanded
             else:
                 message = inbox.take()
             try:
