@@ -322,6 +322,8 @@ class Connection(asyncio.BufferedProtocol):
         if number is None:
             turn = asyncio.Event()
             self._opening.append(turn)
+            # There may be no stream yet, and the socket of a dead peer is full.
+            self._watch()
             try:
                 while number is None:
                     await turn.wait()
@@ -442,8 +444,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _register(self, number: int, on_data: OnData, on_end: OnEnd) -> Stream:
         stream = self._streams[number] = Stream(self, number, on_data, on_end)
-        if self._keepalive is not None and not self._keepalive.is_watching:
-            self._keepalive.watch()
+        self._watch()
         return stream
 
     def _close_if_done(self) -> None:
@@ -452,9 +453,14 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- keepalive
 
+    def _watch(self) -> None:
+        if self._keepalive is not None and not self._keepalive.is_watching:
+            self._keepalive.watch()
+
     def ping(self) -> None:
         """Send a PING frame; the answer counts as bytes that arrive."""
         self.http2.ping(bytes(8))
+        self.http2.budget.on_ping()
         self.flush()
 
     def on_keepalive_timeout(self, timeout_s: float) -> None:
@@ -697,9 +703,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _on_go_away(self, last_stream_id: int, error_code: int, debug: bytes) -> None:
         """Refuse what the peer will not answer, and let the rest finish."""
-        self.was_pinged_too_often = (
-            error_code == ErrorCodes.ENHANCE_YOUR_CALM and debug == _TOO_MANY_PINGS
-        )
+        if error_code == ErrorCodes.ENHANCE_YOUR_CALM and debug == _TOO_MANY_PINGS:
+            self.was_pinged_too_often = True
         for number, stream in list(self._streams.items()):
             if number > last_stream_id:
                 stream.on_end(
