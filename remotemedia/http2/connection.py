@@ -81,9 +81,9 @@ TURN_S = 0.005
 or one that is unusually expensive."""
 MAX_UNWRITTEN_BYTES = 256 * 1024
 """How much waits for the socket at most, while frames are read that ask for answers."""
-# Up to this size, what is written in one turn of the loop goes out together; more is
-# written in steps of it.
-_WRITE_BYTES = 64 * 1024
+WRITE_BYTES = 64 * 1024
+"""Up to this size, what is written in one turn of the loop goes out together; more is
+written in steps of it, and a request that is larger has to wait in between."""
 # A socket that takes all that it is given would block the event loop.
 _STEPS_BETWEEN_YIELDS = 16
 # How much of several requests the first write of a turn takes: two or three small ones.
@@ -142,7 +142,7 @@ class Stream:
                 if connection.is_paused:
                     connection.next_turn()
                     await connection.wait_until_resumed()
-                step = view[:_WRITE_BYTES]
+                step = view[:WRITE_BYTES]
                 is_last = end and len(step) == len(view)
                 sent = self._http2.send_part(self._number, step, end_stream=is_last)
                 if is_last:
@@ -352,7 +352,7 @@ class Connection(asyncio.BufferedProtocol):
             not self.accepts_streams
             or self.is_paused
             or self._opening
-            or len(data) > _WRITE_BYTES
+            or len(data) > WRITE_BYTES
             or not self.http2.can_send(len(data))
         ):
             return None
@@ -485,7 +485,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._will_flush:
             self._will_flush = True
             self._loop.call_soon(self._end_turn)
-        if len(self.http2.outgoing) >= _WRITE_BYTES:
+        if len(self.http2.outgoing) >= WRITE_BYTES:
             self.flush()
 
     def flush_after_request(self) -> None:
