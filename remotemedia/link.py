@@ -261,9 +261,12 @@ class Link:
         """Note whether the service that was connected again can be used."""
         try:
             await self._check_version("reconnect")
-        except RemoteMediaError as error:
+        except Exception as error:  # noqa: BLE001 - interceptors may raise any type
             # Of other failures, each call says itself.
-            if error.error_type is ErrorType.VERSION_MISMATCH:
+            if (
+                isinstance(error, RemoteMediaError)
+                and error.error_type is ErrorType.VERSION_MISMATCH
+            ):
                 self._mismatch = error.message
         else:
             self._mismatch = None

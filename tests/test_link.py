@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 
@@ -9,6 +10,7 @@ import pytest
 from grpclib.const import Status
 
 from remotemedia import CallRecord, ErrorType, RemoteMediaClient, RemoteMediaError
+from remotemedia.grpc import CallDetails, Next
 from remotemedia.testing import Fault, LocalService
 from tests.support.core_server import CoreServer
 from tests.support.pipelines import PASS
@@ -111,3 +113,26 @@ async def test_connecting_is_tried_once(local: LocalService) -> None:
     with pytest.raises(RemoteMediaError, match="busy"):
         await client.connect()
     assert [record.attempts for record in records] == [1]
+
+
+async def test_a_check_that_an_interceptor_fails_is_no_loose_end(
+    local: LocalService,
+) -> None:
+    async def intercept(call: CallDetails, next: Next) -> object:
+        if call.operation == "reconnect":
+            raise LookupError("not this one")
+        return await next(call)
+
+    loose: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: loose.append(context))
+    async with RemoteMediaClient(local.address, interceptors=[intercept]) as client:
+        drop_connection(client)
+        assert await client.execute_pipeline(PASS)
+        checking = client._link._checking
+        assert checking is not None
+        await asyncio.wait({checking})
+        assert checking.exception() is None
+    del checking
+    gc.collect()
+    assert loose == []

@@ -47,6 +47,7 @@ from remotemedia.grpc.inbox import Compressed, Inbox
 from remotemedia.grpc.metadata import Metadata
 from remotemedia.grpc.status import CallError, from_headers, from_http2, from_trailers
 from remotemedia.http2 import (
+    WRITE_BYTES,
     Channel,
     Connection,
     Headers,
@@ -254,7 +255,12 @@ class Call(Generic[RequestT, ResponseT]):
             if not self._are_headers_checked:
                 self._check_headers()
             if isinstance(inbox.messages[0], Compressed):
-                message = await inbox.take_expanded()
+                expanded = await inbox.take_expanded()
+                if expanded is None:
+                    # The call was left meanwhile.
+                    self._check_end()
+                    return None
+                message = expanded
             else:
                 message = inbox.take()
             try:
@@ -329,8 +335,15 @@ class Call(Generic[RequestT, ResponseT]):
 
     def _send_now(self, parts: list[bytes]) -> bool:
         """Whether the only request could be sent without waiting for anything."""
+        if (
+            len(parts) > 1
+            or len(parts[0]) > WRITE_BYTES
+            or self._compression != "identity"
+        ):
+            return False
+        # Each pick is the turn of the next address, so nothing is picked in vain.
         connection = self._channel.pick()
-        if connection is None or len(parts) > 1 or self._compression != "identity":
+        if connection is None:
             return False
         stream = connection.open_now(
             *self._headers(connection), parts[0], self._inbox.add, self._on_end

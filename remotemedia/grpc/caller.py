@@ -26,6 +26,7 @@ from remotemedia.grpc.interceptors import (
     CallDetails,
     Interceptor,
     Next,
+    NotRepeatableError,
     around,
     check_interceptors,
 )
@@ -250,7 +251,7 @@ class Caller:
         async def make_call(details: CallDetails) -> ResponseT:
             nonlocal is_begun
             if is_begun:
-                raise RuntimeError(
+                raise NotRepeatableError(
                     "next was called again, but the requests of a stream are gone"
                 )
             is_begun = True
@@ -319,7 +320,9 @@ class Caller:
             )
 
         return ResponseStream(
-            InterceptedCall(details, self._interceptors(secret), open_call)
+            InterceptedCall(
+                details, self._interceptors(secret), open_call, options.idle_timeout
+            )
         )
 
     def _attempts(
@@ -461,7 +464,12 @@ class Caller:
 
 
 def _restored(metadata: Metadata, secret: Metadata) -> Metadata:
-    """Metadata with the caller's authorization, unless there is a newer one."""
+    """Metadata with the caller's authorization, unless there is a newer one.
+
+    Raises:
+        TypeError, ValueError: an interceptor has put something else in its place.
+    """
+    metadata = Metadata.of(metadata)
     if not secret or any(key == AUTHORIZATION for key, _ in metadata):
         return metadata
     return Metadata((*metadata, *secret))

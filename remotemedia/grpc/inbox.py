@@ -79,6 +79,7 @@ class Inbox:
         self._unread_bytes = 0
         # The part that was padding.
         self._padding_bytes = 0
+        self._is_discarded = False
 
     @property
     def is_partial(self) -> bool:
@@ -143,6 +144,7 @@ class Inbox:
 
     def discard(self) -> None:
         """Drop what nobody will read; it may be large."""
+        self._is_discarded = True
         self.messages.clear()
 
     def wake(self) -> None:
@@ -161,10 +163,13 @@ class Inbox:
             self._acknowledge_read()
         return data
 
-    async def take_expanded(self) -> bytes:
+    async def take_expanded(self) -> bytes | None:
         """Take the message that has waited longest, which must be compressed.
 
         A cancelled or failed attempt leaves it where it is.
+
+        Returns:
+            The message; None if it was discarded meanwhile.
 
         Raises:
             CallError: it is not compressed as was agreed, or too large.
@@ -177,6 +182,8 @@ class Inbox:
         body = message.body
         data = body if isinstance(body, bytes) else body.getvalue()
         expanded = await expand(data, self._max_message_bytes)
+        if self._is_discarded:
+            return None
         if not self.messages or self.messages[0] is not message:
             raise RuntimeError("another task is reading from this stream")
         self.take()

@@ -22,8 +22,9 @@ The rules:
   messages, and cannot change them.
 - ``next`` raises what the call fails with, a ``CallError`` in most cases. What the
   interceptor raises is what the caller gets.
-- The code before ``next`` is bounded by the deadline of the call. After the deadline,
-  an interceptor has a few seconds to finish before it is cancelled.
+- The code before and after ``next`` is bounded by the deadline of the call, and in a
+  stream by its idle timeout as well. After the deadline, or after a stream was left, an
+  interceptor has a few seconds to finish before it is cancelled.
 
 A stream with interceptors runs them in a task, which ends with the stream. A call
 without interceptors pays nothing for them.
@@ -72,6 +73,10 @@ class CallDetails:
             TypeError, ValueError: the metadata is not valid.
         """
         return dataclasses.replace(self, metadata=self.metadata.merged(metadata))
+
+
+class NotRepeatableError(RuntimeError):
+    """``next`` was called again, for a call that cannot be made again."""
 
 
 Next: TypeAlias = "Callable[[CallDetails], Awaitable[object]]"

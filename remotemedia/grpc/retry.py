@@ -180,25 +180,32 @@ class Retries:
             on_retry: is told of each retry, before the delay.
 
         Raises:
-            CallError: what the last attempt raised.
+            CallError: what the last attempt raised. It is not ``unprocessed`` if the
+                peer may have processed an earlier one.
         """
         refusals = failures = backoffs = 0
+        may_be_processed = False
         while True:
             try:
                 result = await attempt()
             except CallError as error:
+                may_be_processed = may_be_processed or not error.unprocessed
                 if error.is_refused:
                     delay_s = min(_FIRST_DELAY_S * 2**refusals, _MAX_DELAY_S)
                     delay_s *= self._uniform(0.5, 1.0)
                     refusals += 1
                     # A refused call is likely to be refused again: leave some time.
-                    if refusals > _MAX_REFUSALS or 2 * delay_s >= _left_s(deadline):
-                        raise
+                    is_last = refusals > _MAX_REFUSALS or 2 * delay_s >= _left_s(
+                        deadline
+                    )
                 else:
                     failures += 1
                     delay_s, backoffs = self._delay(error, failures, backoffs)
-                    if delay_s >= _left_s(deadline):
-                        raise
+                    is_last = delay_s >= _left_s(deadline)
+                if is_last:
+                    if may_be_processed:
+                        error.unprocessed = error.is_refused = False
+                    raise
                 if on_retry is not None:
                     on_retry(error, delay_s)
             else:

@@ -177,7 +177,8 @@ def from_trailers(trailers: Mapping[str, str]) -> CallError | None:
         # https://github.com/grpc/proposal/blob/master/A6-client-retries.md, "Pushback":
         # a negative number, and what is no number, mean that there must be no retry.
         is_number = pushback.isascii() and pushback.isdecimal()
-        error.pushback_s = int(pushback) / 1000 if is_number else math.inf
+        # A number that is far too large becomes infinity as well.
+        error.pushback_s = float(pushback) / 1000 if is_number else math.inf
     return error
 
 

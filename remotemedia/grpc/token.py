@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from grpclib.const import Status
 
-from remotemedia.grpc.interceptors import CallDetails, Next
+from remotemedia.grpc.interceptors import CallDetails, Next, NotRepeatableError
 from remotemedia.grpc.metadata import AUTHORIZATION, Metadata, authorization
 from remotemedia.grpc.status import CallError
 from remotemedia.http2 import WaitTimeoutError, wait_at_most
@@ -92,12 +92,16 @@ class TokenSource:
             if self._token is token:
                 # Otherwise another call has replaced it already.
                 self._token = None
-            if call.is_stream and call.request is None:
-                # Its requests may be gone; who opened it may open another.
+            if call.request is None:
+                # Its requests may be gone; who made it may make another.
                 raise
+            rejection = error
             token = await self._current(call)
         try:
             return await next(_with_token(call, token))
+        except NotRepeatableError:
+            # The stream had delivered responses before it was rejected.
+            raise rejection from None
         except CallError as error:
             if error.status is Status.UNAUTHENTICATED and self._token is token:
                 self._token = None

@@ -32,7 +32,7 @@ from remotemedia.http2.config import (
     Addresses,
     ChannelConfig,
 )
-from remotemedia.http2.connection import Connection, Stream
+from remotemedia.http2.connection import WRITE_BYTES, Connection, Stream
 from remotemedia.http2.errors import (
     BadPeerError,
     BadResponseError,
@@ -57,6 +57,7 @@ __all__ = [
     "DEFAULT_KEEPALIVE_S",
     "DEFAULT_KEEPALIVE_TIMEOUT_S",
     "TLS",
+    "WRITE_BYTES",
     "Address",
     "Addresses",
     "BadPeerError",

@@ -81,6 +81,10 @@ class Budget:
         else:
             self.spend()
 
+    def on_ping(self) -> None:
+        """Earn the answer to a PING that is sent."""
+        self.frames += 1
+
     def on_reset(self, window_bytes: int) -> None:
         """Earn the frames that may be on their way to a stream that is reset.
 

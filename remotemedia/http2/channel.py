@@ -17,8 +17,9 @@ import asyncio
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from ssl import SSLContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remotemedia.http2.config import (
     DEFAULT_CONNECT_TIMEOUT_S,
@@ -36,6 +37,7 @@ from remotemedia.http2.keepalive import (
     DEFAULT_KEEPALIVE_TIMEOUT_S,
 )
 from remotemedia.http2.subchannel import DISCONNECTED, Subchannel
+from remotemedia.http2.timeouts import WaitTimeoutError, wait_at_most
 from remotemedia.http2.tls import TLS
 
 if TYPE_CHECKING:
@@ -114,6 +116,7 @@ class Channel:
         self._made_in = _here()
         self._loop = asyncio.get_running_loop()
         self._is_closed = False
+        self._closed = asyncio.Event()
         self._subchannels = [Subchannel(server, config) for server in config.servers]
         self._has_one = len(config.servers) == config.connections == 1
         self._turn = -1
@@ -215,11 +218,14 @@ class Channel:
             if made is None and not full:
                 if not wait_for_ready:
                     raise self._failure(was_tried)
-                await asyncio.sleep(min(s.backoff_s for s in self._subchannels))
+                backoff_s = min(s.backoff_s for s in self._subchannels)
+                with suppress(WaitTimeoutError):
+                    await wait_at_most(backoff_s, self._closed.wait())
 
     def close(self) -> None:
         """Close for good: streams that are open fail, and none can be opened."""
         self._is_closed = True
+        self._closed.set()
         for subchannel in self._subchannels:
             subchannel.close()
 
@@ -229,8 +235,11 @@ class Channel:
         After that, connections are cut off that still have something to write.
         """
         connections = [c for s in self._subchannels for c in s.connections]
-        if connections:
-            await asyncio.wait([c.lost for c in connections], timeout=_CLOSE_GRACE_S)
+        # Those attempts to connect that were under way have been cancelled.
+        attempts = [a for s in self._subchannels if (a := s.attempt()) is not None]
+        ends: list[asyncio.Future[Any]] = [*attempts, *(c.lost for c in connections)]
+        if ends:
+            await asyncio.wait(ends, timeout=_CLOSE_GRACE_S)
         for connection in connections:
             connection.abort()
 

@@ -81,9 +81,9 @@ TURN_S = 0.005
 or one that is unusually expensive."""
 MAX_UNWRITTEN_BYTES = 256 * 1024
 """How much waits for the socket at most, while frames are read that ask for answers."""
-# Up to this size, what is written in one turn of the loop goes out together; more is
-# written in steps of it.
-_WRITE_BYTES = 64 * 1024
+WRITE_BYTES = 64 * 1024
+"""Up to this size, what is written in one turn of the loop goes out together; more is
+written in steps of it, and a request that is larger has to wait in between."""
 # A socket that takes all that it is given would block the event loop.
 _STEPS_BETWEEN_YIELDS = 16
 # How much of several requests the first write of a turn takes: two or three small ones.
@@ -142,7 +142,7 @@ class Stream:
                 if connection.is_paused:
                     connection.next_turn()
                     await connection.wait_until_resumed()
-                step = view[:_WRITE_BYTES]
+                step = view[:WRITE_BYTES]
                 is_last = end and len(step) == len(view)
                 sent = self._http2.send_part(self._number, step, end_stream=is_last)
                 if is_last:
@@ -322,6 +322,8 @@ class Connection(asyncio.BufferedProtocol):
         if number is None:
             turn = asyncio.Event()
             self._opening.append(turn)
+            # There may be no stream yet, and the socket of a dead peer is full.
+            self._watch()
             try:
                 while number is None:
                     await turn.wait()
@@ -350,7 +352,7 @@ class Connection(asyncio.BufferedProtocol):
             not self.accepts_streams
             or self.is_paused
             or self._opening
-            or len(data) > _WRITE_BYTES
+            or len(data) > WRITE_BYTES
             or not self.http2.can_send(len(data))
         ):
             return None
@@ -442,8 +444,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _register(self, number: int, on_data: OnData, on_end: OnEnd) -> Stream:
         stream = self._streams[number] = Stream(self, number, on_data, on_end)
-        if self._keepalive is not None and not self._keepalive.is_watching:
-            self._keepalive.watch()
+        self._watch()
         return stream
 
     def _close_if_done(self) -> None:
@@ -452,9 +453,14 @@ class Connection(asyncio.BufferedProtocol):
 
     # -- keepalive
 
+    def _watch(self) -> None:
+        if self._keepalive is not None and not self._keepalive.is_watching:
+            self._keepalive.watch()
+
     def ping(self) -> None:
         """Send a PING frame; the answer counts as bytes that arrive."""
         self.http2.ping(bytes(8))
+        self.http2.budget.on_ping()
         self.flush()
 
     def on_keepalive_timeout(self, timeout_s: float) -> None:
@@ -479,7 +485,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._will_flush:
             self._will_flush = True
             self._loop.call_soon(self._end_turn)
-        if len(self.http2.outgoing) >= _WRITE_BYTES:
+        if len(self.http2.outgoing) >= WRITE_BYTES:
             self.flush()
 
     def flush_after_request(self) -> None:
@@ -697,9 +703,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _on_go_away(self, last_stream_id: int, error_code: int, debug: bytes) -> None:
         """Refuse what the peer will not answer, and let the rest finish."""
-        self.was_pinged_too_often = (
-            error_code == ErrorCodes.ENHANCE_YOUR_CALM and debug == _TOO_MANY_PINGS
-        )
+        if error_code == ErrorCodes.ENHANCE_YOUR_CALM and debug == _TOO_MANY_PINGS:
+            self.was_pinged_too_often = True
         for number, stream in list(self._streams.items()):
             if number > last_stream_id:
                 stream.on_end(

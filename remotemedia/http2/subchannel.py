@@ -192,8 +192,9 @@ class Subchannel:
         address = self._server.address
         try:
             connection = await self._open_transport()
-        except (OSError, UnicodeError) as error:
-            # A host name with an empty label is a UnicodeError.
+        except Exception as error:
+            # An OSError, or a UnicodeError for a host name with an empty label. What
+            # else a library raises must not pass for no failure at all.
             raise connect_failed(address, error) from error
         self.connections.add(connection)
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import math
 import random
 import time
@@ -20,7 +21,7 @@ from grpclib.const import Status
 from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
-from remotemedia.grpc import CallError
+from remotemedia.grpc import Call, CallError
 from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
     AudioBuffer,
@@ -32,6 +33,7 @@ from remotemedia.v1 import (
     StreamingPipelineServiceStub,
     StreamRequest,
     VersionRequest,
+    VersionResponse,
 )
 from tests.support.calls import (
     METRICS,
@@ -43,7 +45,8 @@ from tests.support.calls import (
     stub,
     unary,
 )
-from tests.support.peers import Exchange, Script, h2_peer
+from tests.support.peers import GRPC_HEADERS, Exchange, Script, h2_peer
+from tests.support.waiting import turns, until
 
 
 @pytest.mark.parametrize(
@@ -516,3 +519,27 @@ async def test_a_silent_connection_is_not_used_again(is_silent: bool) -> None:
         with pytest.raises(CallError, match=r"not done within 0\.2 s"):
             await service.get_version(VersionRequest(), timeout=0.2)
         assert connection.accepts_streams is not is_silent
+
+
+async def test_a_call_that_is_left_while_a_response_is_expanded() -> None:
+    large = gzip.compress(bytes(VersionResponse(compatibility_message="a" * 2**20)))
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers(*GRPC_HEADERS, ("grpc-encoding", "gzip"))
+        exchange.message(large, flag=1)
+
+    async with (
+        h2_peer(script) as port,
+        stub(StreamingPipelineServiceStub, port) as service,
+        aclosing(service.stream_pipeline(no_input())) as responses,
+    ):
+        reading = asyncio.create_task(responses.read())
+        call = responses._call
+        assert isinstance(call, Call)
+        await until(lambda: call._inbox.messages)
+        # One turn to wake the reader, and some to expand a part.
+        await turns(3)
+        assert not reading.done()
+        responses.stop()
+        with pytest.raises(CallError, match="cancelled here"):
+            await reading

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -161,3 +162,14 @@ async def test_one_request_and_many_responses() -> None:
     (call,) = watcher.log
     assert (call.sent_messages, call.received_messages) == (1, 2)
     assert call.received_bytes == 2 * (5 + len(READY))
+
+
+async def test_what_an_interceptor_makes_of_the_metadata_is_checked() -> None:
+    async def intercept(call: CallDetails, next: Next) -> object:
+        changed: Any = ["no pair"]
+        return await next(dataclasses.replace(call, metadata=changed))
+
+    async with Channel("127.0.0.1:1") as channel:
+        caller = Caller(channel, CallOptions(interceptors=(intercept,)))
+        with pytest.raises(TypeError, match="metadata must have pairs"):
+            await version(caller)

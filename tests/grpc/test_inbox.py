@@ -33,7 +33,9 @@ async def read(inbox: Inbox) -> bytes:
     while not inbox.messages:
         await inbox.waiter()
     if isinstance(inbox.messages[0], Compressed):
-        return await inbox.take_expanded()
+        expanded = await inbox.take_expanded()
+        assert expanded is not None
+        return expanded
     return inbox.take()
 
 

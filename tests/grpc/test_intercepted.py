@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from remotemedia.v1 import (
 )
 from tests.support.calls import METRICS, READY, no_input
 from tests.support.peers import Exchange, Script, h2_peer
-from tests.support.waiting import until
+from tests.support.waiting import GUARD_S, until
 
 PATH = "/remotemedia.v1.StreamingPipelineService/StreamPipeline"
 
@@ -462,3 +462,148 @@ async def test_a_single_response_to_a_stream_of_requests() -> None:
 async def twice(call: CallDetails, next: Next) -> object:
     await next(call)
     return await next(call)
+
+
+async def test_a_stream_is_not_opened_twice_at_once() -> None:
+    errors: list[BaseException | object] = []
+
+    async def intercept(call: CallDetails, next: Next) -> object:
+        errors.extend(
+            await asyncio.gather(next(call), next(call), return_exceptions=True)
+        )
+        return None
+
+    async with server_stream(whole, intercept) as responses:
+        assert len([response async for response in responses]) == 2
+    assert errors[0] is None
+    assert "while the stream is open" in str(errors[1])
+
+
+async def test_an_attempt_that_was_given_up_does_not_end_the_next() -> None:
+    scripts = [endless_headers, whole]
+    begun = asyncio.Event()
+
+    def script(exchange: Exchange) -> None:
+        begun.set()
+        scripts.pop(0)(exchange)
+
+    async def impatient(call: CallDetails, next: Next) -> object:
+        """Gives up as ``asyncio.timeout`` does: within the task."""
+        task = asyncio.current_task()
+        assert task is not None
+
+        async def give_up() -> None:
+            await begun.wait()
+            task.cancel()
+
+        giving_up = asyncio.ensure_future(give_up())
+        with suppress(asyncio.CancelledError):
+            await next(call)
+        assert giving_up.done()
+        return await next(call)
+
+    async with server_stream(script, impatient) as responses:
+        assert len([response async for response in responses]) == 2
+
+
+def endless_headers(exchange: Exchange) -> None:
+    exchange.headers()
+
+
+async def test_a_failure_is_not_lost_where_its_reader_is_cancelled() -> None:
+    """While it waits for the caller's iterable to be closed."""
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    async def requests() -> AsyncIterator[StreamRequest]:
+        try:
+            await asyncio.Event().wait()
+            yield StreamRequest()
+        finally:
+            closing.set()
+            await closed.wait()
+
+    async def intercept(call: CallDetails, next: Next) -> object:
+        return await next(call)
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        exchange.message(READY)
+        asyncio.get_running_loop().call_later(0.01, fail, exchange)
+
+    def fail(exchange: Exchange) -> None:
+        exchange.trailers(13)
+        exchange.flush()
+
+    async with h2_peer(script) as port, Channel(f"127.0.0.1:{port}") as channel:
+        stub = StreamingPipelineServiceStub(channel, interceptors=[intercept])
+        async with aclosing(stub.stream_pipeline(requests())) as responses:
+            assert await responses.read() is not None
+            reading = asyncio.create_task(responses.read())
+            await closing.wait()
+            reading.cancel()
+            await asyncio.wait({reading})
+            assert reading.cancelled()
+            with pytest.raises(CallError) as caught:
+                await responses.read()
+            assert caught.value.status is Status.INTERNAL
+            closed.set()
+
+
+# -- the bounds of interceptors
+
+
+async def never_opens(call: CallDetails, next: Next) -> object:
+    await asyncio.Event().wait()
+    return await next(call)
+
+
+async def never_finishes(call: CallDetails, next: Next) -> object:
+    await next(call)
+    return await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("interceptor", [never_opens, never_finishes])
+@pytest.mark.parametrize("bound", ["timeout", "idle_timeout"])
+async def test_interceptors_that_take_too_long(
+    interceptor: Interceptor, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remotemedia.grpc.intercepted.GRACE_S", 0.01)
+    idle_timeout = 0.05 if bound == "idle_timeout" else None
+    timeout = 0.05 if bound == "timeout" else None
+    async with h2_peer(whole) as port, Channel(f"127.0.0.1:{port}") as channel:
+        stub = StreamingPipelineServiceStub(
+            channel, interceptors=[interceptor], idle_timeout=idle_timeout
+        )
+        responses = stub.stream_pipeline(no_input(), timeout=timeout)
+        with pytest.raises(CallError, match="the interceptors were not done") as caught:
+            await asyncio.wait_for(read_all(responses), GUARD_S)
+    assert caught.value.status is Status.DEADLINE_EXCEEDED
+
+
+async def read_all(responses: ResponseStream[StreamResponse]) -> None:
+    async for _ in responses:
+        pass
+
+
+async def test_interceptors_end_after_a_stream_that_was_only_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remotemedia.grpc.intercepted.GRACE_S", 0.01)
+    log: list[str] = []
+
+    async def intercept(call: CallDetails, next: Next) -> object:
+        try:
+            return await next(call)
+        except CallError:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("cancelled")
+            raise
+
+    async with h2_peer(endless) as port, Channel(f"127.0.0.1:{port}") as channel:
+        stub = StreamingPipelineServiceStub(channel, interceptors=[intercept])
+        responses = stub.stream_pipeline(no_input())
+        await responses.read()
+        responses.stop()
+        await until(lambda: log == ["cancelled"])

@@ -304,3 +304,33 @@ def test_statuses_may_be_any_iterable() -> None:
 def test_delays_do_not_overflow() -> None:
     policy = RetryPolicy(multiplier=1e300, max_backoff_s=7)
     assert policy.longest_delay_s(50) == 7
+
+
+@pytest.mark.parametrize("digits", [10, 400, 5000])
+async def test_a_pushback_may_have_any_number_of_digits(digits: int) -> None:
+    clock, attempts = Clock(POLICY), Attempts(pushing_back("9" * digits))
+    with pytest.raises(CallError):
+        await clock.retries.run(attempts, Deadline.from_timeout(60))
+    assert attempts.count == 1
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+async def test_an_earlier_attempt_may_have_been_processed(is_refused: bool) -> None:
+    def unprocessed() -> CallError:
+        return CallError(
+            Status.UNAVAILABLE, "no", unprocessed=True, is_refused=is_refused
+        )
+
+    clock, attempts = Clock(POLICY), Attempts(*(unprocessed() for _ in range(99)))
+    with pytest.raises(CallError) as caught:
+        await clock.retries.run(attempts, None)
+    assert caught.value.unprocessed
+    assert caught.value.is_refused == is_refused
+
+    lost = CallError(Status.UNAVAILABLE, "lost")
+    clock, attempts = Clock(POLICY), Attempts(lost, *(unprocessed() for _ in range(99)))
+    with pytest.raises(CallError) as caught:
+        await clock.retries.run(attempts, None)
+    assert attempts.count > 2
+    assert not caught.value.unprocessed
+    assert not caught.value.is_refused

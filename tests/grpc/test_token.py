@@ -14,7 +14,19 @@ import pytest
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
-from remotemedia.grpc import CallDetails, CallError, Metadata, Token, TokenSource
+from remotemedia.grpc import (
+    CallDetails,
+    Caller,
+    CallError,
+    CallOptions,
+    Channel,
+    Metadata,
+    Token,
+    TokenSource,
+)
+from remotemedia.v1 import StreamRequest, StreamResponse
+from tests.support.calls import READY
+from tests.support.peers import Exchange, h2_peer
 from tests.support.waiting import until
 
 REJECTED = CallError(Status.UNAUTHENTICATED, "who are you?")
@@ -361,3 +373,33 @@ def test_a_token_hides_its_value() -> None:
         with pytest.raises(TypeError, match="cannot be pickled") as caught:
             leak(token)
         assert "hunter2" not in str(caught.value)
+
+
+async def test_the_requests_of_a_stream_are_not_sent_again() -> None:
+    """Also where there is one response to them."""
+    tokens, service = Tokens("old", "new"), Service("new")
+    with pytest.raises(CallError) as caught:
+        await TokenSource(tokens).intercept(details(request=None), service)
+    assert caught.value is REJECTED
+    assert service.shown == ["old"]
+
+
+async def test_a_stream_that_is_rejected_late_is_not_made_again() -> None:
+    """As where its token expires after the first responses."""
+    tokens, log = Tokens("old", "new"), []
+
+    def script(exchange: Exchange) -> None:
+        log.append(exchange.path)
+        exchange.headers()
+        exchange.message(READY)
+        exchange.trailers(Status.UNAUTHENTICATED.value)
+
+    async with h2_peer(script) as port, Channel(f"127.0.0.1:{port}") as channel:
+        caller = Caller(channel, CallOptions(token=TokenSource(tokens)))
+        responses = caller.unary_stream("/a.B/C", StreamRequest(), StreamResponse)
+        assert await responses.read() is not None
+        with pytest.raises(CallError) as caught:
+            await responses.read()
+        await responses.aclose()
+    assert caught.value.status is Status.UNAUTHENTICATED
+    assert log == ["/a.B/C"]

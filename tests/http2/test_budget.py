@@ -70,3 +70,11 @@ def test_a_reset_allows_what_may_be_on_its_way() -> None:
     assert budget.frames == MAX_IDLE_FRAMES
     budget.spend_late()
     assert budget.frames == MAX_IDLE_FRAMES - 1
+
+
+def test_the_answers_to_pings_of_ours_are_free() -> None:
+    budget = Budget(Clock())
+    for _ in range(2 * MAX_IDLE_FRAMES):
+        budget.on_ping()
+        budget.spend()
+    assert budget.frames == MAX_IDLE_FRAMES

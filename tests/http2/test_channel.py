@@ -21,8 +21,8 @@ from remotemedia import (
     RemoteMediaConnectionError,
     RemoteMediaTimeoutError,
 )
-from remotemedia.grpc import CallError
-from remotemedia.http2 import Address, Channel, ConnectFailedError
+from remotemedia.grpc import CallError, Compression
+from remotemedia.http2 import WRITE_BYTES, Address, Channel, ConnectFailedError
 from remotemedia.http2.connection import (
     CONNECTION_WINDOW_BYTES,
     STREAM_WINDOW_BYTES,
@@ -34,7 +34,7 @@ from tests.faults.tools import black_hole, is_version
 from tests.support.peers import Exchange, h2_peer, tcp_peer
 from tests.support.pipelines import PASS, tone
 from tests.support.processes import free_port
-from tests.support.waiting import GUARD_S, until
+from tests.support.waiting import GUARD_S, turns, until
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
@@ -99,6 +99,16 @@ async def test_a_closed_channel_ends_the_attempt_to_connect() -> None:
             await connecting
 
 
+async def test_no_attempt_to_connect_outlives_its_channel() -> None:
+    async with tcp_peer() as port:
+        async with Channel(f"127.0.0.1:{port}") as channel:
+            assert channel.pick() is None
+            attempt = channel._subchannels[0].attempt()
+            await turns(3)
+        assert attempt is not None
+        assert attempt.cancelled()
+
+
 def stay_in_backoff(channel: Channel) -> None:
     """Have the backoff after a failed attempt last, however slow this machine is."""
     for subchannel in channel._subchannels:
@@ -156,6 +166,24 @@ async def test_calls_go_to_each_address_in_turn() -> None:
             await call(channel)
         assert calls == dict.fromkeys(addresses, 3)
         assert repr(channel) == f"<Channel {', '.join(addresses)}>"
+
+
+@pytest.mark.parametrize(
+    ("compression", "size"),
+    [("gzip", 0), ("identity", WRITE_BYTES + 1), ("identity", 2**20)],
+)
+async def test_requests_that_cannot_be_sent_at_once_go_to_each_in_turn(
+    compression: Compression, size: int
+) -> None:
+    async with answering(2) as (addresses, calls), Channel(addresses) as channel:
+        stub = PipelineExecutionServiceStub(channel, compression=compression)
+        request = VersionRequest(client_version="v" * size)
+        await stub.get_version(request, timeout=5)
+        await settled(channel)
+        calls.clear()
+        for _ in range(4):
+            await stub.get_version(request, timeout=5)
+        assert calls == dict.fromkeys(addresses, 2)
 
 
 async def test_each_connection_is_asked_for_its_own_name() -> None:
@@ -416,3 +444,31 @@ async def test_a_channel_that_was_forgotten_is_closed(local: LocalService) -> No
     for _ in range(5):
         await asyncio.sleep(0)
     assert connection.end is not None
+
+
+async def test_closing_ends_the_waiting_for_the_next_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remotemedia.http2.backoff.FIRST_S", 3600.0)
+    channel = Channel(f"127.0.0.1:{free_port()}")
+    waiting = asyncio.create_task(channel.connect(wait_for_ready=True))
+    await until(lambda: channel.last_failure)
+    await turns(5)
+    channel.close()
+    with pytest.raises(ConnectFailedError, match="the client was disconnected"):
+        await asyncio.wait_for(waiting, GUARD_S)
+
+
+async def test_whatever_goes_wrong_with_connecting_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some libraries raise what is no OSError."""
+
+    async def dial(*arguments: object) -> None:
+        raise ValueError("who would have thought")
+
+    monkeypatch.setattr("remotemedia.http2.subchannel.dial", dial)
+    channel = Channel("127.0.0.1:1")
+    with pytest.raises(ConnectFailedError, match=r"cannot connect .* have thought"):
+        await channel.connect()
+    stay_in_backoff(channel)

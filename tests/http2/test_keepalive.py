@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from h2.errors import ErrorCodes
 from h2.events import Event, PingReceived
+from hyperframe.frame import GoAwayFrame
 
 from remotemedia.grpc import CallError
 from remotemedia.http2 import Address, Channel
@@ -242,3 +243,67 @@ async def test_a_server_that_finds_pings_too_frequent(
         assert connection._keepalive is not None
         expected = 14 if is_doubled else 7
         assert connection._keepalive._times.interval_s == expected
+
+
+async def test_a_call_that_waits_to_be_opened_is_watched() -> None:
+    """A dead peer's socket takes nothing, and no stream is open. The call moves on."""
+
+    def script(exchange: Exchange) -> None:
+        is_version(exchange)
+
+    async with (
+        h2_peer(script) as port,
+        Channel(
+            Address("127.0.0.1", port), keepalive=0.01, keepalive_timeout=0.02
+        ) as channel,
+    ):
+        connection = await channel.connect()
+        connection.pause_writing()
+        connection.ping = lambda: None  # type: ignore[method-assign]  # it stays there
+        stub = PipelineExecutionServiceStub(channel)
+        await stub.get_version(VersionRequest(), timeout=5)
+        assert "did not answer a ping" in str(connection.end)
+
+
+async def test_the_answers_to_pings_are_not_held_against_the_peer() -> None:
+    async with (
+        h2_peer(lambda exchange: None) as port,
+        Channel(Address("127.0.0.1", port)) as channel,
+    ):
+        connection = await channel.connect()
+        frames = connection.http2.budget.frames
+        received = connection.http2.received_frames
+        connection.ping()
+        await until(lambda: connection.http2.received_frames > received)
+        assert connection.http2.budget.frames == frames
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_pings_are_too_frequent_whatever_else_is_said(is_first: bool) -> None:
+    def script(exchange: Exchange) -> None:
+        said = [
+            GoAwayFrame(0, exchange.stream_id, ErrorCodes.NO_ERROR),
+            GoAwayFrame(
+                0,
+                exchange.stream_id,
+                ErrorCodes.ENHANCE_YOUR_CALM,
+                additional_data=b"too_many_pings",
+            ),
+        ]
+        for frame in reversed(said) if is_first else said:
+            exchange.frame(frame)
+
+    async with (
+        h2_peer(script) as port,
+        Channel(Address("127.0.0.1", port)) as channel,
+    ):
+        connection = await channel.connect()
+        stub = PipelineExecutionServiceStub(channel)
+        calling = asyncio.create_task(stub.get_version(VersionRequest()))
+        await until(lambda: not connection.accepts_streams)
+        received = connection.http2.received_frames
+        await until(lambda: connection.http2.received_frames >= received)
+        await asyncio.sleep(0.01)
+        assert connection.was_pinged_too_often
+        calling.cancel()
+        await asyncio.wait({calling})
