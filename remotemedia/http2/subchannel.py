@@ -93,6 +93,9 @@ class Subchannel:
         Returns:
             The attempt; None if it is too early for one, or there is nothing to make.
         """
+        if self._attempt is not None and self._attempt.done():
+            # The event loop has not called back yet.
+            self._attempt = None
         if self._attempt is None and not self._is_closed:
             self._leave_ended()
             if not self.backoff_s and len(self._current) < self._config.connections:
@@ -138,7 +141,8 @@ class Subchannel:
                 )
 
     def _on_attempt_done(self, attempt: asyncio.Task[Connection]) -> None:
-        self._attempt = None
+        if self._attempt is attempt:
+            self._attempt = None
         if not attempt.cancelled():
             # Retrieve the exception, or the event loop would log that nobody did.
             attempt.exception()

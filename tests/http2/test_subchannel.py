@@ -68,6 +68,21 @@ async def test_a_failed_attempt_is_followed_by_a_wait() -> None:
             made._backoff._until_s = 0.0
 
 
+async def test_an_attempt_that_is_done_is_under_way_no_more() -> None:
+    """The event loop calls back a turn later than the attempt is done."""
+    async with subchannel(f"127.0.0.1:{free_port()}") as made:
+        attempt = made.attempt()
+        assert attempt is not None
+        # Whoever is called back first sees it as it is before the others.
+        seen: list[object] = []
+        attempt.remove_done_callback(made._on_attempt_done)
+        attempt.add_done_callback(lambda _: seen.append(made.attempt()))
+        attempt.add_done_callback(made._on_attempt_done)
+        with pytest.raises(ConnectFailedError):
+            await attempt
+        assert seen == [None]
+
+
 async def test_a_peer_that_hangs_up_at_once_is_not_connected_to_in_a_loop() -> None:
     """It greets, so no attempt fails; but it has not answered a call."""
     made_at: list[float] = []
