@@ -161,11 +161,16 @@ class TokenSource:
                 f"{type(token).__name__}"
             )
         authorization(token.value)
-        self._token = token
-        self._replace_at = float("inf")
+        replace_at = float("inf")
         if token.expires_at is not None:
+            if not isinstance(token.expires_at, (int, float)):
+                raise TypeError(
+                    "expires_at of a token must be a number of seconds since the "
+                    f"epoch, got {type(token.expires_at).__name__}"
+                )
             lifetime_s = token.expires_at - self._clock()
-            self._replace_at = token.expires_at - min(_EARLY_S, lifetime_s / 10)
+            replace_at = token.expires_at - min(_EARLY_S, lifetime_s / 10)
+        self._token, self._replace_at = token, replace_at
         return token
 
 

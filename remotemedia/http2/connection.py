@@ -323,7 +323,8 @@ class Connection(asyncio.BufferedProtocol):
             turn = asyncio.Event()
             self._opening.append(turn)
             # There may be no stream yet, and the socket of a dead peer is full.
-            self._watch()
+            if self._keepalive is not None and not self._keepalive.is_watching:
+                self._keepalive.watch()
             try:
                 while number is None:
                     await turn.wait()
@@ -444,7 +445,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _register(self, number: int, on_data: OnData, on_end: OnEnd) -> Stream:
         stream = self._streams[number] = Stream(self, number, on_data, on_end)
-        self._watch()
+        if self._keepalive is not None and not self._keepalive.is_watching:
+            self._keepalive.watch()
         return stream
 
     def _close_if_done(self) -> None:
@@ -452,10 +454,6 @@ class Connection(asyncio.BufferedProtocol):
             self.close(ConnectionLostError("the connection was retired"))
 
     # -- keepalive
-
-    def _watch(self) -> None:
-        if self._keepalive is not None and not self._keepalive.is_watching:
-            self._keepalive.watch()
 
     def ping(self) -> None:
         """Send a PING frame; the answer counts as bytes that arrive."""

@@ -8,6 +8,7 @@ import dataclasses
 import pickle
 import threading
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -246,6 +247,16 @@ async def test_a_function_must_return_a_token(
     with pytest.raises(error, match=text) as caught:
         await source.intercept(details(), Service())
     assert "secret" not in str(caught.value)
+
+
+async def test_a_token_that_expires_at_no_number_is_not_kept() -> None:
+    at: Any = datetime.now(timezone.utc)
+    tokens, service = Tokens(Token("secret", expires_at=at)), Service("secret")
+    source = TokenSource(tokens)
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"expires_at .* got datetime"):
+            await source.intercept(details(), service)
+    assert service.shown == []
 
 
 async def test_what_the_function_raises_is_raised_and_nothing_is_kept() -> None:
