@@ -40,7 +40,7 @@ from remotemedia.grpc import (
     deadline_after,
 )
 from remotemedia.inputs import audio_inputs_of, checked_limits, data_inputs_of
-from remotemedia.link import PROTOCOL_VERSION, Link
+from remotemedia.link import PROTOCOL_VERSION, Link, check_secrecy
 from remotemedia.manifest import ManifestSource, to_manifest
 from remotemedia.operation import Operation
 from remotemedia.readiness import check_health, until_ready
@@ -92,7 +92,8 @@ class RemoteMediaClient:
             expires if it returns a ``remotemedia.grpc.Token`` that says when, and once
             when the service refuses a call with UNAUTHENTICATED. Over plaintext a token
             is refused to any host but this machine.
-        metadata: sent with every call; a call's own is merged into it.
+        metadata: sent with every call; a call's own is merged into it. Where a token
+            is refused, ``authorization`` is, too.
         timeout: seconds that a call may take by default; None for no bound. Of a
             stream it bounds the opening.
         connect_timeout: seconds that connecting may take, TLS included.
@@ -167,14 +168,10 @@ class RemoteMediaClient:
             keepalive_timeout=keepalive_timeout,
         )
         merged = Metadata.of(metadata)
-        if token is not None:
-            if channel.exposed and not allow_insecure_token:
-                raise ValueError(
-                    f"the token would travel to {channel.exposed} in plaintext: pass "
-                    "ssl=True, or allow_insecure_token=True where the network is safe"
-                )
-            if not callable(token):
-                merged = Metadata((*merged, authorization(token)))
+        if token is not None and not callable(token):
+            merged = Metadata((*merged, authorization(token)))
+        exposed = "" if allow_insecure_token else channel.exposed
+        check_secrecy(merged, exposed, is_fetched=callable(token))
         if on_call_end is not None and not callable(on_call_end):
             raise TypeError(f"on_call_end must be a function, got {on_call_end!r:.80}")
         self._options = CallOptions(
@@ -193,6 +190,7 @@ class RemoteMediaClient:
             lambda: Channel.from_config(channel),
             self._options,
             metadata=merged,
+            exposed=exposed,
             on_call_end=on_call_end,
         )
 

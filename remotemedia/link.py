@@ -17,6 +17,7 @@ from types import EllipsisType
 
 from remotemedia.errors import RemoteMediaConnectionError, RemoteMediaError
 from remotemedia.grpc import (
+    AUTHORIZATION,
     REFUSED_ONLY,
     Caller,
     CallOptions,
@@ -53,6 +54,7 @@ class Link:
         make_channel: makes a channel in the running event loop.
         options: what all calls have in common.
         metadata: sent with every call.
+        exposed: where a token would travel in plaintext; "" for nowhere.
         on_call_end: is told of the end of each call.
 
     Attributes:
@@ -67,6 +69,7 @@ class Link:
         options: CallOptions,
         *,
         metadata: Metadata,
+        exposed: str,
         on_call_end: OnCallEnd | None,
     ) -> None:
         self.address: str = address
@@ -74,6 +77,7 @@ class Link:
         self._make_channel = make_channel
         self._options = options
         self._metadata = metadata
+        self._exposed = exposed
         self._on_call_end = on_call_end
         # A lock belongs to one event loop; a client may be used in several in turn.
         self._connecting: weakref.WeakKeyDictionary[
@@ -223,6 +227,8 @@ class Link:
 
     def metadata(self, operation: Operation, metadata: MetadataLike | None) -> Metadata:
         """The client's metadata and a call's own, with the id of the call."""
+        if metadata is not None and self._exposed:
+            check_secrecy(Metadata.of(metadata), self._exposed)
         merged = self._metadata.merged(metadata)
         for key, value in merged:
             if key == REQUEST_ID:
@@ -283,3 +289,24 @@ class Link:
 
         channel.on_connected = on_connected
         return channel
+
+
+def check_secrecy(
+    metadata: Metadata, exposed: str, *, is_fetched: bool = False
+) -> None:
+    """Check that no token travels in plaintext to another machine.
+
+    Args:
+        metadata: what is sent.
+        exposed: where it would be sent in plaintext; "" for nowhere.
+        is_fetched: whether a function fetches the token.
+
+    Raises:
+        ValueError: there is a token, which may be ``authorization`` of the caller's.
+    """
+    has_token = is_fetched or any(key == AUTHORIZATION for key, _ in metadata)
+    if exposed and has_token:
+        raise ValueError(
+            f"the token would travel to {exposed} in plaintext: pass ssl=True, or "
+            "allow_insecure_token=True where the network is safe"
+        )

@@ -722,6 +722,32 @@ def test_a_token_does_not_travel_in_plaintext(address: str) -> None:
     RemoteMediaClient(address, token="t", allow_insecure_token=True)
 
 
+async def test_a_token_among_the_metadata_does_not_travel_in_plaintext() -> None:
+    secret = {"authorization": "Bearer s3cret"}
+    with pytest.raises(ValueError, match="in plaintext") as caught:
+        RemoteMediaClient("example.com:1", metadata=secret)
+    assert "s3cret" not in str(caught.value)
+    RemoteMediaClient("example.com:1", metadata=secret, ssl=True)
+    RemoteMediaClient("example.com:1", metadata=secret, allow_insecure_token=True)
+
+    async with LocalService() as service:
+        client = RemoteMediaClient(service.address)
+        await client.connect()
+        await client.get_version(metadata=secret)
+        # As if the service were on another machine.
+        client._link._exposed = "example.com:1"
+        for call in (
+            client.get_version(metadata=secret),
+            client.execute_pipeline(PASS, metadata=secret),
+        ):
+            with pytest.raises(ValueError, match="in plaintext"):
+                await call
+        with pytest.raises(ValueError, match="in plaintext"):
+            client.open_stream(PASS, metadata=secret)
+        await client.get_version(metadata={"x-tenant": "blue"})
+        await client.disconnect()
+
+
 @pytest.mark.parametrize("token", ["", "a b", "a\nb", "a\r\nx: y", "tökén", "\x7f"])
 def test_a_token_that_no_header_can_carry(token: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII") as caught:

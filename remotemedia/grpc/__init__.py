@@ -35,6 +35,7 @@ from remotemedia.grpc.limits import (
     earliest,
 )
 from remotemedia.grpc.metadata import (
+    AUTHORIZATION,
     NO_METADATA,
     Metadata,
     MetadataLike,
@@ -60,6 +61,7 @@ from remotemedia.http2 import (
 )
 
 __all__ = [
+    "AUTHORIZATION",
     "DEFAULT_CONNECT_TIMEOUT_S",
     "DEFAULT_IDLE_TIMEOUT_S",
     "DEFAULT_KEEPALIVE_S",
