@@ -431,7 +431,8 @@ class AudioBufferMixin:
         width = _sample_types(type(self)).widths.get(self.format)
         if width is None:
             raise ValueError(
-                f"AudioBuffer.format is {self.format!r}; it must be F32, I16 or I32"
+                f"AudioBuffer.format is {self.format!r}; it must be F32, I16 or I32 "
+                "of AudioFormat"
             )
         rate, channels = self.sample_rate, self.channels
         num_samples = self.num_samples
@@ -520,7 +521,9 @@ def _dtype_of(cls: type[AudioBufferMixin], name: str, format_: int) -> np.dtype[
 
     found = _sample_types(cls).dtypes.get(format_)
     if found is None:
-        raise ValueError(f"{name} is {format_!r}; it must be F32, I16 or I32")
+        raise ValueError(
+            f"{name} is {format_!r}; it must be F32, I16 or I32 of AudioFormat"
+        )
     return np.dtype(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from ssl import SSLContext
 from types import EllipsisType
@@ -172,8 +173,13 @@ class RemoteMediaClient:
             merged = Metadata((*merged, authorization(token)))
         exposed = "" if allow_insecure_token else channel.exposed
         check_secrecy(merged, exposed, is_fetched=callable(token))
-        if on_call_end is not None and not callable(on_call_end):
-            raise TypeError(f"on_call_end must be a function, got {on_call_end!r:.80}")
+        if on_call_end is not None and (
+            not callable(on_call_end) or inspect.iscoroutinefunction(on_call_end)
+        ):
+            raise TypeError(
+                f"on_call_end must be a function that is not async, got "
+                f"{on_call_end!r:.80}"
+            )
         self._options = CallOptions(
             timeout=timeout,
             idle_timeout=idle_timeout,

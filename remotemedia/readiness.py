@@ -40,6 +40,10 @@ CHECK = "/grpc.health.v1.Health/Check"
 _BACKOFF = RetryPolicy(initial_backoff_s=0.05, max_backoff_s=1.0)
 
 
+# Of the time that is left, so much passes before the last attempt.
+_BEFORE_THE_LAST = 0.8
+
+
 class Health:
     """Both messages of a check, which are too small to generate code for.
 
@@ -112,6 +116,7 @@ async def until_ready(
     """
     deadline = deadline_after(timeout)
     attempts = 0
+    is_last = False
     last: RemoteMediaError | None = None
     while True:
         left_s = None if deadline is None else deadline.time_remaining()
@@ -124,7 +129,8 @@ async def until_ready(
             error = last = failure
             delay_s = uniform(0.0, _BACKOFF.longest_delay_s(attempts))
             attempts += 1
-        if deadline is not None and deadline.time_remaining() <= delay_s:
+        left_s = None if deadline is None else deadline.time_remaining()
+        if is_last or delay_s == math.inf:
             raise RemoteMediaTimeoutError(
                 f"the service was not ready within {timeout:g} s: {error.message}",
                 status=error.status,
@@ -133,4 +139,7 @@ async def until_ready(
                 operation="wait_until_ready",
                 request_id=error.request_id,
             ) from error
+        if left_s is not None and left_s <= delay_s:
+            # The last attempt comes shortly before the end, not long before it.
+            delay_s, is_last = left_s * _BEFORE_THE_LAST, True
         await sleep(delay_s)

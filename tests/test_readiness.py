@@ -61,7 +61,9 @@ async def test_no_attempt_begins_after_the_time() -> None:
         RemoteMediaTimeoutError, match=r"not ready within 0\.12 s: nobody there"
     ) as caught:
         await until_ready(attempt, 0.12, sleep=waits.sleep, uniform=waits.most)
-    assert waits.delays == [0.05, 0.1]
+    # The last attempt has what is left after four fifths of the rest.
+    assert waits.delays[:2] == [0.05, 0.1]
+    assert waits.delays[2:] == pytest.approx([0.12 * 0.8], abs=0.05)
     assert caught.value.retryable
     assert (caught.value.status, caught.value.address) == (Status.UNAVAILABLE, "a:1")
     assert isinstance(caught.value.__cause__, RemoteMediaConnectionError)

@@ -11,14 +11,16 @@ import asyncio
 import atexit
 import os
 import threading
+import weakref
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# How long calls may take to end when the interpreter exits.
-_EXIT_GRACE_S = 2.0
+# How long calls may take to end when the interpreter exits, and what is left of them.
+_CALLS_GRACE_S = 1.5
+_EXIT_GRACE_S = 3.0
 
 
 class _Background:
@@ -30,6 +32,9 @@ class _Background:
             target=self._loop.run_forever, name="remotemedia-loop", daemon=True
         )
         self._thread.start()
+        # What is under way, and which of it has been told to end.
+        self._calls: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self._ending: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     def wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if threading.current_thread() is self._thread:
@@ -49,7 +54,7 @@ class _Background:
             result.cancel()
 
     def _begin(self, coroutine: Coroutine[Any, Any, T], result: Future[T]) -> None:
-        task = self._loop.create_task(coroutine)
+        task = self.begin(coroutine)
 
         def hand_over(task: asyncio.Task[T]) -> None:
             if task.cancelled():
@@ -62,10 +67,22 @@ class _Background:
 
         def cancel(result: Future[T]) -> None:
             if result.cancelled():
-                self._loop.call_soon_threadsafe(task.cancel)
+                self._loop.call_soon_threadsafe(self.end, task)
 
         task.add_done_callback(hand_over)
         result.add_done_callback(cancel)
+
+    def begin(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a coroutine in a task, from the loop's thread."""
+        task = self._loop.create_task(coroutine)
+        self._calls.add(task)
+        return task
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """Cancel a task, but once only: a second time would cut off its cleaning up."""
+        if task not in self._ending:
+            self._ending.add(task)
+            task.cancel()
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop)
@@ -74,6 +91,11 @@ class _Background:
             self._loop.close()
 
     async def _end(self) -> None:
+        calls = {task for task in self._calls if not task.done()}
+        for task in calls:
+            self.end(task)
+        if calls:
+            await asyncio.wait(calls, timeout=_CALLS_GRACE_S)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -122,3 +144,16 @@ def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
         BaseException: what the coroutine raised.
     """
     return _start().wait_for(coroutine)
+
+
+def begin(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Run a coroutine in a task, from a coroutine that is on the background loop.
+
+    ``end`` ends it, and so does the interpreter's exit.
+    """
+    return _start().begin(coroutine)
+
+
+def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task that ``begin`` made, unless it is ending already."""
+    _start().end(task)

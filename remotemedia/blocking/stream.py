@@ -6,10 +6,11 @@ import asyncio
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from remotemedia.blocking.derive import Blocking, waits_for
-from remotemedia.blocking.loop import wait_for
+from remotemedia.blocking.loop import begin, end, wait_for
 from remotemedia.grpc import Metadata
 from remotemedia.session import ChunkResults as AsyncResults
 from remotemedia.session import PipelineStream as AsyncStream
@@ -225,12 +226,12 @@ class _Reader:
     def stop(self) -> None:
         """End the session, without waiting."""
         if self._task is not None and not self._task.done():
-            self._tell(self._task.cancel)
+            self._tell(partial(end, self._task))
 
     async def close(self) -> None:
         """End the session, and wait until it is over."""
         if self._task is not None:
-            self._task.cancel()
+            end(self._task)
             await asyncio.wait({self._task})
         await self._results.aclose()
         # Nobody gets what was read ahead any more.
@@ -241,10 +242,10 @@ class _Reader:
 
     async def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._read_ahead())
+        self._task = begin(self._read_ahead())
 
     async def _read_ahead(self) -> None:
-        end: BaseException | None = None
+        failure: BaseException | None = None
         try:
             async for result in self._results:
                 self._read.put(result)
@@ -252,9 +253,9 @@ class _Reader:
         except asyncio.CancelledError:
             pass
         except BaseException as error:  # noqa: BLE001 - raised by whoever takes it
-            end = error
+            failure = error
         await self._results.aclose()
-        self._read.put(end)
+        self._read.put(failure)
 
     def _make_room(self) -> None:
         for _ in range(READ_AHEAD // 2):

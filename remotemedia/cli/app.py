@@ -28,6 +28,13 @@ EXIT_CODES = {
 
 OTHER, USAGE, NO_CONNECTION, TIMED_OUT, INTERRUPTED = 1, 2, 8, 9, 130
 
+_OPTIONS = {
+    "ssl=True, or allow_insecure_token=True where the network is safe": "--tls",
+    "ssl=True": "--tls",
+    "ssl=TLS(ca=…)": "--tls-ca FILE",
+    "data_inputs[": "--data [",
+    "audio_inputs[": "--audio [",
+}
 _EPILOG = (
     "Exit codes: 0 done; 1 another failure; 2 wrong usage, or a file that cannot be "
     "read; 3 validation; 4 a node failed; 5 a resource limit; 6 authentication; "
@@ -59,6 +66,7 @@ def run(arguments: Sequence[str]) -> int:
         say("interrupted")
         return INTERRUPTED
     except RemoteMediaError as error:
+        error.message = _for_a_shell(error.message)
         _tell(error, as_json="--json" in arguments)
         return exit_code(error)
     except BrokenPipeError:
@@ -66,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return OTHER
     except (ImportError, OSError, ValueError) as error:
-        say(f"error: {error}")
+        say(f"error: {_for_a_shell(str(error))}")
         return USAGE
     return code if isinstance(code, int) else 0
 
@@ -78,6 +86,13 @@ def exit_code(error: RemoteMediaError) -> int:
     if isinstance(error, RemoteMediaTimeoutError):
         return TIMED_OUT
     return EXIT_CODES.get(error.error_type, OTHER)
+
+
+def _for_a_shell(text: str) -> str:
+    """A text of the library, with options where it names arguments of Python."""
+    for argument, option in _OPTIONS.items():
+        text = text.replace(argument, option)
+    return text
 
 
 def _tell(error: RemoteMediaError, *, as_json: bool) -> None:

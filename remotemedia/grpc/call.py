@@ -460,7 +460,15 @@ class Call(Generic[RequestT, ResponseT]):
     def _encoded(self, request: RequestT) -> list[bytes]:
         """The request with its prefix, in parts to be sent one after the other."""
         parts: Parts = [b""]
-        size = request._encode(parts)
+        try:
+            size = request._encode(parts)
+        except AttributeError:
+            if hasattr(request, "_encode"):
+                raise
+            raise TypeError(
+                f"the request of {self.path} is a {type(request).__name__}; it must be "
+                "a generated message"
+            ) from None
         if self._max_send_bytes is not None and size > self._max_send_bytes:
             raise CallError(
                 Status.RESOURCE_EXHAUSTED,

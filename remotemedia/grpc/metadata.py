@@ -156,5 +156,8 @@ def authorization(token: str) -> Pair:
         raise TypeError(f"token must be a str, got {type(token).__name__}")
     if not _TOKEN.fullmatch(token):
         # The token itself stays out of the message.
-        raise ValueError("token must be printable ASCII without spaces, and not empty")
+        raise ValueError(
+            "token must be printable ASCII without spaces (strip it, and leave out "
+            "'Bearer'), and not empty"
+        )
     return (AUTHORIZATION, f"Bearer {token}")

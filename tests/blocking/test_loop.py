@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from remotemedia.blocking.loop import wait_for
+from remotemedia.blocking.loop import begin, end, wait_for
 
 
 def run(program: str) -> str:
@@ -146,3 +146,62 @@ def test_a_forked_process_starts_a_loop_of_its_own() -> None:
         """
     )
     assert printed == "0 True\n"
+
+
+def test_an_interrupted_program_closes_its_generator_at_the_exit() -> None:
+    printed = run(
+        """
+        import os, signal, time
+        from remotemedia import AudioBuffer, AudioFormat
+        from remotemedia.blocking import RemoteMediaClient
+        from remotemedia.testing import LocalService
+
+        MANIFEST = {
+            "version": "v1",
+            "metadata": {"name": "interrupted"},
+            "nodes": [{"id": "src", "node_type": "PassThrough"}],
+        }
+        buffer = AudioBuffer(
+            samples=bytes(320), sample_rate=16_000, channels=1, format=AudioFormat.I16
+        )
+
+        def microphone():
+            try:
+                while True:
+                    yield "src", buffer
+                    time.sleep(0.05)
+            finally:
+                print("closed", flush=True)
+
+        with LocalService() as service, RemoteMediaClient(service.address) as client:
+            try:
+                for result in client.stream_pipeline(MANIFEST, microphone()):
+                    if result.sequence == 2:
+                        os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                print("interrupted", flush=True)
+        """
+    )
+    assert sorted(printed.split()) == ["closed", "interrupted"]
+
+
+def test_a_task_is_ended_once_only() -> None:
+    cleaned_up = threading.Event()
+
+    async def call() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned_up.set()
+
+    async def end_twice() -> None:
+        task = begin(call())
+        await asyncio.sleep(0)
+        end(task)
+        await asyncio.sleep(0)
+        end(task)
+        await asyncio.wait({task})
+
+    wait_for(end_twice())
+    assert cleaned_up.is_set()

@@ -99,3 +99,12 @@ def test_without_the_extra_the_command_says_how_to_get_it(package: str) -> None:
     assert done.returncode == 1
     assert "pip install 'remotemedia[cli]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_texts_name_options_of_the_command(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "pass --tls for TLS" in command("version", "http://localhost:50051")[2]
+    monkeypatch.setenv("REMOTEMEDIA_TOKEN", "secret")
+    _, _, err = command("version", "example.com:443")
+    assert err.strip().endswith("in plaintext: pass --tls")

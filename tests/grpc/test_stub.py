@@ -20,6 +20,7 @@ from grpclib.metadata import Deadline
 from h2.errors import ErrorCodes
 
 from remotemedia.grpc import CallError, Channel, ResponseMetadata
+from remotemedia.testing import LocalService
 from remotemedia.v1 import (
     PipelineExecutionServiceStub,
     VersionRequest,
@@ -570,3 +571,10 @@ async def test_a_channel_of_another_make() -> None:
     channel = grpclib.client.Channel("127.0.0.1", 1)
     with pytest.raises(TypeError, match=r"grpclib\.client\.Channel; make one with"):
         PipelineExecutionServiceStub(channel)  # type: ignore[arg-type]  # the mistake
+
+
+async def test_a_request_that_is_no_message_is_refused() -> None:
+    async with LocalService() as service, Channel(service.address) as channel:
+        stub = PipelineExecutionServiceStub(channel)
+        with pytest.raises(TypeError, match="GetVersion is a str; it must be a gen"):
+            await stub.get_version("v1")  # type: ignore[arg-type]  # the mistake

@@ -28,8 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (name,) = re.findall(r"^`(\w+\.proto)`, in a folder `protos`", GUIDE, re.M)
     (folder / "protos").mkdir()
     (folder / "protos" / name).write_text(proto)
-    (command,) = re.findall(r"`python (-m codegen [^`]+)`", GUIDE)
-    run(folder, *command.split())
+    (options,) = re.findall(r"`remotemedia-codegen ([^`]+)`", GUIDE)
+    run(folder, "-m", "codegen", *options.split())
     return folder
 
 
