@@ -32,7 +32,7 @@ class Operation:
 
     Args:
         name: the method that the user called.
-        address: the address of the service.
+        address: the address of the service, or all addresses of several.
         is_idempotent: True if the call may be repeated even after the service
             processed it.
         is_stream: whether it goes on after its context is left.
@@ -117,7 +117,7 @@ class Operation:
             "%s at %s failed with %s, and is made again in %.0f ms: attempt %d, "
             "request_id=%s",
             self.name,
-            self.address,
+            self._where,
             error.status.name,
             delay_s * 1000,
             self.attempts,
@@ -153,7 +153,7 @@ class Operation:
             record = CallRecord(
                 operation=self.name,
                 method=self._method if call is None else call.path,
-                address=self.address,
+                address=self._where,
                 request_id=self.request_id,
                 attempts=self.attempts,
                 duration_s=time.monotonic() - self._started_s,
@@ -169,6 +169,11 @@ class Operation:
             )
             tell(record, self._on_call_end)
 
+    @property
+    def _where(self) -> str:
+        """The address that the last attempt went to; before that, all there are."""
+        return (self._call.address if self._call is not None else "") or self.address
+
     def _counts(self) -> tuple[int, int, int, int]:
         call, sums = self._call, self._sums
         if call is None:
@@ -183,7 +188,7 @@ class Operation:
     def _add_call_facts(self, error: RemoteMediaError) -> None:
         """Say which call failed, unless an inner operation has said so already."""
         if not error.operation:
-            error.operation, error.address = self.name, self.address
+            error.operation, error.address = self.name, self._where
             error.request_id = self.request_id
             error.elapsed_s = time.monotonic() - self._started_s
 

@@ -33,7 +33,7 @@ class CallRecord:
     Attributes:
         operation: the method that the user called, such as ``"execute_pipeline"``.
         method: the gRPC method, as ``/package.Service/Method``.
-        address: the address of the service.
+        address: the address that the last attempt went to.
         request_id: the id of the call, which the service received as the metadata
             ``x-request-id``.
         attempts: how many attempts there were; 0 if the call failed before the first,

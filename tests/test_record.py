@@ -327,6 +327,26 @@ async def test_a_hook_that_raises_disturbs_no_call(
     assert "on_call_end raised" in caplog.text
 
 
+async def test_records_and_errors_name_the_server_that_was_asked() -> None:
+    records: list[CallRecord] = []
+    async with LocalService() as one, LocalService() as other:
+        addresses = {one.address, other.address}
+        async with RemoteMediaClient(
+            list(addresses), on_call_end=records.append
+        ) as client:
+            for _ in range(4):
+                await client.get_version()
+            assert {record.address for record in records} <= addresses
+            for service in (one, other):
+                service.add_fault(Fault.status(Status.INTERNAL, "broken", times=4))
+            seen = set()
+            for _ in range(4):
+                with pytest.raises(RemoteMediaError) as caught:
+                    await client.execute_pipeline(PASS)
+                seen.add(caught.value.address)
+            assert seen == addresses
+
+
 def test_a_hook_is_a_function() -> None:
     with pytest.raises(TypeError, match=r"on_call_end must be a function .* got 1"):
         RemoteMediaClient(on_call_end=1)  # type: ignore[arg-type]  # the mistake

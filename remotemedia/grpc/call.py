@@ -207,6 +207,11 @@ class Call(Generic[RequestT, ResponseT]):
             return error
         return None
 
+    @property
+    def address(self) -> str:
+        """Where the call went; "" while it has no connection."""
+        return "" if self._connection is None else str(self._connection.address)
+
     def start(self) -> None:
         """Start the clock, and the writer unless there is nothing to wait for."""
         self._state = _State.RUNNING
