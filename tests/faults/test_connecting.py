@@ -279,8 +279,10 @@ async def test_a_connection_with_traffic_survives_a_timeout() -> None:
         h2_peer(script) as port,
         stub(PipelineExecutionServiceStub, port) as service,
     ):
-        slow = asyncio.create_task(service.get_version(VersionRequest(), timeout=0.1))
-        await asyncio.sleep(0.02)
+        slow = asyncio.create_task(service.get_version(VersionRequest(), timeout=0.5))
+        await until(lambda: bool(connections))
+        # What comes in the first tenth of the timeout says nothing of the peer.
+        await asyncio.sleep(0.1)
         await service.get_version(VersionRequest())
         with pytest.raises(CallError):
             await slow
