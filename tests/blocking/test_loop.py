@@ -16,8 +16,12 @@ from remotemedia.blocking.loop import begin, end, wait_for
 
 def run(program: str) -> str:
     """Run a program in a process of its own, and return what it printed."""
+    # A process in the background inherits that SIGINT is ignored.
+    prologue = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", dedent(program)],
+        [sys.executable, "-W", "error", "-c", prologue + dedent(program)],
         capture_output=True,
         text=True,
         timeout=60,
