@@ -73,7 +73,8 @@ def check(
     for connection in checked.connections:
         after[connection.from_].append(connection.to)
     show_table(
-        f"{checked.metadata.name}: the manifest is right",
+        f"{checked.metadata.name}: the manifest is right"
+        + ("" if address else " (node types were not checked: pass --address)"),
         ("node", "type", "goes to"),
         [
             (node.id, node.node_type, ", ".join(after[node.id]))
