@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# How long calls may take to end when the interpreter exits, and what is left of them.
+# At the interpreter's exit, calls have this long to end. The thread has longer, as what
+# calls leave behind is cancelled after them.
 _CALLS_GRACE_S = 1.5
 _EXIT_GRACE_S = 3.0
 

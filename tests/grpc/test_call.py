@@ -10,6 +10,7 @@ import gc
 import gzip
 import math
 import random
+import struct
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -543,3 +544,27 @@ async def test_a_call_that_is_left_while_a_response_is_expanded() -> None:
         responses.stop()
         with pytest.raises(CallError, match="cancelled here"):
             await reading
+
+
+async def test_a_response_of_too_many_fields_ends_its_call_alone() -> None:
+    """251,000 empty submessages: half a megabyte that would take seconds to decode."""
+    body = b"\x0a\x00" * 251_000
+
+    def script(exchange: Exchange) -> None:
+        exchange.headers()
+        if exchange.stream_id == 1:
+            data = struct.pack(">BI", 0, len(body)) + body
+            for start in range(0, len(data), 16_000):
+                exchange.data(data[start : start + 16_000])
+        else:
+            exchange.message(VERSION)
+        exchange.trailers()
+
+    async with (
+        h2_peer(script) as port,
+        stub(PipelineExecutionServiceStub, port) as service,
+    ):
+        with pytest.raises(CallError, match="more than 250000 fields") as caught:
+            await service.get_version(VersionRequest())
+        assert caught.value.status is Status.INTERNAL
+        assert (await service.get_version(VersionRequest())).compatible
