@@ -25,7 +25,7 @@ from betterproto.lib.google.protobuf import (
 from ruff import find_ruff_bin  # type: ignore[import-untyped]  # it has no types
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = (ROOT / "protos", ROOT / "codegen" / "standard")
+FOLDERS = (ROOT / "protos" / "audio", ROOT / "codegen" / "standard")
 TARGET = ROOT / "remotemedia" / "testing" / "descriptors.py"
 
 HEADER = '''\

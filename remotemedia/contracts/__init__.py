@@ -1,0 +1,1 @@
+"""The two sets of messages that services speak, each behind an adapter."""

@@ -1,0 +1,158 @@
+"""Values of the data contract: what a user gives for one, and what it comes back as.
+
+A value travels as a ``DataBuffer``, which holds one of nine kinds. Audio is the
+``AudioBuffer`` of both contracts here; the other kinds are the generated messages, or
+what Python has for them: an array, text, bytes, or anything that is JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+from remotemedia.data_v1 import AudioBuffer as WireAudio
+from remotemedia.data_v1 import AudioFormat as WireFormat
+from remotemedia.data_v1 import (
+    BinaryBuffer,
+    ControlMessage,
+    DataBuffer,
+    FileBuffer,
+    JsonData,
+    NumpyBuffer,
+    TensorBuffer,
+    TextBuffer,
+    VideoFrame,
+)
+from remotemedia.manifest import to_json_text
+from remotemedia.v1 import AudioBuffer, AudioFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Json: TypeAlias = (
+    "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+)
+"""What JSON can say."""
+
+Value: TypeAlias = (
+    "AudioBuffer | VideoFrame | TensorBuffer | NumpyBuffer | JsonData | TextBuffer | "
+    "BinaryBuffer | FileBuffer | DataBuffer | npt.NDArray[np.generic] | bytes | Json"
+)
+"""What the data contract carries, and how a user may give it."""
+
+_FORMATS = {
+    AudioFormat.F32: WireFormat.F32,
+    AudioFormat.I16: WireFormat.I16,
+    AudioFormat.I32: WireFormat.I32,
+}
+
+# The field of a `DataBuffer` for each class of message.
+_FIELDS: dict[type[Any], str] = {
+    WireAudio: "audio",
+    VideoFrame: "video",
+    TensorBuffer: "tensor",
+    JsonData: "json",
+    TextBuffer: "text",
+    BinaryBuffer: "binary",
+    NumpyBuffer: "numpy",
+    FileBuffer: "file",
+}
+
+_KINDS = (
+    "an AudioBuffer, an array, a VideoFrame, a TensorBuffer, text, bytes, a value that "
+    "JSON can say, a BinaryBuffer or a FileBuffer"
+)
+
+
+def to_buffer(value: object, where: str, *, str_is_json: bool = False) -> DataBuffer:
+    """Make what travels of a value, and check it.
+
+    Args:
+        value: as ``Value`` says. A ``str`` is text.
+        where: what it is, for the error.
+        str_is_json: take a ``str`` for JSON text instead.
+
+    Raises:
+        TypeError: the contract has no such kind of value.
+        ValueError: the value is not valid, or JSON cannot say it.
+    """
+    try:
+        if isinstance(value, AudioBuffer):
+            value.validate()
+            return DataBuffer(audio=to_wire_audio(value))
+        if isinstance(value, (WireAudio, VideoFrame)):
+            value.validate()
+        elif isinstance(value, (NumpyBuffer, TensorBuffer)):
+            value.to_numpy()
+        elif isinstance(value, DataBuffer):
+            return _checked(value, where)
+        elif _is_array(value):
+            value = NumpyBuffer.from_numpy(value)
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            value = BinaryBuffer(data=bytes(value))
+        elif isinstance(value, str) and not str_is_json:
+            value = TextBuffer.from_text(value)
+        field = _FIELDS.get(type(value))
+        if field is not None:
+            buffer = DataBuffer()
+            setattr(buffer, field, value)
+            return buffer
+        if isinstance(value, ControlMessage):
+            raise TypeError(f"{where}: the service takes no ControlMessage as data")
+        if isinstance(value, os.PathLike):
+            raise TypeError(
+                f"{where}: the service cannot see your files. AudioBuffer.from_file "
+                "reads audio, path.read_bytes() sends what is in the file, and "
+                "FileBuffer(path=…) names a file on the service's machine"
+            )
+        if not isinstance(value, (*_JSON, type(None))):
+            raise TypeError(
+                f"{where} is {type(value).__name__}, which the data contract cannot "
+                f"carry; it must be {_KINDS}"
+            )
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return DataBuffer(json=JsonData(json_payload=to_json_text(value, where)))
+
+
+_JSON = (bool, int, float, str, Mapping, list, tuple)
+
+
+def _checked(buffer: DataBuffer, where: str) -> DataBuffer:
+    kind = buffer.which_oneof("data_type")
+    if kind == "":
+        raise ValueError("the DataBuffer has no value")
+    # What is in it is checked as if it had come alone.
+    to_buffer(getattr(buffer, kind), where)
+    return buffer
+
+
+def _is_array(value: object) -> TypeGuard[npt.NDArray[Any]]:
+    # Who has an array has imported numpy.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def to_wire_audio(buffer: AudioBuffer) -> WireAudio:
+    """The same audio as the data contract has it; the samples are shared."""
+    return WireAudio(
+        samples=buffer.samples,
+        sample_rate=buffer.sample_rate,
+        channels=buffer.channels,
+        format=_FORMATS[buffer.format],
+        num_samples=buffer.num_samples,
+    )
+
+
+def from_wire_audio(buffer: WireAudio) -> AudioBuffer:
+    """Audio of the data contract as both contracts have it; the samples are shared."""
+    return AudioBuffer(
+        samples=buffer.samples,
+        sample_rate=buffer.sample_rate,
+        channels=buffer.channels,
+        format=AudioFormat.try_value(buffer.format),
+        num_samples=buffer.num_samples,
+    )
