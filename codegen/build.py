@@ -227,7 +227,7 @@ class _Builder:
                 module,
                 path,
                 found.options.deprecated,
-                MIXINS.get(f"{module.package}.{'.'.join(names)}"),
+                MIXINS.get(module.package, {}).get(".".join(names)),
                 is_map_entry=is_entry,
                 is_carried=not is_proto3,
             )

@@ -1,8 +1,8 @@
 """Sets of proto files: several versions of one proto package, side by side.
 
-Where the folder of protos has a ``packages.json``, each folder that it names is a set of
-its own, whose files import each other by their paths in it. Its value says which Python
-package is made of which proto package, as two sets may have the same one::
+Where the folder of protos has a ``packages.json``, each folder that it names is a set
+of its own, whose files import each other by their paths in it. Its value says which
+Python package is made of which proto package, as two sets may have the same one::
 
     {
       "old": {"acme.v1": "acme.v1"},

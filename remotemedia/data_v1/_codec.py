@@ -975,7 +975,7 @@ def _decode_tensor_buffer(
                     values["data"] = data[pos:stop]
                 elif tag == 0x12:  # shape
                     packed = wire.packed_varints(data, pos, stop)
-                    values.setdefault("shape", []).extend([value for value in packed])
+                    values.setdefault("shape", []).extend(packed)
                 elif tag == 0x22:  # layout
                     values["layout"] = data[pos:stop].decode()
                 else:
@@ -1102,7 +1102,7 @@ def _decode_numpy_buffer(
                     values["data"] = data[pos:stop]
                 elif tag == 0x12:  # shape
                     packed = wire.packed_varints(data, pos, stop)
-                    values.setdefault("shape", []).extend([value for value in packed])
+                    values.setdefault("shape", []).extend(packed)
                 elif tag == 0x1A:  # dtype
                     values["dtype"] = data[pos:stop].decode()
                 elif tag == 0x22:  # strides

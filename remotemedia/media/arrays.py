@@ -1,8 +1,9 @@
 """Arrays as messages: the methods of ``NumpyBuffer`` and ``TensorBuffer``.
 
 A ``NumpyBuffer`` describes an array in numpy's own words: any numeric type, in
-row-major or column-major order. A ``TensorBuffer`` has one of five types and is in row-major
-order. Arrays that are read share the memory of the message, and are read-only.
+row-major or column-major order. A ``TensorBuffer`` has one of five types and is in
+row-major order. Arrays that are read share the memory of the message, and are
+read-only.
 """
 
 from __future__ import annotations
