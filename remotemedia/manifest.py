@@ -316,7 +316,8 @@ def check(manifest: AnyManifest) -> None:
 
 
 def _check_node(
-    node: NodeManifest | data_v1.NodeManifest, index: int, seen: Mapping[str, int]) -> None:
+    node: NodeManifest | data_v1.NodeManifest, index: int, seen: Mapping[str, int]
+) -> None:
     node_id, params = node.id, node.params
     if not _NODE_ID.fullmatch(node_id):
         raise _Place(f"manifest.nodes[{index}].id", node_id).error(

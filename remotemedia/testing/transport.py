@@ -103,7 +103,7 @@ class LimitedCodec(ProtoCodec):
         except ValueError as error:
             raise GRPCError(
                 Status.INTERNAL,
-                f"the request is not a {message_type.__name__}: {error}",
+                f"failed to decode Protobuf message: {error}",
             ) from error
         finally:
             serialization.get().seconds += time.perf_counter() - started
