@@ -34,6 +34,7 @@ from remotemedia.http2.compat import (
     wrap_connections,
 )
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.testing.wire_types import check_wire_types
 
 if TYPE_CHECKING:
     from grpclib.server import Stream
@@ -99,7 +100,9 @@ class LimitedCodec(ProtoCodec):
             )
         started = time.perf_counter()
         try:
-            return super().decode(data, message_type)
+            message = super().decode(data, message_type)
+            check_wire_types(message)
+            return message
         except ValueError as error:
             raise GRPCError(
                 Status.INTERNAL,
