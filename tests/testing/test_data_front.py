@@ -234,9 +234,8 @@ async def test_named_buffers_are_for_nodes_with_several_inputs(
     def mix(call: NodeCall) -> NodeOutput:
         named = call.upstream
         assert call.audio is named["voice"].audio
-        frame: Any = call.data
-        assert frame is named["frame"].data
-        return NodeOutput(named["voice"].audio, {"frame": frame.frame_number})
+        assert named["frame"] == NodeOutput(data=call.data)
+        return NodeOutput(named["voice"].audio, {"frame": call.data.frame_number})
 
     async with serving(core_modules, data_google, nodes={"Mix": mix}) as client:
         stream = client.open()
