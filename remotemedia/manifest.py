@@ -316,7 +316,8 @@ def check(manifest: AnyManifest) -> None:
 
 
 def _check_node(
-    node: NodeManifest | data_v1.NodeManifest, index: int, seen: Mapping[str, int]) -> None:
+    node: NodeManifest | data_v1.NodeManifest, index: int, seen: Mapping[str, int]
+) -> None:
     node_id, params = node.id, node.params
     if not _NODE_ID.fullmatch(node_id):
         raise _Place(f"manifest.nodes[{index}].id", node_id).error(
@@ -509,7 +510,7 @@ def _reader(hint: Any) -> Callable[[Any, _Place], object]:
     return partial(_read_plain, hint)
 
 
-def _defaults(cls: type[Any]) -> dict[str, Any]:
+def _defaults(cls: type) -> dict[str, Any]:
     """What the fields of a message have where a dict leaves them out."""
     if cls.__name__ == "PipelineManifest":
         metadata = _hints(cls)["metadata"](name=_UNNAMED)
@@ -518,12 +519,12 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
 @cache
-def _fields(cls: type[Any]) -> dict[str, _Field]:
+def _fields(cls: type) -> dict[str, _Field]:
     """The fields of a message by each spelling that a dict may use for them."""
     hints = _hints(cls)
     fields: dict[str, _Field] = {}
