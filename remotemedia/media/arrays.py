@@ -136,12 +136,13 @@ class TensorBufferMixin:
         """
         array = checked_array(array)
         wanted = array.dtype.newbyteorder("<").str
+        dtypes: Any = type(cls().dtype)
         for name, dtype in _TENSOR_DTYPES.items():
             if dtype == wanted:
                 return cls(
                     data=array.astype(dtype, copy=False).tobytes(),
                     shape=list(array.shape),
-                    dtype=type(cls().dtype)[name],
+                    dtype=dtypes[name],
                     layout=layout,
                 )
         raise TypeError(

@@ -75,7 +75,7 @@ class VideoFrameMixin:
         array = checked_array(array)
         if array.dtype.str != "|u1":
             raise TypeError(f"array has dtype {array.dtype}; pixels are of uint8")
-        formats = type(cls().format)
+        formats: Any = type(cls().format)
         if format is None:
             name = _FORMAT_OF_DEPTH.get(array.shape[-1] if array.ndim == 3 else 0)
             name = "GRAY8" if array.ndim == 2 else name
