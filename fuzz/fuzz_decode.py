@@ -4,8 +4,8 @@
 
 The first byte of an input selects a message type of a contract or of the tests' own
 protos, and the rest is decoded. The seeds are one valid message of each type of the
-audio contract. Options are those of libFuzzer. A fault ends the run with an exit status other
-than 0, and is printed with the bytes that cause it.
+audio contract. Options are those of libFuzzer. A fault ends the run with an exit status
+other than 0, and is printed with the bytes that cause it.
 
 This needs the package atheris, which exists for Linux only.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def write_seeds(folder: Path) -> None:
-    """Write a valid message of each type of the audio contract, without long samples."""
+    """Write a message of each type of the audio contract, without long samples."""
     google = upb()
     names = list(PAIRS)
     for number, make in enumerate(MESSAGES.values()):

@@ -139,9 +139,7 @@ def definitions(file: FileDescriptorProto) -> Definitions:
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
-@pytest.mark.parametrize(
-    "name", ["common.proto", "execution.proto", "streaming.proto"]
-)
+@pytest.mark.parametrize("name", ["common.proto", "execution.proto", "streaming.proto"])
 def test_a_file_says_what_the_contract_says(contract: str, name: str) -> None:
     files = {file.name: file for file in oracle.load(CONTRACTS[contract]).files.file}
     assert definitions(files[name]) == table(contract)[name]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from remotemedia import data_v1
 from remotemedia.protobuf import registry
-from remotemedia.protobuf.wkt import Any, Duration
+from remotemedia.protobuf.wkt import Any as AnyMessage
+from remotemedia.protobuf.wkt import Duration
 from remotemedia.v1 import AudioBuffer, StreamControl
 
 
@@ -39,7 +41,7 @@ def test_of_two_sets_of_a_package_the_first_counts() -> None:
 
 def test_an_any_gives_the_class_of_either_set() -> None:
     sent = data_v1.AudioBuffer(channels=2, metadata_json=b"{}")
-    packed = Any.pack(sent)
+    packed = AnyMessage.pack(sent)
     assert packed.unpack(data_v1.AudioBuffer) == sent
     assert type(packed.unpack()) is AudioBuffer
     assert bytes(packed.unpack()) == bytes(sent)
@@ -61,8 +63,8 @@ def test_a_module_that_is_reloaded_replaces_its_classes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry, "_classes", {})
-    again = type("AudioBuffer", (), {"__module__": AudioBuffer.__module__})
-    other = type("AudioBuffer", (), {"__module__": "elsewhere"})
+    again: Any = type("AudioBuffer", (), {"__module__": AudioBuffer.__module__})
+    other: Any = type("AudioBuffer", (), {"__module__": "elsewhere"})
     registry.register("a.B", AudioBuffer)
     registry.register("a.B", again)
     assert registry.find("a.B") is again
