@@ -60,6 +60,8 @@ class Event(str, enum.Enum):
     CHUNK = "audio_chunk"
     CLOSE = "close"
     CANCEL = "cancel"
+    LOADING = "loading"
+    """How far the service is with loading the pipeline; no result of a chunk."""
     READY = "ready"
     RESULT = "result"
     METRICS = "metrics"
@@ -73,11 +75,13 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.NEW, Event.INIT): State.OPENING,
     (State.NEW, Event.ERROR): State.FAILED,
     (State.OPENING, Event.READY): State.OPEN,
+    (State.OPENING, Event.LOADING): State.OPENING,
     (State.OPENING, Event.RESULT): State.OPENING,
     (State.OPENING, Event.ERROR): State.FAILED,
     (State.OPEN, Event.CHUNK): State.OPEN,
     (State.OPEN, Event.RESULT): State.OPEN,
     (State.OPEN, Event.METRICS): State.OPEN,
+    (State.OPEN, Event.LOADING): State.OPEN,
     (State.OPEN, Event.CLOSE): State.CLOSING,
     (State.OPEN, Event.CANCEL): State.CANCELLING,
     # The service may end a session by itself, for example when it was idle.
@@ -85,11 +89,13 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.OPEN, Event.ERROR): State.FAILED,
     (State.CLOSING, Event.RESULT): State.CLOSING,
     (State.CLOSING, Event.METRICS): State.CLOSING,
+    (State.CLOSING, Event.LOADING): State.CLOSING,
     (State.CLOSING, Event.CLOSED): State.CLOSED,
     (State.CLOSING, Event.ERROR): State.FAILED,
     # Results that were on their way when the client cancelled.
     (State.CANCELLING, Event.RESULT): State.CANCELLING,
     (State.CANCELLING, Event.METRICS): State.CANCELLING,
+    (State.CANCELLING, Event.LOADING): State.CANCELLING,
     (State.CANCELLING, Event.CLOSED): State.CLOSED,
     (State.CANCELLING, Event.ERROR): State.FAILED,
 }
@@ -180,11 +186,21 @@ class Session:
         """
         field = message.which_oneof("response")
         event = _EVENT_OF_FIELD.get(field, Event.NOTHING)
+        return self.server_sends(
+            event, message.result.sequence if event is Event.RESULT else 0
+        )
+
+    def server_sends(self, event: Event, sequence: int = 0) -> Event:
+        """Take a message of the server whose kind is known; as ``response``.
+
+        Args:
+            event: what the message is.
+            sequence: the number of a result's chunk.
+        """
         after = TRANSITIONS.get((self.state, event))
         if after is None:
             raise self._refusal("server", event)
         if event is Event.RESULT:
-            sequence = message.result.sequence
             if self.state is State.OPENING:
                 pass
             elif not self.results <= sequence < self.chunks:

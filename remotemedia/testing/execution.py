@@ -9,7 +9,6 @@ from pathlib import Path
 
 from grpclib.exceptions import GRPCError
 
-from remotemedia import __version__
 from remotemedia.errors import RemoteMediaError
 from remotemedia.manifest import VERSION
 from remotemedia.testing.failures import to_status
@@ -32,6 +31,9 @@ from remotemedia.v1 import (
     VersionResponse,
 )
 
+RUNTIME_VERSION = "0.2.0"
+"""The version of the service whose messages these are, by which clients know them."""
+
 
 class ExecutionService(PipelineExecutionServiceBase):
     """Describes the service, and executes pipelines."""
@@ -48,7 +50,7 @@ class ExecutionService(PipelineExecutionServiceBase):
         return VersionResponse(
             version_info=VersionInfo(
                 protocol_version=VERSION,
-                runtime_version=__version__,
+                runtime_version=RUNTIME_VERSION,
                 supported_node_types=sorted(self._node_types),
                 supported_protocols=[VERSION],
                 build_timestamp=_build_timestamp(),
