@@ -35,8 +35,8 @@ def views(draw: st.DrawFn, dtypes: st.SearchStrategy[Any]) -> npt.NDArray[Any]:
     # An index of integers alone gives a number.
     view: npt.NDArray[Any] = np.asarray(array)
     axes = draw(st.permutations(range(view.ndim)))
-    view = view.transpose(axes)
-    return view
+    turned: npt.NDArray[Any] = view.transpose(axes)
+    return turned
 
 
 def assert_same(found: npt.NDArray[Any], sent: npt.NDArray[Any]) -> None:
