@@ -47,7 +47,7 @@ def run(arguments: list[str] | None) -> int:
                 modules.setdefault((module.package, module.name), module)
         with tempfile.TemporaryDirectory() as folder:
             render.render(list(modules.values()), Path(folder))
-            changes = tree.changes(given.out, Path(folder), options.package_prefix)
+            changes = tree.changes(given.out, Path(folder), given.package_prefix)
             for change in changes:
                 if given.check:
                     sys.stdout.write(change.diff())

@@ -2,10 +2,10 @@
 
     python -m fuzz.fuzz_decode -max_total_time=60 [CORPUS_DIR]
 
-The first byte of an input selects a message type of the contract or of the tests' own
+The first byte of an input selects a message type of a contract or of the tests' own
 protos, and the rest is decoded. The seeds are one valid message of each type of the
-contract. Options are those of libFuzzer. A fault ends the run with an exit status other
-than 0, and is printed with the bytes that cause it.
+audio contract. Options are those of libFuzzer. A fault ends the run with an exit status
+other than 0, and is printed with the bytes that cause it.
 
 This needs the package atheris, which exists for Linux only.
 """
@@ -21,11 +21,13 @@ import atheris
 
 # Instrumented modules tell libFuzzer which branches an input reaches.
 with atheris.instrument_imports(include=["remotemedia"]):
-    import remotemedia.v1  # noqa: F401 - imported to be instrumented
+    # Imported to be instrumented.
+    import remotemedia.data_v1
+    import remotemedia.v1  # noqa: F401
 
 from benchmarks.codec import upb
 from benchmarks.samples import MESSAGES
-from tests.codec.contract import PAIRS
+from tests.codec.contract import DATA_PAIRS, PAIRS
 from tests.codec.generated import PROTOS, generate
 from tests.codec.roundtrip import round_trip
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def write_seeds(folder: Path) -> None:
-    """Write one valid message of each type of the contract, without long samples."""
+    """Write a message of each type of the audio contract, without long samples."""
     google = upb()
     names = list(PAIRS)
     for number, make in enumerate(MESSAGES.values()):
@@ -56,7 +58,11 @@ def main() -> None:
             all_types = generate(PROTOS, generated, "all_types", "elsewhere")
         # Python values, such as a datetime, cannot keep unknown fields.
         del all_types["all_types.WellKnown"]
-        pairs: list[Pair] = [*PAIRS.values(), *all_types.values()]
+        pairs: list[Pair] = [
+            *PAIRS.values(),
+            *DATA_PAIRS.values(),
+            *all_types.values(),
+        ]
 
         def fuzz(data: bytes) -> None:
             if data:

@@ -177,6 +177,7 @@ def to_manifest(source: ManifestSource, cls: type[Any] = PipelineManifest) -> An
             the file has another ending.
         ImportError: the file is YAML, and PyYAML is not installed.
     """
+    manifest: Any
     if isinstance(source, cls):
         manifest = source
     elif isinstance(source, (str, *_OBJECT)):
@@ -510,7 +511,7 @@ def _reader(hint: Any) -> Callable[[Any, _Place], object]:
     return partial(_read_plain, hint)
 
 
-def _defaults(cls: type[Any]) -> dict[str, Any]:
+def _defaults(cls: type) -> dict[str, Any]:
     """What the fields of a message have where a dict leaves them out."""
     if cls.__name__ == "PipelineManifest":
         metadata = _hints(cls)["metadata"](name=_UNNAMED)
@@ -519,12 +520,12 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
 @cache
-def _fields(cls: type[Any]) -> dict[str, _Field]:
+def _fields(cls: type) -> dict[str, _Field]:
     """The fields of a message by each spelling that a dict may use for them."""
     hints = _hints(cls)
     fields: dict[str, _Field] = {}

@@ -14,7 +14,7 @@ import pytest_asyncio
 from conformance.oracle import grpc_modules
 from remotemedia import RemoteMediaClient
 from remotemedia.testing import LocalService
-from tests.support import core_server
+from tests.support import core_data_server, core_server
 
 # No test fails because it was slow: machines are noisy.
 hypothesis.settings.register_profile(
@@ -123,6 +123,13 @@ async def core(
 ) -> AsyncIterator[core_server.CoreServer]:
     """A service on grpcio's C core."""
     async with core_server.serve(core_modules) as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def core_data() -> AsyncIterator[core_data_server.CoreDataServer]:
+    """A service on grpcio's C core that speaks the data contract."""
+    async with core_data_server.serve() as server:
         yield server
 
 

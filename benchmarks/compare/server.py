@@ -46,7 +46,7 @@ VERSION = bytes(
     VersionResponse(
         version_info=VersionInfo(
             protocol_version="v1",
-            runtime_version="1.0.0",
+            runtime_version="0.2.0",
             supported_node_types=["CalculatorNode", "PassThrough"],
             supported_protocols=["v1"],
             build_timestamp="2025-01-01T00:00:00Z",

@@ -17,6 +17,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 AsyncT = TypeVar("AsyncT")
 MadeT = TypeVar("MadeT")
+CallT = TypeVar("CallT", bound=Callable[..., object])
 BlockingT = TypeVar("BlockingT", bound="Blocking[Any]")
 
 
@@ -34,23 +35,11 @@ class Blocking(Generic[AsyncT]):
         return f"<blocking {self._asynchronous!r}>"
 
 
-def constructs(
-    make: Callable[P, AsyncT],
-) -> Callable[
-    [Callable[[BlockingT, AsyncT], None]], Callable[Concatenate[BlockingT, P], None]
-]:
-    """Give ``__init__`` the parameters of an asynchronous class.
+def described(source: Callable[..., object]) -> Callable[[CallT], CallT]:
+    """Give a function the signature of another one, or of a class, in its place."""
 
-    The decorated ``__init__`` is called with an object of that class.
-    """
-
-    def decorate(
-        body: Callable[[BlockingT, AsyncT], None],
-    ) -> Callable[Concatenate[BlockingT, P], None]:
-        def init(self: BlockingT, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            body(self, make(*args, **kwargs))
-
-        return _described(init, body, make)
+    def decorate(body: CallT) -> CallT:
+        return _described(body, body, source)
 
     return decorate
 
@@ -96,14 +85,12 @@ def makes(
     return decorate
 
 
-CallT = TypeVar("CallT", bound=Callable[..., object])
-
-
 def _described(
     call: CallT, body: Callable[..., object], source: Callable[..., object]
 ) -> CallT:
     """Give a function the name and docstring of one, and the signature of another."""
-    update_wrapper(call, body)
+    if call is not body:
+        update_wrapper(call, body)
     signature = inspect.signature(source)
     if inspect.isclass(source):
         this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)

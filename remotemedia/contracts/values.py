@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from remotemedia.data_v1 import AudioBuffer as WireAudio
 from remotemedia.data_v1 import AudioFormat as WireFormat
@@ -29,19 +29,7 @@ from remotemedia.manifest import to_json_text
 from remotemedia.v1 import AudioBuffer, AudioFormat
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
-
-Json: TypeAlias = (
-    "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-)
-"""What JSON can say."""
-
-Value: TypeAlias = (
-    "AudioBuffer | VideoFrame | TensorBuffer | NumpyBuffer | JsonData | TextBuffer | "
-    "BinaryBuffer | FileBuffer | DataBuffer | npt.NDArray[np.generic] | bytes | Json"
-)
-"""What the data contract carries, and how a user may give it."""
 
 _FORMATS = {
     AudioFormat.F32: WireFormat.F32,
@@ -71,7 +59,7 @@ def to_buffer(value: object, where: str, *, str_is_json: bool = False) -> DataBu
     """Make what travels of a value, and check it.
 
     Args:
-        value: as ``Value`` says. A ``str`` is text.
+        value: as ``remotemedia.values.Value`` says. A ``str`` is text.
         where: what it is, for the error.
         str_is_json: take a ``str`` for JSON text instead.
 

@@ -9,7 +9,7 @@ read-only.
 from __future__ import annotations
 
 import math
-import reprlib
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -17,9 +17,26 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Self
 
-# numpy's kinds of types: booleans, integers, floats and complex numbers.
-_NUMERIC = "biufc"
-# numpy's names for the members of TensorDtype.
+# numpy's names for types, and its codes for them without the order of bytes. numpy
+# itself would take far more from the network: objects, records, and programs of commas.
+_CODES = {
+    "bool": "b1",
+    **{f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)},
+    **{f"uint{8 * size}": f"u{size}" for size in (1, 2, 4, 8)},
+    **{f"float{8 * size}": f"f{size}" for size in (2, 4, 8)},
+    **{f"complex{8 * size}": f"c{size}" for size in (8, 16)},
+}
+_DTYPES = {
+    **{name: f"<{code}" for name, code in _CODES.items()},
+    **{order + code: order + code for code in _CODES.values() for order in "<>"},
+    # Without an order, or with that of the machine, which is little-endian.
+    **{
+        order + code: f"<{code}" for code in _CODES.values() for order in ("", "=", "|")
+    },
+}
+# Of numpy 1; numpy 2 has 64.
+_MOST_DIMENSIONS = 32
+# numpy's codes for the members of TensorDtype.
 _TENSOR_DTYPES = {"F32": "<f4", "F16": "<f2", "I32": "<i4", "I8": "|i1", "U8": "|u1"}
 
 
@@ -59,10 +76,10 @@ class NumpyBufferMixin:
             TypeError: it is not an array, or of another type.
         """
         array = checked_array(array)
-        if array.dtype.kind not in _NUMERIC:
+        if array.dtype.name not in _CODES:
             raise TypeError(
                 f"array has dtype {array.dtype}; it must be of booleans, integers, "
-                "floats or complex numbers"
+                "floats or complex numbers, of up to 64 bits for each number"
             )
         little = array.astype(array.dtype.newbyteorder("<"), copy=False)
         order: Literal["C", "F"] = "F" if little.flags.fnc else "C"
@@ -72,7 +89,10 @@ class NumpyBufferMixin:
             dtype=little.dtype.name,
             strides=_strides(little.shape, little.itemsize, order),
             c_contiguous=order == "C",
-            f_contiguous=order == "F" or little.ndim <= 1,
+            # The order makes no difference where only one dimension has a length.
+            f_contiguous=order == "F"
+            or not little.size
+            or sum(length > 1 for length in little.shape) <= 1,
         )
 
     def to_numpy(self) -> npt.NDArray[Any]:
@@ -83,21 +103,17 @@ class NumpyBufferMixin:
         """
         import numpy as np
 
-        try:
-            dtype = np.dtype(self.dtype)
-        except TypeError as error:
-            raise ValueError(f"dtype is {self.dtype!r:.80}: {error}") from None
-        if dtype.kind not in _NUMERIC:
-            raise ValueError(f"dtype is {self.dtype!r:.80}, which is not numeric")
-        if dtype.byteorder == "=":
-            dtype = dtype.newbyteorder("<")
+        code = _DTYPES.get(self.dtype)
+        if code is None:
+            raise ValueError(
+                f"dtype is {self.dtype!r:.80}, which is no numeric type such as "
+                "'float32' or '<f4'"
+            )
+        dtype: np.dtype[Any] = np.dtype(code)
         shape = checked_shape(self.shape, dtype.itemsize, len(self.data))
         order = "F" if self.f_contiguous and not self.c_contiguous else "C"
         strides = self.strides or _strides(shape, dtype.itemsize, order)
-        if len(strides) != len(shape):
-            raise ValueError(
-                f"{len(strides)} strides, where the shape has {len(shape)} dimensions"
-            )
+        _check_strides(strides, shape, dtype.itemsize, len(self.data))
         array: npt.NDArray[Any] = np.ndarray(
             shape, dtype, bytes(self.data), strides=strides
         )
@@ -136,12 +152,13 @@ class TensorBufferMixin:
         """
         array = checked_array(array)
         wanted = array.dtype.newbyteorder("<").str
+        members: Any = type(cls().dtype)
         for name, dtype in _TENSOR_DTYPES.items():
             if dtype == wanted:
                 return cls(
                     data=array.astype(dtype, copy=False).tobytes(),
                     shape=list(array.shape),
-                    dtype=type(cls().dtype)[name],
+                    dtype=members[name],
                     layout=layout,
                 )
         raise TypeError(
@@ -158,7 +175,7 @@ class TensorBufferMixin:
         """
         import numpy as np
 
-        name = self.dtype.name
+        name = member_name(self, "dtype")
         if name not in _TENSOR_DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}, which is no type of elements")
         dtype: np.dtype[Any] = np.dtype(_TENSOR_DTYPES[name])
@@ -172,10 +189,10 @@ class TensorBufferMixin:
 
 
 def checked_array(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return what should be an array, as it is.
+    """Return what should be an array, as one of numpy's own class.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: it is something else, or hides some of its elements.
     """
     import numpy as np
 
@@ -184,7 +201,9 @@ def checked_array(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
             f"array must be a numpy array, not {type(array).__name__}; numpy.asarray "
             "makes one"
         )
-    return array
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError("array has a mask, which is not sent: use array.filled(…)")
+    return np.asarray(array)
 
 
 def checked_shape(
@@ -197,15 +216,51 @@ def checked_shape(
     Raises:
         ValueError: they do not.
     """
-    # numpy has no more dimensions than that.
-    if len(shape) > 32:
-        raise ValueError(f"the shape has {len(shape)} dimensions; numpy has up to 32")
-    if math.prod(shape) * item_bytes > size_bytes:
+    if len(shape) > _MOST_DIMENSIONS:
         raise ValueError(
-            f"shape {reprlib.repr(shape)} of {item_bytes} bytes each is more than the "
-            f"{size_bytes} bytes of data"
+            f"the shape has {len(shape)} dimensions; numpy has up to {_MOST_DIMENSIONS}"
+        )
+    # An empty array costs nothing, but numpy counts its other dimensions.
+    is_countable = math.prod(filter(None, shape)) * item_bytes <= sys.maxsize
+    if math.prod(shape) * item_bytes > size_bytes or not is_countable:
+        raise ValueError(
+            f"shape {shape} of {item_bytes} bytes each does not fit the {size_bytes} "
+            "bytes of data"
         )
     return tuple(shape)
+
+
+def member_name(message: object, field: str) -> str:
+    """Return the name of an enum field's value; it is empty if the value has none.
+
+    A plain number is taken for the member that has it.
+    """
+    members: Any = type(getattr(type(message)(), field))
+    return members.try_value(getattr(message, field)).name or ""
+
+
+def _check_strides(
+    strides: list[int], shape: tuple[int, ...], item_bytes: int, size_bytes: int
+) -> None:
+    """Check that every element is inside the data.
+
+    numpy checks it with numbers of 64 bits, which hostile strides overflow.
+
+    Raises:
+        ValueError: one is not, or there are too few or too many strides.
+    """
+    if len(strides) != len(shape):
+        raise ValueError(
+            f"{len(strides)} strides, where the shape has {len(shape)} dimensions"
+        )
+    steps = [(length - 1) * step for length, step in zip(shape, strides, strict=True)]
+    first = sum(step for step in steps if step < 0)
+    last = sum(step for step in steps if step > 0)
+    if all(shape) and (first < 0 or last + item_bytes > size_bytes):
+        raise ValueError(
+            f"strides {strides} of shape {shape} lead outside the {size_bytes} bytes "
+            "of data"
+        )
 
 
 def _strides(shape: tuple[int, ...], item_bytes: int, order: str) -> list[int]:

@@ -7,6 +7,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# Python's names for the encodings that are read, by name without punctuation. The name
+# comes from the network, and others are slow on long texts, warn, or import modules.
+_ENCODINGS = {
+    "": "utf-8",
+    "utf8": "utf-8",
+    "ascii": "ascii",
+    "usascii": "ascii",
+    "latin1": "latin-1",
+    "iso88591": "latin-1",
+    **{f"utf{size}": f"utf-{size}" for size in (16, 32)},
+    **{
+        f"utf{size}{end}": f"utf-{size}-{end}"
+        for size in (16, 32)
+        for end in ("le", "be")
+    },
+}
+
 
 class TextBufferMixin:
     """The methods of ``TextBuffer``; the message itself defines the fields."""
@@ -48,10 +65,14 @@ class TextBufferMixin:
         """The text.
 
         Raises:
-            ValueError: ``text_data`` is not text in ``encoding``.
+            ValueError: ``text_data`` is not text in ``encoding``, or that is none of
+                UTF-8, UTF-16, UTF-32, ASCII and Latin-1.
         """
-        encoding = self.encoding or "utf-8"
-        try:
-            return bytes(self.text_data).decode(encoding)
-        except LookupError:
-            raise ValueError(f"there is no encoding {encoding!r:.80}") from None
+        name = self.encoding.lower().replace("-", "").replace("_", "")
+        encoding = _ENCODINGS.get(name)
+        if encoding is None:
+            raise ValueError(
+                f"encoding is {self.encoding!r:.80}: decode text_data with a codec "
+                "for it"
+            )
+        return bytes(self.text_data).decode(encoding)

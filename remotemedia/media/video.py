@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from remotemedia.media.arrays import checked_array
+from remotemedia.media.arrays import checked_array, member_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ class VideoFrameMixin:
         array = checked_array(array)
         if array.dtype.str != "|u1":
             raise TypeError(f"array has dtype {array.dtype}; pixels are of uint8")
-        formats = type(cls().format)
+        formats: Any = type(cls().format)
         if format is None:
             name = _FORMAT_OF_DEPTH.get(array.shape[-1] if array.ndim == 3 else 0)
             name = "GRAY8" if array.ndim == 2 else name
@@ -115,10 +115,11 @@ class VideoFrameMixin:
         import numpy as np
 
         self.validate()
-        name = self.format.name
+        name = member_name(self, "format")
         if name == "ENCODED":
+            codec = member_name(self, "codec") or "an unknown codec"
             raise ValueError(
-                f"the frame is encoded with {self.codec.name}: decode pixel_data with "
+                f"the frame is encoded with {codec}: decode pixel_data with "
                 "a video library"
             )
         shape = _shape(name, self.height, self.width)
@@ -131,7 +132,7 @@ class VideoFrameMixin:
         Raises:
             ValueError: they do not; the text says which.
         """
-        name = self.format.name
+        name = member_name(self, "format")
         if not (0 < self.width <= _MAX_UINT32 and 0 < self.height <= _MAX_UINT32):
             raise ValueError(
                 f"VideoFrame is {self.width} x {self.height} pixels; width and height "
@@ -153,9 +154,6 @@ class VideoFrameMixin:
                 f"VideoFrame.pixel_data has {len(self.pixel_data)} bytes, and "
                 f"{self.width} x {self.height} pixels in {name} are {size}"
             )
-
-    if TYPE_CHECKING:
-        codec: Any
 
 
 def _shape(name: str, height: int, width: int) -> tuple[int, ...] | None:

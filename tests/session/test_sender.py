@@ -8,24 +8,22 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 
 from remotemedia import AudioBuffer, ErrorType, NodeManifest, RemoteMediaError
+from remotemedia.contracts.audio import AudioContract
 from remotemedia.operation import Operation
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.outbox import Outbox
 from remotemedia.session.sender import Sender
-from remotemedia.session.source import AudioChunkSource, Source
+from remotemedia.session.source import ChunkSource, Source
 from remotemedia.v1 import (
     AudioChunk,
     PipelineManifest,
     StreamControlCommand,
     StreamInit,
-    StreamReady,
     StreamRequest,
-    StreamResponse,
 )
 from tests.support.pipelines import tone
 
 INIT = StreamInit(manifest=PipelineManifest(nodes=[NodeManifest(id="src")]))
-READY = StreamResponse(ready=StreamReady())
 
 
 class Sending:
@@ -33,7 +31,7 @@ class Sending:
 
     def __init__(
         self,
-        source: AudioChunkSource | None = None,
+        source: ChunkSource | None = None,
         *,
         max_in_flight: int | None = None,
         max_send_bytes: int | None = None,
@@ -42,7 +40,9 @@ class Sending:
         self.outbox = Outbox(100)
         self.operation = Operation("test", "here")
         self.sender = Sender(
-            INIT,
+            StreamRequest(init=INIT),
+            ["src"],
+            AudioContract(),
             operation=self.operation,
             outbox=self.outbox,
             source=None if source is None else Source(source),
@@ -56,7 +56,7 @@ class Sending:
     async def open(self) -> None:
         """Send the init, and let the service be ready."""
         assert (await anext(self.requests)).init == INIT
-        self.session.response(READY)
+        self.session.server_sends(Event.READY)
         self.sender.begin()
 
     async def sent(self) -> list[StreamRequest]:
@@ -103,7 +103,7 @@ async def test_chunks_of_the_outbox_and_then_the_end(
     sending = Sending()
     await sending.open()
     for _ in range(2):
-        sending.outbox.put("src", tone(16))
+        sending.outbox.put("src", (tone(16), 32, 0.001))
     sending.session.ending = ending
     *chunks, last = await sending.sent()
     assert len(chunks) == 2
@@ -239,10 +239,10 @@ def test_the_limit_is_of_the_whole_request(frames: int, fits: bool) -> None:
         limit = len(StreamRequest(audio_chunk=largest))
         sending = Sending(max_send_bytes=limit)
         if fits:
-            sending.sender.validate("src", tone(frames), "it")
+            sending.sender.checked("src", tone(frames), "it")
             return
         with pytest.raises(RemoteMediaError, match=f"over the limit of {limit}") as e:
-            sending.sender.validate("src", tone(frames), "it")
+            sending.sender.checked("src", tone(frames), "it")
         assert e.value.error_type is ErrorType.RESOURCE_LIMIT
         assert e.value.failing_node_id == "src"
 
@@ -250,4 +250,4 @@ def test_the_limit_is_of_the_whole_request(frames: int, fits: bool) -> None:
 
 
 async def test_no_limit() -> None:
-    Sending().sender.validate("src", tone(10_000), "it")
+    Sending().sender.checked("src", tone(10_000), "it")

@@ -117,7 +117,7 @@ async def test_bad_audio_leaves_the_session_as_it_was(
         with pytest.raises(ValueError, match="the chunk for node 'src'"):
             await stream.send("src", bad)
         with pytest.raises(TypeError, match="not an AudioBuffer"):
-            await stream.send("src", b"")  # type: ignore[arg-type]  # the mistake
+            await stream.send("src", b"")
         await stream.send("src", tone())
         assert (await anext(stream)).sequence == 0
 

@@ -52,7 +52,7 @@ class Execution:
         return self.execution.VersionResponse(
             version_info=self.common.VersionInfo(
                 protocol_version=self.protocol,
-                runtime_version="core",
+                runtime_version="0.2.0",
                 supported_node_types=["CalculatorNode", "PassThrough"],
                 supported_protocols=[self.protocol],
             ),

@@ -1,0 +1,205 @@
+"""The results of the data contract, as a user sees them.
+
+They are the results of the audio contract and more: what that one can say, audio and
+JSON, is where its users look for it, and the methods here give the rest. ``message`` is
+what the service sent. Nothing is copied: samples and arrays share its memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from remotemedia import data_v1, v1
+from remotemedia.contracts.values import from_wire_audio
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+SameT = TypeVar("SameT", bound=Any)
+
+# What to call a field of a `DataBuffer` in a text for a user.
+_NOUNS = {"numpy": "array", "tensor": "array"}
+
+
+class DataOutputs:
+    """The outputs of the data contract, by name: methods of both kinds of results."""
+
+    if TYPE_CHECKING:
+        message: Any
+        audio_outputs: dict[str, v1.AudioBuffer]
+
+    @property
+    def outputs(self) -> Mapping[str, data_v1.DataBuffer]:
+        """All outputs as the service sent them, by name."""
+        outputs: dict[str, data_v1.DataBuffer] = self.message.data_outputs
+        return outputs
+
+    def audio(self, name: str | None = None) -> v1.AudioBuffer:
+        """Return an audio output; its samples share memory with what was received.
+
+        Args:
+            name: the name of the output; None for the only one of its kind.
+
+        Raises:
+            KeyError: there is no such output, or `name` is None and there are several;
+                the message lists the existing ones.
+        """
+        return self.audio_outputs[self._name(("audio",), name)]
+
+    def json(self, name: str | None = None) -> Any:
+        """Decode a JSON output; the arguments and errors are those of ``audio``.
+
+        Raises:
+            ValueError: the output is not JSON.
+        """
+        return json.loads(self.outputs[self._name(("json",), name)].json.json_payload)
+
+    def text(self, name: str | None = None) -> str:
+        """Return a text output; the arguments and errors are those of ``audio``.
+
+        Raises:
+            ValueError: it is not text in the encoding that it states.
+        """
+        return self.outputs[self._name(("text",), name)].text.text
+
+    def array(self, name: str | None = None) -> npt.NDArray[Any]:
+        """Return an array or a tensor, read-only; it shares memory with the message.
+
+        The arguments and errors are those of ``audio``.
+
+        Raises:
+            ValueError: its shape or type does not fit its bytes.
+        """
+        buffer = self.outputs[self._name(("numpy", "tensor"), name)]
+        if buffer.which_oneof("data_type") == "numpy":
+            return buffer.numpy.to_numpy()
+        return buffer.tensor.to_numpy()
+
+    def video(self, name: str | None = None) -> data_v1.VideoFrame:
+        """Return a frame of video; ``to_numpy`` of it gives the pixels.
+
+        The arguments and errors are those of ``audio``.
+        """
+        return self.outputs[self._name(("video",), name)].video
+
+    def binary(self, name: str | None = None) -> data_v1.BinaryBuffer:
+        """Return bytes with their MIME type; as ``audio``."""
+        return self.outputs[self._name(("binary",), name)].binary
+
+    def file(self, name: str | None = None) -> data_v1.FileBuffer:
+        """Return a reference to a file; as ``audio``."""
+        return self.outputs[self._name(("file",), name)].file
+
+    def _name(self, kinds: tuple[str, ...], name: str | None) -> str:
+        """The name of an output of one of some kinds.
+
+        Raises:
+            KeyError: there is none, or no name and several of these kinds.
+        """
+        kind_of = {
+            key: buffer.which_oneof("data_type") for key, buffer in self.outputs.items()
+        }
+        fitting = [key for key, kind in kind_of.items() if kind in kinds]
+        if name is None and len(fitting) == 1:
+            return fitting[0]
+        if name in fitting:
+            return name
+        noun = _NOUNS.get(kinds[0], kinds[0])
+        if name is None and fitting:
+            names = ", ".join(map(repr, sorted(fitting)))
+            raise KeyError(f"there are several {noun} outputs, so name one of {names}")
+        there = ", ".join(
+            f"{key!r} ({_NOUNS.get(kind, kind) or 'empty'})"
+            for key, kind in sorted(kind_of.items())
+        )
+        missing = f"no {noun} output" + ("" if name is None else f" {name!r}")
+        raise KeyError(f"{missing}; there are: {there or 'none'}")
+
+
+class ExecutionResult(DataOutputs, v1.ExecutionResult):
+    """What a pipeline gave back, on the data contract.
+
+    Attributes:
+        message: what the service sent.
+    """
+
+    def __init__(self, message: data_v1.ExecutionResult) -> None:
+        super().__init__(
+            **_known_outputs(message.data_outputs),
+            metrics=recast(message.metrics, v1.ExecutionMetrics),
+            node_results=[recast(each, v1.NodeResult) for each in message.node_results],
+            status=v1.ExecutionStatus.try_value(message.status),
+        )
+        self._values["message"] = message
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all that the service sent."""
+        return type(other) is type(self) and _message(self) == _message(other)
+
+    __hash__ = None  # type: ignore[assignment]  # results are mutable
+
+    def __getstate__(self) -> bytes:
+        return bytes(_message(self))
+
+    def __setstate__(self, state: bytes) -> ExecutionResult:
+        self.__init__(data_v1.ExecutionResult.FromString(state))  # type: ignore[misc]  # as when it was made
+        return self
+
+
+class ChunkResult(DataOutputs, v1.ChunkResult):
+    """What a pipeline made of one chunk, on the data contract.
+
+    Attributes:
+        message: what the service sent.
+    """
+
+    def __init__(self, message: data_v1.ChunkResult) -> None:
+        super().__init__(
+            sequence=message.sequence,
+            **_known_outputs(message.data_outputs),
+            processing_time_ms=message.processing_time_ms,
+            total_samples_processed=message.total_items_processed,
+        )
+        self._values["message"] = message
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all that the service sent."""
+        return type(other) is type(self) and _message(self) == _message(other)
+
+    __hash__ = None  # type: ignore[assignment]  # results are mutable
+
+    def __getstate__(self) -> bytes:
+        return bytes(_message(self))
+
+    def __setstate__(self, state: bytes) -> ChunkResult:
+        self.__init__(data_v1.ChunkResult.FromString(state))  # type: ignore[misc]  # as when it was made
+        return self
+
+
+def recast(message: Any, cls: type[SameT]) -> SameT:
+    """The same message as the other contract has it.
+
+    What both contracts have in common has the same numbers and types in both. What only
+    one has stays, as unknown fields.
+    """
+    made: SameT = cls.FromString(bytes(message))
+    return made
+
+
+def _known_outputs(outputs: Mapping[str, data_v1.DataBuffer]) -> dict[str, Any]:
+    """What the audio contract knows of the outputs: its fields for audio and data."""
+    audio: dict[str, v1.AudioBuffer] = {}
+    data: dict[str, str] = {}
+    for name, buffer in outputs.items():
+        kind = buffer.which_oneof("data_type")
+        if kind == "audio":
+            audio[name] = from_wire_audio(buffer.audio)
+        elif kind == "json":
+            data[name] = buffer.json.json_payload
+    return {"audio_outputs": audio, "data_outputs": data}
+
+
+def _message(result: Any) -> Any:
+    return result.message
