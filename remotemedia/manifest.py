@@ -177,6 +177,7 @@ def to_manifest(source: ManifestSource, cls: type[Any] = PipelineManifest) -> An
             the file has another ending.
         ImportError: the file is YAML, and PyYAML is not installed.
     """
+    manifest: Any
     if isinstance(source, cls):
         manifest = source
     elif isinstance(source, (str, *_OBJECT)):

@@ -6,7 +6,7 @@ The audio contract carries audio alone on a stream; the data contract carries al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,14 +20,22 @@ Json: TypeAlias = (
 )
 """What JSON can say."""
 
-Message: TypeAlias = (
-    "data_v1.VideoFrame | data_v1.TensorBuffer | data_v1.NumpyBuffer | "
-    "data_v1.JsonData | data_v1.TextBuffer | data_v1.BinaryBuffer | "
-    "data_v1.FileBuffer | data_v1.DataBuffer"
-)
+# Nothing is imported for these where no type checker looks.
+Message: TypeAlias = Union[
+    "data_v1.VideoFrame",
+    "data_v1.TensorBuffer",
+    "data_v1.NumpyBuffer",
+    "data_v1.JsonData",
+    "data_v1.TextBuffer",
+    "data_v1.BinaryBuffer",
+    "data_v1.FileBuffer",
+    "data_v1.DataBuffer",
+]
 """The messages of the data contract that hold a value."""
 
-Value: TypeAlias = "AudioBuffer | Message | npt.NDArray[np.generic] | bytes | Json"
+Value: TypeAlias = Union[
+    "AudioBuffer", "Message", "npt.NDArray[np.generic]", bytes, "Json"
+]
 """What the data contract carries, and how a user may give it.
 
 An array becomes a ``NumpyBuffer``, text a ``TextBuffer``, bytes a ``BinaryBuffer``, and

@@ -89,7 +89,7 @@ def test_an_unknown_output_is_an_error_that_lists_the_known_ones() -> None:
     assert caught.value.args == (
         "no data output 'asr'; there are: 'bad', 'calc', 'vad'",
     )
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
     with pytest.raises(KeyError, match="there are: none"):
         ExecutionResult().json("asr")
 

@@ -11,6 +11,7 @@ from remotemedia.blocking.derive import Blocking, described, makes, waits_for
 from remotemedia.blocking.stream import ChunkResults, PipelineStream
 from remotemedia.client import ClientOptions, ResultT
 from remotemedia.client import RemoteMediaClient as AsyncClient
+from remotemedia.contracts import ContractName
 from remotemedia.session import ChunkT
 from remotemedia.v1 import ChunkResult, ExecutionResult
 
@@ -57,7 +58,9 @@ class RemoteMediaClient(
     @described(AsyncClient)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make a client; nothing is sent yet."""
-        super().__init__(AsyncClient(*args, **kwargs))
+        # Which of the overloads it is, type checkers know of whoever calls this.
+        make: Any = AsyncClient
+        super().__init__(make(*args, **kwargs))
 
     def __enter__(self) -> Self:
         self.connect()
@@ -70,6 +73,11 @@ class RemoteMediaClient(
         traceback: TracebackType | None,
     ) -> None:
         self.disconnect()
+
+    @property
+    def contract(self) -> ContractName | None:
+        """Which set of messages the service speaks; None before that is known."""
+        return self._asynchronous.contract
 
     @waits_for(AsyncClient.connect)
     def connect(self) -> None:

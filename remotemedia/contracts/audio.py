@@ -156,7 +156,8 @@ class AudioContract:
     def payload(self, value: object, where: str) -> Payload:
         """Check audio; this set carries nothing else on a stream."""
         buffer = check_audio(value, where)
-        return buffer, len(buffer.samples), buffer.duration
+        length_s = buffer.num_samples / buffer.channels / buffer.sample_rate
+        return buffer, len(buffer.samples), length_s
 
     def chunk_request(
         self, node_id: str, content: AudioBuffer, sequence: int, timestamp_ms: int

@@ -33,14 +33,17 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
     @property
     def name(self) -> ContractName:
         """What users call it."""
+        ...
 
     @property
     def other(self) -> ContractName:
         """What users call the other one."""
+        ...
 
     @property
     def max_execution_s(self) -> float | None:
         """How long an execution may take if its caller sets no bound, in seconds."""
+        ...
 
     def manifest(self, source: ManifestSource) -> AnyManifest:
         """Make the set's own manifest of what a user gave, and check it.
@@ -49,6 +52,7 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
             RemoteMediaError: VALIDATION, if it breaks a rule.
             TypeError, ValueError: it is no manifest.
         """
+        ...
 
     def execute_request(
         self,
@@ -64,6 +68,7 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
                 for a node that it does not have.
             TypeError, ValueError: the inputs are not mappings, or one is not valid.
         """
+        ...
 
     async def execute(
         self,
@@ -76,12 +81,15 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
         response_metadata: ResponseMetadata,
     ) -> Any:
         """Make the call; return the response."""
+        ...
 
     def error_of(self, response: Any) -> ErrorResponse | None:
         """The error in place of a result; None if there is a result."""
+        ...
 
     def result_of(self, response: Any) -> ResultT_co:
         """The result in a response that has no error."""
+        ...
 
     def init_request(
         self,
@@ -91,3 +99,4 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
         limits: ResourceLimits | None,
     ) -> Any:
         """The request that opens a session; it raises what ``execute_request`` does."""
+        ...

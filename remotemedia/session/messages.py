@@ -27,6 +27,7 @@ class StreamMessages(Protocol):
 
         It counts from the last result. Zero where the service finishes what it has.
         """
+        ...
 
     def payload(self, value: object, where: str) -> Payload:
         """Check what a user sends to a node.
@@ -39,14 +40,17 @@ class StreamMessages(Protocol):
             TypeError: the set cannot carry it.
             ValueError: it is not valid.
         """
+        ...
 
     def chunk_request(
         self, node_id: str, content: Any, sequence: int, timestamp_ms: int
     ) -> Any:
         """The request that sends a chunk, whose content is that of a payload."""
+        ...
 
     def control_request(self, ending: Event) -> Any:
         """The request that ends the session: CLOSE or CANCEL."""
+        ...
 
     def open_stream(
         self,
@@ -57,6 +61,7 @@ class StreamMessages(Protocol):
         metadata: Metadata,
     ) -> ResponseStream[Any]:
         """Make the call."""
+        ...
 
     def read(self, response: Any) -> tuple[Event, Any]:
         """What a response is, and what is in it, as a user sees it.
@@ -65,3 +70,4 @@ class StreamMessages(Protocol):
         ``StreamMetrics``, a ``StreamClosed`` or an ``ErrorResponse`` of
         ``remotemedia.v1``, and a text for LOADING.
         """
+        ...

@@ -152,11 +152,12 @@ class Sender:
             RemoteMediaError: VALIDATION, if the manifest has no such node;
                 RESOURCE_LIMIT, if the chunk is over the limit of a request.
         """
-        check_node_id(node_id, self._node_ids, what)
+        if type(node_id) is not str or node_id not in self._node_ids:
+            check_node_id(node_id, self._node_ids, what)
         payload = self._messages.payload(value, f"{what} for node {node_id!r}")
         limit = self._max_send_bytes
         if limit is not None and payload[1] > limit - _MAX_ENVELOPE_BYTES:
-            request = self._messages.chunk_request(node_id, payload[0], 2**63, 2**63)
+            request = self._messages.chunk_request(node_id, payload[0], 2**63, 0)
             size = len(request)
             if size > limit:
                 raise RemoteMediaError(

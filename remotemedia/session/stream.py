@@ -629,8 +629,13 @@ class PipelineStream(Generic[ChunkT]):
                 return
             event, content = self._messages.read(response)
             if event is Event.RESULT:
-                self._session.server_sends(event, content.sequence)
-                self._note(content)
+                sequence = content.sequence
+                self._session.server_sends(event, sequence)
+                round_trip_s = self._sender.on_result(self._session, sequence)
+                if round_trip_s is not None:
+                    self.round_trip_ms = round_trip_s * 1000
+                    self.chunks_acknowledged += 1
+                self._unread.append(content)
                 return
             self._session.server_sends(event)
             if event is Event.READY:
@@ -665,10 +670,3 @@ class PipelineStream(Generic[ChunkT]):
             if not waiter.done():
                 waiter.set_result(None)
         self._read_waiters.clear()
-
-    def _note(self, result: ChunkT) -> None:
-        round_trip_s = self._sender.on_result(self._session, result.sequence)
-        if round_trip_s is not None:
-            self.round_trip_ms = round_trip_s * 1000
-            self.chunks_acknowledged += 1
-        self._unread.append(result)

@@ -16,7 +16,20 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
+from betterproto import Message
+
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from remotemedia.data_v1 import (
+        BinaryBuffer,
+        FileBuffer,
+        NumpyBuffer,
+        TensorBuffer,
+        TextBuffer,
+        VideoFrame,
+    )
     from remotemedia.v1 import AudioBuffer, ResourceLimits
 
 Json: TypeAlias = (
@@ -24,13 +37,37 @@ Json: TypeAlias = (
 )
 """A value that JSON can represent. None counts as no data."""
 
+Data: TypeAlias = (
+    "Json | VideoFrame | TensorBuffer | NumpyBuffer | TextBuffer | BinaryBuffer | "
+    "FileBuffer | npt.NDArray[np.generic] | bytes"
+)
+"""What is not audio. Only the data contract carries more than JSON.
+
+The nodes after it get an array as a ``NumpyBuffer``, and bytes as a ``BinaryBuffer``. A
+``str`` is JSON; text of the data contract is a ``TextBuffer``.
+"""
+
+
+class WrongKindError(ValueError):
+    """A node was sent a kind of data that it does not take."""
+
+
+def is_message(value: object) -> bool:
+    """Whether a value is audio, or data of another kind than JSON."""
+    return isinstance(value, Message)
+
 
 @dataclass(frozen=True)
 class NodeOutput:
     """The output of a node: audio, data, both or nothing."""
 
     audio: AudioBuffer | None = None
-    data: Json = None
+    data: Data = None
+
+    @property
+    def is_something(self) -> bool:
+        """Whether there is audio or data."""
+        return self.audio is not None or self.data is not None
 
 
 @dataclass(frozen=True)
@@ -42,10 +79,13 @@ class NodeCall:
         params: the node's parameters.
         audio: the audio that the client sent to this node; otherwise the audio of the
             first upstream node that returned some; otherwise None.
-        data: the JSON value that the client sent to this node; otherwise the data of
-            the first upstream node that returned some; otherwise None.
+        data: the data that the client sent to this node; otherwise the data of the
+            first upstream node that returned some; otherwise None. JSON comes as its
+            value, and the other kinds of the data contract as messages of
+            ``remotemedia.data_v1``.
         upstream: the output of each upstream node, by node id, in the order of the
-            connections; for nodes that combine several inputs.
+            connections; for nodes that combine several inputs. Inputs that the client
+            sends by name, with the data contract, are here as well.
         limits: the limits that apply.
         sequence: the number of the chunk in its session, and of the last chunk where
             the client closes the session; None in an execution.
@@ -61,7 +101,7 @@ class NodeCall:
     sequence: int | None
 
 
-NodeReturn: TypeAlias = "NodeOutput | AudioBuffer | Json"
+NodeReturn: TypeAlias = "NodeOutput | AudioBuffer | Data"
 """What a node may return: audio, data, or both in a ``NodeOutput``."""
 
 NodeFunction: TypeAlias = "Callable[[NodeCall], NodeReturn | Awaitable[NodeReturn]]"

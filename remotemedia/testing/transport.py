@@ -34,6 +34,7 @@ from remotemedia.http2.compat import (
     wrap_connections,
 )
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.testing.wire_types import check_wire_types
 
 if TYPE_CHECKING:
     from grpclib.server import Stream
@@ -99,11 +100,13 @@ class LimitedCodec(ProtoCodec):
             )
         started = time.perf_counter()
         try:
-            return super().decode(data, message_type)
+            message = super().decode(data, message_type)
+            check_wire_types(message)
+            return message
         except ValueError as error:
             raise GRPCError(
                 Status.INTERNAL,
-                f"the request is not a {message_type.__name__}: {error}",
+                f"failed to decode Protobuf message: {error}",
             ) from error
         finally:
             serialization.get().seconds += time.perf_counter() - started

@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Type checkers bring these stubs themselves; nothing may import them at run time.
 OF_TYPE_CHECKERS = {"_typeshed"}
+<<<<<<< HEAD
 # Generated code uses it for what is deprecated; the rest has it for types alone, so
 # that a program imports it only if it uses such code.
 OF_GENERATED_CODE = "typing_extensions"
@@ -26,6 +27,13 @@ IMPORT_NAMES = {
     "pyyaml": "yaml",
     "opentelemetry-api": "opentelemetry",
     "typing-extensions": OF_GENERATED_CODE,
+=======
+# Packages whose modules have another name.
+IMPORT_NAMES = {
+    "opentelemetry-api": "opentelemetry",
+    "pyyaml": "yaml",
+    "typing-extensions": "typing_extensions",
+>>>>>>> data
 }
 
 

@@ -24,12 +24,18 @@ WINGS: dict[str, set[str]] = {
     "v1": {"audio", "results", "protobuf", "grpc"},
     "media": set(),
     "data_v1": {"audio", "media", "protobuf", "grpc"},
-    "contracts": {"v1", "data_v1", "manifest"},
+    # Only as types: a program of the audio contract never imports the other's messages.
+    "values": {"v1", "data_v1"},
     "errors": {"v1", "grpc"},
     "record": {"grpc"},
     "operation": {"errors", "grpc", "record"},
-    "manifest": {"v1", "errors"},
-    "session": {"v1", "errors", "operation", "grpc"},
+    "manifest": {"v1", "data_v1", "errors"},
+    "session": {"v1", "values", "errors", "operation", "grpc"},
+    "contracts": {
+        *("v1", "data_v1", "values", "errors", "manifest", "results"),
+        *("session", "grpc"),
+    },
+    "data": {"contracts", "data_v1", "values"},
     # The embedded service stands on grpclib's server, and what is private in grpclib
     # is used in one module only.
     "testing": {
@@ -42,15 +48,14 @@ WINGS: dict[str, set[str]] = {
         "http2.compat",
         "blocking.loop",
     },
-    "inputs": {"v1", "manifest", "session"},
     "client_caller": {"grpc", "operation"},
     "otel": {"grpc", "operation", "record"},
     "readiness": {"errors", "grpc"},
-    "link": {"v1", "errors", "operation", "record", "grpc"},
+    "link": {"v1", "contracts", "errors", "manifest", "operation", "record", "grpc"},
     "cli": {"blocking", "grpc", "manifest", "errors", "testing", "v1"},
     "__main__": {"cli"},
     # The service can run on the blocking client's event loop, in another thread.
-    "blocking": {"client", "session", "v1", "grpc"},
+    "blocking": {"client", "contracts", "data", "session", "v1", "values", "grpc"},
     "client": {
         "audio",
         "v1",
@@ -60,7 +65,8 @@ WINGS: dict[str, set[str]] = {
         "client_caller",
         "link",
         "readiness",
-        "inputs",
+        "contracts",
+        "data",
         "manifest",
         "results",
         "session",

@@ -18,6 +18,7 @@ from h2.frame_buffer import FrameBuffer
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, PingFrame
 
 from remotemedia.testing import Fault, LocalService, Node, NodeCall
+from remotemedia.testing.audio_front import AudioFront
 from remotemedia.testing.effects import (
     AnswerError,
     Call,
@@ -276,7 +277,7 @@ async def test_a_call_that_a_fault_ended_is_not_processed(
 
 
 async def test_a_delay_waits() -> None:
-    call = Call("GetVersion", None)  # type: ignore[arg-type]  # a delay does not use it
+    call = Call("GetVersion", None, AudioFront())  # type: ignore[arg-type]  # not used
     await Delay(0).apply(call)
     waiting = asyncio.create_task(Delay(1_000).apply(call))
     for _ in range(10):
@@ -303,6 +304,6 @@ def test_faults_with_equal_effects_are_equal(effect: Effect) -> None:
 
 
 def test_a_call_cannot_be_changed() -> None:
-    call = Call("GetVersion", None)  # type: ignore[arg-type]  # not used
+    call = Call("GetVersion", None, AudioFront())  # type: ignore[arg-type]  # not used
     with pytest.raises(FrozenInstanceError):
         call.method = "ExecutePipeline"  # type: ignore[misc]  # on purpose
