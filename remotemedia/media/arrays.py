@@ -152,21 +152,13 @@ class TensorBufferMixin:
         """
         array = checked_array(array)
         wanted = array.dtype.newbyteorder("<").str
-<<<<<<< HEAD
-        members: Any = type(cls().dtype)
-=======
         dtypes: Any = type(cls().dtype)
->>>>>>> data
         for name, dtype in _TENSOR_DTYPES.items():
             if dtype == wanted:
                 return cls(
                     data=array.astype(dtype, copy=False).tobytes(),
                     shape=list(array.shape),
-<<<<<<< HEAD
-                    dtype=members[name],
-=======
                     dtype=dtypes[name],
->>>>>>> data
                     layout=layout,
                 )
         raise TypeError(

@@ -18,22 +18,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Type checkers bring these stubs themselves; nothing may import them at run time.
 OF_TYPE_CHECKERS = {"_typeshed"}
-<<<<<<< HEAD
-# Generated code uses it for what is deprecated; the rest has it for types alone, so
-# that a program imports it only if it uses such code.
-OF_GENERATED_CODE = "typing_extensions"
-# Packages whose modules have another name.
-IMPORT_NAMES = {
-    "pyyaml": "yaml",
-    "opentelemetry-api": "opentelemetry",
-    "typing-extensions": OF_GENERATED_CODE,
-=======
 # Packages whose modules have another name.
 IMPORT_NAMES = {
     "opentelemetry-api": "opentelemetry",
     "pyyaml": "yaml",
     "typing-extensions": "typing_extensions",
->>>>>>> data
 }
 
 
@@ -87,15 +76,6 @@ def test_the_library_declares_what_it_imports_and_no_more() -> None:
 
 def test_stubs_of_type_checkers_are_not_imported_at_run_time() -> None:
     assert not third_party("remotemedia", typing_too=False) & OF_TYPE_CHECKERS
-
-
-def test_only_generated_code_imports_typing_extensions_at_run_time() -> None:
-    users = {
-        path.parent.name
-        for path in (REPOSITORY / "remotemedia").rglob("*.py")
-        if OF_GENERATED_CODE in imported(parsed(path), typing_too=False)
-    }
-    assert users == {"data_v1"}
 
 
 def test_the_examples_declare_what_they_import_and_no_more() -> None:
