@@ -78,7 +78,7 @@ def to_buffer(value: object, where: str, *, str_is_json: bool = False) -> DataBu
         elif isinstance(value, DataBuffer):
             return _checked(value, where)
         elif _is_array(value):
-            value = NumpyBuffer.from_numpy(value)
+            value = _from_array(value, where)
         elif isinstance(value, (bytes, bytearray, memoryview)):
             value = BinaryBuffer(data=bytes(value))
         elif isinstance(value, str) and not str_is_json:
@@ -97,9 +97,10 @@ def to_buffer(value: object, where: str, *, str_is_json: bool = False) -> DataBu
                 "FileBuffer(path=…) names a file on the service's machine"
             )
         if not isinstance(value, (*_JSON, type(None))):
+            number = ". A number of numpy has .item()" if _is_number(value) else ""
             raise TypeError(
                 f"{where} is {type(value).__name__}, which the data contract cannot "
-                f"carry; it must be {_KINDS}"
+                f"carry; it must be {_KINDS}{number}"
             )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
@@ -122,6 +123,18 @@ def _is_array(value: object) -> TypeGuard[npt.NDArray[Any]]:
     # Who has an array has imported numpy.
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _is_number(value: object) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.generic)
+
+
+def _from_array(array: npt.NDArray[Any], where: str) -> NumpyBuffer:
+    try:
+        return NumpyBuffer.from_numpy(array)
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from None
 
 
 def to_wire_audio(buffer: AudioBuffer) -> WireAudio:
