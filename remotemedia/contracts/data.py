@@ -92,14 +92,19 @@ class DataContract:
             for node_id, buffer in audio_inputs_of(checked, audio_inputs).items()
         }
         for node_id, buffer in _data_inputs_of(checked, data_inputs).items():
-            if node_id in inputs:
+            if node_id not in inputs:
+                inputs[node_id] = _as_f32(buffer)
+            elif buffer.which_oneof("data_type") == "json":
+                # One input for each node: what comes with audio travels in it.
+                beside = buffer.json.json_payload.encode()
+                inputs[node_id].audio.metadata_json = beside
+            else:
                 raise RemoteMediaError(
-                    f"node {node_id!r} is in audio_inputs and in data_inputs; the data "
-                    "contract has one input for a node",
+                    f"node {node_id!r} is in audio_inputs and in data_inputs; on the "
+                    "data contract a node has one input, or audio and JSON",
                     error_type=v1.ErrorType.VALIDATION,
                     failing_node_id=node_id,
                 )
-            inputs[node_id] = _as_f32(buffer)
         request = ExecuteRequest(
             manifest=checked, data_inputs=inputs, client_version=VERSION
         )
@@ -236,9 +241,10 @@ def _as_f32(buffer: DataBuffer) -> DataBuffer:
     if buffer.which_oneof("data_type") != "audio":
         return buffer
     audio = buffer.audio
-    return DataBuffer(
-        audio=audio.to_format(type(audio.format).F32), metadata=buffer.metadata
-    )
+    converted = audio.to_format(type(audio.format).F32)
+    if audio.metadata_json is not None:
+        converted.metadata_json = audio.metadata_json
+    return DataBuffer(audio=converted, metadata=buffer.metadata)
 
 
 def _error(error: ErrorResponse) -> v1.ErrorResponse:

@@ -8,7 +8,7 @@ what the service sent. Nothing is copied: samples and arrays share its memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from remotemedia import data_v1, v1
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SameT = TypeVar("SameT", bound=Any)
 
 # What to call a field of a `DataBuffer` in a text for a user.
-_NOUNS = {"numpy": "array", "tensor": "array"}
+_NOUNS = {"numpy": "array", "tensor": "array", "json": "JSON", "": "empty"}
 
 
 class DataOutputs:
@@ -29,6 +29,7 @@ class DataOutputs:
     if TYPE_CHECKING:
         message: Any
         audio_outputs: dict[str, v1.AudioBuffer]
+        data_outputs: dict[str, str]
 
     @property
     def outputs(self) -> Mapping[str, data_v1.DataBuffer]:
@@ -46,15 +47,18 @@ class DataOutputs:
             KeyError: there is no such output, or `name` is None and there are several;
                 the message lists the existing ones.
         """
-        return self.audio_outputs[self._name(("audio",), name)]
+        return self.audio_outputs[self._name("audio", self.audio_outputs, name)]
 
     def json(self, name: str | None = None) -> Any:
-        """Decode a JSON output; the arguments and errors are those of ``audio``.
+        """Decode a JSON output, or the JSON that an audio output has with it.
+
+        The arguments and errors are those of ``audio``.
 
         Raises:
             ValueError: the output is not JSON.
         """
-        return json.loads(self.outputs[self._name(("json",), name)].json.json_payload)
+        name = self._name("JSON", self.data_outputs, name)
+        return json.loads(self.data_outputs[name])
 
     def text(self, name: str | None = None) -> str:
         """Return a text output; the arguments and errors are those of ``audio``.
@@ -62,7 +66,7 @@ class DataOutputs:
         Raises:
             ValueError: it is not text in the encoding that it states.
         """
-        return self.outputs[self._name(("text",), name)].text.text
+        return self._output(("text",), name).text.text
 
     def array(self, name: str | None = None) -> npt.NDArray[Any]:
         """Return an array or a tensor, read-only; it shares memory with the message.
@@ -72,7 +76,7 @@ class DataOutputs:
         Raises:
             ValueError: its shape or type does not fit its bytes.
         """
-        buffer = self.outputs[self._name(("numpy", "tensor"), name)]
+        buffer = self._output(("numpy", "tensor"), name)
         if buffer.which_oneof("data_type") == "numpy":
             return buffer.numpy.to_numpy()
         return buffer.tensor.to_numpy()
@@ -82,40 +86,45 @@ class DataOutputs:
 
         The arguments and errors are those of ``audio``.
         """
-        return self.outputs[self._name(("video",), name)].video
+        return self._output(("video",), name).video
 
     def binary(self, name: str | None = None) -> data_v1.BinaryBuffer:
         """Return bytes with their MIME type; as ``audio``."""
-        return self.outputs[self._name(("binary",), name)].binary
+        return self._output(("binary",), name).binary
 
     def file(self, name: str | None = None) -> data_v1.FileBuffer:
         """Return a reference to a file; as ``audio``."""
-        return self.outputs[self._name(("file",), name)].file
+        return self._output(("file",), name).file
 
-    def _name(self, kinds: tuple[str, ...], name: str | None) -> str:
-        """The name of an output of one of some kinds.
+    def _output(self, kinds: tuple[str, ...], name: str | None) -> data_v1.DataBuffer:
+        fitting = [name for name, kind in self._kinds().items() if kind in kinds]
+        return self.outputs[self._name(_noun(kinds[0]), fitting, name)]
+
+    def _name(self, noun: str, fitting: Collection[str], name: str | None) -> str:
+        """The name of an output, of those that fit.
 
         Raises:
-            KeyError: there is none, or no name and several of these kinds.
+            KeyError: there is none, or no name and several fit.
         """
-        kind_of = {
-            key: buffer.which_oneof("data_type") for key, buffer in self.outputs.items()
-        }
-        fitting = [key for key, kind in kind_of.items() if kind in kinds]
         if name is None and len(fitting) == 1:
-            return fitting[0]
-        if name in fitting:
+            return next(iter(fitting))
+        if name is not None and name in fitting:
             return name
-        noun = _NOUNS.get(kinds[0], kinds[0])
         if name is None and fitting:
             names = ", ".join(map(repr, sorted(fitting)))
             raise KeyError(f"there are several {noun} outputs, so name one of {names}")
         there = ", ".join(
-            f"{key!r} ({_NOUNS.get(kind, kind) or 'empty'})"
-            for key, kind in sorted(kind_of.items())
+            f"{key!r} ({_noun(kind)})" for key, kind in sorted(self._kinds().items())
         )
         missing = f"no {noun} output" + ("" if name is None else f" {name!r}")
         raise KeyError(f"{missing}; there are: {there or 'none'}")
+
+    def _kinds(self) -> dict[str, str]:
+        """The kind of each output, by name; it is "" for an empty one."""
+        return {
+            name: buffer.which_oneof("data_type")
+            for name, buffer in self.outputs.items()
+        }
 
 
 class ExecutionResult(DataOutputs, v1.ExecutionResult):
@@ -196,9 +205,16 @@ def _known_outputs(outputs: Mapping[str, data_v1.DataBuffer]) -> dict[str, Any]:
         kind = buffer.which_oneof("data_type")
         if kind == "audio":
             audio[name] = from_wire_audio(buffer.audio)
+            beside = buffer.audio.metadata_json
+            if beside is not None:
+                data[name] = beside.decode(errors="replace")
         elif kind == "json":
             data[name] = buffer.json.json_payload
     return {"audio_outputs": audio, "data_outputs": data}
+
+
+def _noun(kind: str) -> str:
+    return _NOUNS.get(kind, kind)
 
 
 def _message(result: Any) -> Any:

@@ -14,9 +14,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Union, cast
 
 from betterproto import Message
+
+from remotemedia.values import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,19 +34,22 @@ if TYPE_CHECKING:
     )
     from remotemedia.v1 import AudioBuffer, ResourceLimits
 
-Json: TypeAlias = (
-    "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-)
-"""A value that JSON can represent. None counts as no data."""
+Data: TypeAlias = Union[
+    Json,
+    "VideoFrame",
+    "TensorBuffer",
+    "NumpyBuffer",
+    "TextBuffer",
+    "BinaryBuffer",
+    "FileBuffer",
+    "npt.NDArray[np.generic]",
+    bytes,
+]
+"""What is not audio; None counts as no data.
 
-Data: TypeAlias = (
-    "Json | VideoFrame | TensorBuffer | NumpyBuffer | TextBuffer | BinaryBuffer | "
-    "FileBuffer | npt.NDArray[np.generic] | bytes"
-)
-"""What is not audio. Only the data contract carries more than JSON.
-
-The nodes after it get an array as a ``NumpyBuffer``, and bytes as a ``BinaryBuffer``. A
-``str`` is JSON; text of the data contract is a ``TextBuffer``.
+Only the data contract carries more than JSON. The nodes after it get an array as a
+``NumpyBuffer``, and bytes as a ``BinaryBuffer``. A ``str`` is JSON; text of the data
+contract is a ``TextBuffer``.
 """
 
 

@@ -28,7 +28,6 @@ from remotemedia.testing.failures import invalid
 from remotemedia.testing.limits import MemoryMeter, check_samples, exceeded
 from remotemedia.testing.node import (
     Data,
-    Json,
     Node,
     NodeCall,
     NodeOutput,
@@ -45,6 +44,7 @@ from remotemedia.v1 import (
     PipelineManifest,
     ResourceLimits,
 )
+from remotemedia.values import Json
 
 T = TypeVar("T")
 DataT = TypeVar("DataT")

@@ -47,6 +47,7 @@ WINGS: dict[str, set[str]] = {
         "audio",
         "http2.compat",
         "blocking.loop",
+        "values",
     },
     "client_caller": {"grpc", "operation"},
     "otel": {"grpc", "operation", "record"},
