@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Union, cast
 
 from betterproto import Message
 
@@ -37,10 +37,18 @@ Json: TypeAlias = (
 )
 """A value that JSON can represent. None counts as no data."""
 
-Data: TypeAlias = (
-    "Json | VideoFrame | TensorBuffer | NumpyBuffer | TextBuffer | BinaryBuffer | "
-    "FileBuffer | npt.NDArray[np.generic] | bytes"
-)
+# Nothing is imported for these where no type checker looks.
+Data: TypeAlias = Union[
+    "Json",
+    "VideoFrame",
+    "TensorBuffer",
+    "NumpyBuffer",
+    "TextBuffer",
+    "BinaryBuffer",
+    "FileBuffer",
+    "npt.NDArray[np.generic]",
+    bytes,
+]
 """What is not audio. Only the data contract carries more than JSON.
 
 The nodes after it get an array as a ``NumpyBuffer``, and bytes as a ``BinaryBuffer``. A
