@@ -21,6 +21,7 @@ from remotemedia.testing.execution import Engine
 from remotemedia.testing.failures import invalid, to_status, to_stream_response
 from remotemedia.testing.front import ChunkOutput, Front, PipelineRequest, StreamFront
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.testing.node import is_array
 from remotemedia.testing.pipeline import NodeInput
 from remotemedia.testing.streaming import converse
 from remotemedia.v1 import (
@@ -62,8 +63,7 @@ class JsonText:
         Raises:
             TypeError: it is a message, an array or bytes.
         """
-        # An array is the one of them whose type numpy would have to be imported for.
-        if isinstance(data, (Message, bytes)) or hasattr(data, "__array__"):
+        if isinstance(data, (Message, bytes)) or is_array(data):
             raise TypeError(
                 f"it returned {type(data).__name__}, which the audio contract cannot "
                 "carry; it has audio and JSON. LocalService(contract='data') has more"

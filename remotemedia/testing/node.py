@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import reprlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard, Union, cast
 
 from betterproto import Message
 
@@ -63,6 +64,13 @@ class WrongKindError(ValueError):
 def is_message(value: object) -> bool:
     """Whether a value is audio, or data of another kind than JSON."""
     return isinstance(value, Message)
+
+
+def is_array(value: object) -> TypeGuard[npt.NDArray[Any]]:
+    """Whether a value is an array of numpy's."""
+    # Who has an array has imported numpy.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
 
 
 @dataclass(frozen=True)
