@@ -141,20 +141,3 @@ class Front(ABC):
     @abstractmethod
     def stream_error(self, error: RemoteMediaError) -> betterproto.Message:
         """Make the response that reports an error of a session in its message."""
-
-
-def front_of(contract: Contract) -> Front:
-    """The front end of a contract.
-
-    Raises:
-        ValueError: there is no such contract.
-    """
-    if contract == "audio":
-        from remotemedia.testing.audio_front import AudioFront
-
-        return AudioFront()
-    if contract == "data":
-        from remotemedia.testing.data_front import DataFront
-
-        return DataFront()
-    raise ValueError(f"contract is {contract!r}; it must be 'audio' or 'data'")

@@ -132,7 +132,8 @@ def test_the_help_says_the_defaults() -> None:
     assert process.returncode == 0
     assert "default: 127.0.0.1" in output
     assert "default: 50051" in output
-    assert "default: 4194304" in " ".join(output.split())
+    assert "default: the contract's" in " ".join(output.split())
+    assert "default: audio" in " ".join(output.split())
 
 
 def test_a_variable_that_is_not_set() -> None:
