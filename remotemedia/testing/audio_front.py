@@ -19,7 +19,13 @@ from remotemedia.session import Event
 from remotemedia.testing.descriptors import FILES
 from remotemedia.testing.execution import Engine
 from remotemedia.testing.failures import invalid, to_status, to_stream_response
-from remotemedia.testing.front import ChunkOutput, Front, PipelineRequest, StreamFront
+from remotemedia.testing.front import (
+    ChunkOutput,
+    Front,
+    PipelineRequest,
+    Servable,
+    StreamFront,
+)
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.testing.node import is_array
 from remotemedia.testing.pipeline import NodeInput
@@ -44,7 +50,6 @@ from remotemedia.v1 import (
 
 if TYPE_CHECKING:
     from remotemedia.testing.node import Data, NodeType
-    from remotemedia.testing.transport import Servable
 
 _RUNTIME_VERSION = "0.2.0"
 

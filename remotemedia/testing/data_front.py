@@ -49,7 +49,13 @@ from remotemedia.session import Event
 from remotemedia.testing.data_descriptors import FILES
 from remotemedia.testing.execution import Engine
 from remotemedia.testing.failures import invalid
-from remotemedia.testing.front import ChunkOutput, Front, PipelineRequest, StreamFront
+from remotemedia.testing.front import (
+    ChunkOutput,
+    Front,
+    PipelineRequest,
+    Servable,
+    StreamFront,
+)
 from remotemedia.testing.limits import MAX_DATA_REQUEST_BYTES
 from remotemedia.testing.node import NodeOutput, WrongKindError, is_array
 from remotemedia.testing.pipeline import NodeInput, Outputs
@@ -57,7 +63,6 @@ from remotemedia.testing.streaming import converse
 
 if TYPE_CHECKING:
     from remotemedia.testing.node import Data, NodeType
-    from remotemedia.testing.transport import Servable
 
 MessageT = TypeVar("MessageT", bound=betterproto.Message)
 

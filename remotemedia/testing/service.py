@@ -18,13 +18,12 @@ from remotemedia.http2.compat import listening_port
 from remotemedia.testing import health
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.call_log import log_call, log_refusal
-from remotemedia.testing.front import Contract, Front
+from remotemedia.testing.front import Contract, Front, Servable
 from remotemedia.testing.health import HealthService
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.reflection import ReflectionService
 from remotemedia.testing.script import FaultScript
 from remotemedia.testing.transport import (
-    Servable,
     SocketServer,
     Stopwatch,
     let_call_end,
