@@ -19,8 +19,15 @@ from remotemedia.session import Event
 from remotemedia.testing.descriptors import FILES
 from remotemedia.testing.execution import Engine
 from remotemedia.testing.failures import invalid, to_status, to_stream_response
-from remotemedia.testing.front import ChunkOutput, Front, PipelineRequest, StreamFront
+from remotemedia.testing.front import (
+    ChunkOutput,
+    Front,
+    PipelineRequest,
+    Servable,
+    StreamFront,
+)
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.testing.node import is_array
 from remotemedia.testing.pipeline import NodeInput
 from remotemedia.testing.streaming import converse
 from remotemedia.v1 import (
@@ -43,7 +50,6 @@ from remotemedia.v1 import (
 
 if TYPE_CHECKING:
     from remotemedia.testing.node import Data, NodeType
-    from remotemedia.testing.transport import Servable
 
 _RUNTIME_VERSION = "0.2.0"
 
@@ -62,8 +68,7 @@ class JsonText:
         Raises:
             TypeError: it is a message, an array or bytes.
         """
-        # An array is the one of them whose type numpy would have to be imported for.
-        if isinstance(data, (Message, bytes)) or hasattr(data, "__array__"):
+        if isinstance(data, (Message, bytes)) or is_array(data):
             raise TypeError(
                 f"it returned {type(data).__name__}, which the audio contract cannot "
                 "carry; it has audio and JSON. LocalService(contract='data') has more"

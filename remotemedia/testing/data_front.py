@@ -11,7 +11,6 @@ nodes load, in results with the name ``_status``.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,15 +49,20 @@ from remotemedia.session import Event
 from remotemedia.testing.data_descriptors import FILES
 from remotemedia.testing.execution import Engine
 from remotemedia.testing.failures import invalid
-from remotemedia.testing.front import ChunkOutput, Front, PipelineRequest, StreamFront
+from remotemedia.testing.front import (
+    ChunkOutput,
+    Front,
+    PipelineRequest,
+    Servable,
+    StreamFront,
+)
 from remotemedia.testing.limits import MAX_DATA_REQUEST_BYTES
-from remotemedia.testing.node import NodeOutput, WrongKindError
+from remotemedia.testing.node import NodeOutput, WrongKindError, is_array
 from remotemedia.testing.pipeline import NodeInput, Outputs
 from remotemedia.testing.streaming import converse
 
 if TYPE_CHECKING:
     from remotemedia.testing.node import Data, NodeType
-    from remotemedia.testing.transport import Servable
 
 MessageT = TypeVar("MessageT", bound=betterproto.Message)
 
@@ -92,9 +96,7 @@ class Buffers:
         """
         if isinstance(data, bytes):
             return BinaryBuffer(data=data)
-        # Who has an array has imported numpy.
-        numpy = sys.modules.get("numpy")
-        if numpy is not None and isinstance(data, numpy.ndarray):
+        if is_array(data):
             return NumpyBuffer.from_numpy(data)
         if isinstance(data, betterproto.Message):
             to_buffer(data, "the output")

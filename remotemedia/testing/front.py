@@ -14,19 +14,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from remotemedia.v1 import PipelineManifest, ResourceLimits, StreamResponse
 
 if TYPE_CHECKING:
     import betterproto
+    from grpclib.const import Handler
 
     from remotemedia.errors import RemoteMediaError
     from remotemedia.session import Event
     from remotemedia.testing.node import NodeType
     from remotemedia.testing.pipeline import NodeInput, Outputs
     from remotemedia.testing.reflection import DescribedFile
-    from remotemedia.testing.transport import Servable
 
 Contract: TypeAlias = Literal["audio", "data"]
 """A set of messages that services speak, by its name."""
@@ -114,6 +114,12 @@ class StreamFront(ABC, Generic[RequestT, ResponseT, DataT]):
         """Make the message that ends a session."""
 
 
+class Servable(Protocol):
+    """A service: it names the handler of each of its routes."""
+
+    def __mapping__(self) -> Mapping[str, Handler]: ...
+
+
 class Front(ABC):
     """One contract, as the service speaks it.
 
@@ -141,20 +147,3 @@ class Front(ABC):
     @abstractmethod
     def stream_error(self, error: RemoteMediaError) -> betterproto.Message:
         """Make the response that reports an error of a session in its message."""
-
-
-def front_of(contract: Contract) -> Front:
-    """The front end of a contract.
-
-    Raises:
-        ValueError: there is no such contract.
-    """
-    if contract == "audio":
-        from remotemedia.testing.audio_front import AudioFront
-
-        return AudioFront()
-    if contract == "data":
-        from remotemedia.testing.data_front import DataFront
-
-        return DataFront()
-    raise ValueError(f"contract is {contract!r}; it must be 'audio' or 'data'")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import reprlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard, Union, cast
 
 from betterproto import Message
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from remotemedia.v1 import AudioBuffer, ResourceLimits
 
+# Nothing is imported for these where no type checker looks.
 Data: TypeAlias = Union[
     Json,
     "VideoFrame",
@@ -47,9 +49,10 @@ Data: TypeAlias = Union[
 ]
 """What is not audio; None counts as no data.
 
-Only the data contract carries more than JSON. The nodes after it get an array as a
-``NumpyBuffer``, and bytes as a ``BinaryBuffer``. A ``str`` is JSON; text of the data
-contract is a ``TextBuffer``.
+Only the data contract carries more than JSON.
+
+The nodes after it get an array as a ``NumpyBuffer``, and bytes as a ``BinaryBuffer``. A
+``str`` is JSON; text of the data contract is a ``TextBuffer``.
 """
 
 
@@ -60,6 +63,13 @@ class WrongKindError(ValueError):
 def is_message(value: object) -> bool:
     """Whether a value is audio, or data of another kind than JSON."""
     return isinstance(value, Message)
+
+
+def is_array(value: object) -> TypeGuard[npt.NDArray[Any]]:
+    """Whether a value is an array of numpy's."""
+    # Who has an array has imported numpy.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,12 @@ from remotemedia.http2.compat import listening_port
 from remotemedia.testing import health
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.call_log import log_call, log_refusal
-from remotemedia.testing.front import Contract, front_of
+from remotemedia.testing.front import Contract, Front, Servable
 from remotemedia.testing.health import HealthService
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.reflection import ReflectionService
 from remotemedia.testing.script import FaultScript
 from remotemedia.testing.transport import (
-    Servable,
     SocketServer,
     Stopwatch,
     let_call_end,
@@ -244,6 +243,23 @@ class LocalService:
                 "the bearer token in the metadata 'authorization' is "
                 f"{'wrong' if shown else 'missing'}",
             )
+
+
+def front_of(contract: Contract) -> Front:
+    """The front end of a contract.
+
+    Raises:
+        ValueError: there is no such contract.
+    """
+    if contract == "audio":
+        from remotemedia.testing.audio_front import AudioFront
+
+        return AudioFront()
+    if contract == "data":
+        from remotemedia.testing.data_front import DataFront
+
+        return DataFront()
+    raise ValueError(f"contract is {contract!r}; it must be 'audio' or 'data'")
 
 
 def _names(services: Iterable[Servable]) -> list[str]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from grpclib.config import Configuration
-from grpclib.const import Handler, Status
+from grpclib.const import Status
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
@@ -39,6 +39,7 @@ from remotemedia.testing.wire_types import check_wire_types
 if TYPE_CHECKING:
     from grpclib.server import Stream
 
+    from remotemedia.testing.front import Servable
     from remotemedia.testing.script import Handler as HandlerFunction
 
 check_names(SERVER_NAMES)
@@ -56,12 +57,6 @@ _WINDOWS = Configuration(
 
 # How long clients may take to read the rest when the service stops.
 _FAREWELL_S = 1.0
-
-
-class Servable(Protocol):
-    """A service: it names the handler of each of its routes."""
-
-    def __mapping__(self) -> Mapping[str, Handler]: ...
 
 
 class Stopwatch:

@@ -40,6 +40,8 @@ WINGS: dict[str, set[str]] = {
     # is used in one module only.
     "testing": {
         "v1",
+        "data_v1",
+        "contracts.values",
         "session",
         "manifest",
         "errors",

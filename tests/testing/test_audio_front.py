@@ -48,7 +48,7 @@ async def test_a_node_that_returns_another_kind_fails(
     assert message.startswith(f"Node give: it returned {name}, which the audio")
 
 
-@pytest.mark.parametrize("value", [None, True, 1.5, "ž", [1, {"a": None}]])
+@pytest.mark.parametrize("value", [None, True, 1.5, np.float64(1), "ž", [{}]])
 def test_json_goes_on_as_it_is(value: Any) -> None:
     assert JsonText().take(value) is value
 

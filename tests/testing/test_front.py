@@ -13,7 +13,8 @@ import pytest
 from remotemedia.testing import NodeCall, NodeOutput
 from remotemedia.testing.audio_front import AudioFront
 from remotemedia.testing.data_front import DataFront
-from remotemedia.testing.front import Contract, front_of
+from remotemedia.testing.front import Contract
+from remotemedia.testing.service import front_of
 from remotemedia.v1 import (
     AudioBuffer,
     ExecuteRequest,

@@ -150,7 +150,7 @@ async def test_data_inputs_hold_for_the_whole_session(stream: CoreStream) -> Non
 
 async def test_init_must_come_first(stream: CoreStream) -> None:
     await stream.chunk("src", tone(), 0)
-    assert "audio_chunk" in await error(stream, "Validation error: ")
+    assert "'chunk'" in await error(stream, "Validation error: ")
 
 
 async def test_a_second_init_is_refused(stream: CoreStream) -> None:
