@@ -152,13 +152,13 @@ class TensorBufferMixin:
         """
         array = checked_array(array)
         wanted = array.dtype.newbyteorder("<").str
-        dtypes: Any = type(cls().dtype)
+        members: Any = type(cls().dtype)
         for name, dtype in _TENSOR_DTYPES.items():
             if dtype == wanted:
                 return cls(
                     data=array.astype(dtype, copy=False).tobytes(),
                     shape=list(array.shape),
-                    dtype=dtypes[name],
+                    dtype=members[name],
                     layout=layout,
                 )
         raise TypeError(

@@ -303,13 +303,13 @@ class Reader:
         try:
             if kind == "audio":
                 beside = buffer.audio.metadata_json
-                data = None if beside is None else _parse(beside.decode())
+                data = None if beside is None else _parse(beside.decode(), where)
                 return NodeOutput(from_wire_audio(buffer.audio), data)
             if kind == "json":
-                return NodeOutput(data=_parse(buffer.json.json_payload))
+                return NodeOutput(data=_parse(buffer.json.json_payload, where))
             to_buffer(buffer, where)
         except (TypeError, ValueError) as error:
-            raise invalid(f"{where} is not valid: {error}", node_id) from error
+            raise invalid(str(error), node_id) from error
         return NodeOutput(data=getattr(buffer, kind))
 
     def _check_kind(self, kind: str, where: str, node_id: str) -> None:
@@ -363,6 +363,9 @@ def recast(message: betterproto.Message, cls: type[MessageT]) -> MessageT:
     return cls.FromString(bytes(message))
 
 
-def _parse(text: str) -> Data:
-    data: Data = manifests.parse_json(text)
+def _parse(text: str, where: str) -> Data:
+    try:
+        data: Data = manifests.parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{where} is not valid JSON: {error}") from error
     return data

@@ -95,6 +95,7 @@ class Carrier(Protocol[DataT_co]):
             TypeError: the contract has no such kind of data.
             ValueError: the data is not valid.
         """
+        ...
 
     def encode(self, data: Data) -> DataT_co:
         """Return data of a node as it leaves.
@@ -103,6 +104,7 @@ class Carrier(Protocol[DataT_co]):
             TypeError: JSON cannot say it.
             ValueError: JSON cannot say it.
         """
+        ...
 
 
 @dataclass(frozen=True)

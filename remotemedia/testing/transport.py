@@ -100,7 +100,7 @@ class LimitedCodec(ProtoCodec):
             )
         started = time.perf_counter()
         try:
-            message = super().decode(data, message_type)
+            message: Any = super().decode(data, message_type)
             check_wire_types(message)
             return message
         except ValueError as error:

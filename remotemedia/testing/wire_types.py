@@ -22,7 +22,7 @@ def check_wire_types(message: betterproto.Message) -> None:
         ValueError: a known field has a wire type that it cannot have.
     """
     if unknown := message._unknown_fields:
-        known = type(message)._betterproto.field_name_by_number
+        known = message._betterproto.field_name_by_number
         depth = 0
         for field in betterproto.parse_fields(unknown):
             depth -= field.wire_type == _GROUP_END

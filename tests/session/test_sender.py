@@ -19,14 +19,11 @@ from remotemedia.v1 import (
     PipelineManifest,
     StreamControlCommand,
     StreamInit,
-    StreamReady,
     StreamRequest,
-    StreamResponse,
 )
 from tests.support.pipelines import tone
 
 INIT = StreamInit(manifest=PipelineManifest(nodes=[NodeManifest(id="src")]))
-READY = StreamResponse(ready=StreamReady())
 
 
 class Sending:
@@ -59,7 +56,7 @@ class Sending:
     async def open(self) -> None:
         """Send the init, and let the service be ready."""
         assert (await anext(self.requests)).init == INIT
-        self.session.response(READY)
+        self.session.server_sends(Event.READY)
         self.sender.begin()
 
     async def sent(self) -> list[StreamRequest]:
