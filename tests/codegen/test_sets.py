@@ -10,6 +10,7 @@ import pytest
 
 from codegen import plugin
 from codegen.__main__ import main
+from codegen.options import OptionError
 from codegen.sets import ProtoSet, sets_of
 from conformance import oracle
 
@@ -137,5 +138,5 @@ def test_a_wrong_table_is_an_error_and_nothing_is_written(
 
 
 def test_the_plugin_knows_no_sets() -> None:
-    with pytest.raises(plugin.OptionError, match="there are package_prefix"):
+    with pytest.raises(OptionError, match="there are package_prefix"):
         plugin.parse("packages=a")

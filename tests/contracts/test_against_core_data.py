@@ -393,6 +393,7 @@ async def test_loading_is_progress_and_no_result() -> None:
     assert [list(chunk.outputs) for chunk in found] == [["n1"]]
     assert stream.loading[-1] == "[n1] status=idle message=AudioLevelNode ready (2/2)"
     assert len(stream.loading) == 4
+    assert stream.ready is not None
     assert stream.ready.session_id == "core-1"
 
 
@@ -428,7 +429,11 @@ async def test_a_chunk_for_an_unknown_node_is_refused_here() -> None:
 async def test_a_node_that_fails_leaves_a_gap() -> None:
     async with connected() as (_, client):
         pipeline = manifest("AudioLevelNode")
-        chunks = [("n0", TONE), ("n0", "no audio"), ("n0", TONE)]
+        chunks: list[tuple[str, data_contract.Value]] = [
+            ("n0", TONE),
+            ("n0", "no audio"),
+            ("n0", TONE),
+        ]
         found = [
             chunk.sequence async for chunk in client.stream_pipeline(pipeline, chunks)
         ]
