@@ -56,6 +56,7 @@ SLOW = (
     "tests/codec/test_runs.py",
     "tests/codec/test_values.py",
     "tests/codegen/",
+    "tests/contracts/test_values.py::test_other_values_travel_as_json",
     "tests/faults/",
     "tests/fleet/",
     "tests/grpc/test_call.py::test_one_unread_stream_leaves_the_others_alone",
