@@ -199,8 +199,8 @@ class Link:
         """
         if self.channel is None:
             raise RemoteMediaConnectionError(
-                "the client is not connected: use it as `async with "
-                "RemoteMediaClient(…) as client`, or await connect() first"
+                "the client is not connected: use it as a context manager (`async "
+                "with`, or `with` of remotemedia.blocking), or call connect() first"
             )
         if self.channel.is_orphan:
             # It was connected in an earlier `asyncio.run`.
