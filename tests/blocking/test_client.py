@@ -39,12 +39,11 @@ def test_an_error_is_the_asynchronous_clients(client: RemoteMediaClient) -> None
 
 def test_a_client_that_is_not_connected_says_so(service: LocalService) -> None:
     client = RemoteMediaClient(service.address)
-    advice = "not connected: use it as a context manager .*`with` of remotemedia.blocki"
-    with pytest.raises(RemoteMediaConnectionError, match=advice):
+    with pytest.raises(RemoteMediaConnectionError, match="`with` of remotemedia"):
         client.get_version()
     client.connect()
     client.get_version()
-    with pytest.raises(RemoteMediaError, match="not open: .*`with` of remotemedia.bl"):
+    with pytest.raises(RemoteMediaError, match="`with` of remotemedia"):
         next(client.open_stream(PASS))
     client.disconnect()
     with pytest.raises(RemoteMediaConnectionError, match="not connected"):
