@@ -43,9 +43,14 @@ def test_check_asks_the_service_for_its_node_types(
     assert code == 0
     assert "not checked" not in out
     path = tmp_path / "unknown.json"
+    path.write_text(passing.read_text().replace("PassThrough", "PasThrough"))
+    assert (
+        "did you mean 'PassThrough'? It has: AddNode, "
+        in (command("check", path, "--address", service.address)[2])
+    )
     path.write_text(passing.read_text().replace("PassThrough", "Unknown"))
     assert command("check", path)[0] == 0
     code, _, err = command("check", path, "--address", service.address)
     assert code == 3
     assert "in node 'src'" in err
-    assert "no node type 'Unknown'" in err
+    assert "no node type 'Unknown'; it has: AddNode, " in err

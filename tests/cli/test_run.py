@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remotemedia import AudioBuffer
 from tests.cli.conftest import Command
+from tests.support.pipelines import pipeline
 
 
 def test_audio_goes_in_and_comes_out(
@@ -28,6 +29,16 @@ def test_data_goes_in_and_comes_out(command: Command, calculation: Path) -> None
     found = json.loads(command("run", calculation, "--data", "calc=2", "--json")[1])
     assert found["data"] == {"calc": 5}
     assert "wallTimeMs" in found["metrics"]
+
+
+def test_data_is_shown_as_json(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "echo.json"
+    path.write_text(json.dumps(pipeline("echo", "Echo")))
+    out = command("run", path, "--data", 'echo={"yes": true, "no": null}')[1]
+    assert '{"yes": true, "no": null}' in out
+    out = command("run", path, "--data", f'echo="{"x" * 2000}"')[1]
+    assert "characters; --json shows all)" in " ".join(out.split())
+    assert out.count("x") < 1010
 
 
 def test_no_audio_to_write_is_said(
