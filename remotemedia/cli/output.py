@@ -15,6 +15,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -78,9 +79,10 @@ def show_result(result: ChunkResult, start_s: float, bar: Progress) -> None:
     """
     line = Text.assemble((f"{result.sequence:4} {start_s:7.2f} s", "dim"))
     for name, text in result.data_outputs.items():
-        line.append(f"  {name}", "bold").append(f" {text}")
+        line.append(f"  {name} ", "bold").append(JSONHighlighter()(text))
     for name, buffer in result.audio_outputs.items():
-        line.append(f"  {name}", "bold").append(f" {buffer.duration:g} s audio")
+        seconds = round(buffer.duration, 3)
+        line.append(f"  {name} ", "bold").append(f"{seconds:g} s audio")
     console = Console(highlight=False) if bar.console.stderr else bar.console
     if console.is_terminal:
         console.print(line, no_wrap=True, overflow="ellipsis")
