@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remotemedia.testing import LocalService
 from tests.cli.conftest import Command
+from tests.support.pipelines import pipeline
 
 
 def test_version_shows_the_node_types(command: Command, service: LocalService) -> None:
@@ -26,6 +27,17 @@ def test_check_shows_the_nodes(command: Command, passing: Path) -> None:
     assert "the manifest is right (node types were not checked" in out
     assert "PassThrough" in out
     assert json.loads(command("check", passing, "--json")[1])["nodes"] == 1
+
+
+def test_check_shows_where_the_nodes_lead(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "two.json"
+    manifest = pipeline("first", "PassThrough")
+    manifest["nodes"].append({"id": "second", "node_type": "VAD"})
+    manifest["connections"] = [{"from": "first", "to": "second"}]
+    path.write_text(json.dumps(manifest))
+    rows = [line.split() for line in command("check", path)[1].splitlines()]
+    assert ["first", "PassThrough", "second"] in rows
+    assert ["second", "VAD"] in rows
 
 
 def test_check_finds_what_breaks_a_rule(command: Command, tmp_path: Path) -> None:

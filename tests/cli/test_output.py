@@ -88,6 +88,13 @@ def test_a_line_of_a_result_is_whole_in_a_pipe(
     assert err == ""
 
 
+def test_a_progress_bar_is_not_among_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.setenv(variable, "1")
+    assert not progress().disable
+    assert progress(as_json=True).disable
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
 @pytest.mark.parametrize("is_piped", [False, True])
 def test_a_line_of_a_result_fits_a_terminal(is_piped: bool, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from remotemedia import AudioBuffer
 from tests.cli.conftest import Command
 from tests.support.pipelines import pipeline
@@ -49,3 +51,20 @@ def test_no_audio_to_write_is_said(
     )
     assert code == 2
     assert "exactly one audio output" in err
+
+
+@pytest.mark.parametrize(
+    ("pairs", "text"),
+    [
+        (["calc"], "'calc' must be NODE=VALUE"),
+        (["=2"], "'=2' must be NODE=VALUE"),
+        (["calc=1", "calc=2"], "two are for node 'calc'"),
+    ],
+)
+def test_inputs_that_make_no_sense_are_refused(
+    command: Command, calculation: Path, pairs: list[str], text: str
+) -> None:
+    options = [word for pair in pairs for word in ("--data", pair)]
+    code, _, err = command("run", calculation, *options)
+    assert code == 2
+    assert text in err
