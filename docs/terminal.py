@@ -1,4 +1,4 @@
-"""Draws ``docs/terminal.svg``: what the command line looks like, from a real run.
+"""Draws ``docs/images/terminal.svg``: the command line, from a real run of it.
 
 ::
 
@@ -23,7 +23,7 @@ from rich.text import Text
 from remotemedia.testing import LocalService
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PICTURE = Path(__file__).with_suffix(".svg")
+PICTURE = REPOSITORY / "docs" / "images" / "terminal.svg"
 COMMAND = "remotemedia stream examples/vad.json examples/data/speech.wav --chunk-ms 500"
 WIDTH = 80
 

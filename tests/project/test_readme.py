@@ -81,13 +81,13 @@ def shown(picture: str) -> list[str]:
 
 
 def test_its_picture_is_what_the_command_writes() -> None:
-    picture = REPOSITORY / "docs" / "terminal.svg"
-    assert picture.relative_to(REPOSITORY).as_posix() in README
+    program = runpy.run_path(str(REPOSITORY / "docs" / "terminal.py"))
+    picture: Path = program["PICTURE"]
+    draw: Callable[[], str] = program["draw"]
+    assert f"]({picture.relative_to(REPOSITORY).as_posix()})" in README
     before = shown(picture.read_text(encoding="utf-8"))
     assert any("has_speech" in line for line in before)
-    path = picture.with_suffix(".py")
-    drawn: Callable[[], str] = runpy.run_path(str(path))["draw"]
-    assert shown(drawn()) == before, f"run {path}"
+    assert shown(draw()) == before, "run docs/terminal.py"
 
 
 def test_it_is_short() -> None:
