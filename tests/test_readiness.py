@@ -15,6 +15,7 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
+from remotemedia.grpc import CallDetails, CallError, Next
 from remotemedia.readiness import CHECK, Health, until_ready
 from remotemedia.testing import Fault, LocalService
 from tests.support.core_server import CoreServer
@@ -180,6 +181,18 @@ async def test_another_failure_of_the_check_is_raised(local: LocalService) -> No
         )
         with pytest.raises(RemoteMediaError, match="broken"):
             await client.wait_until_ready(30)
+
+
+async def test_a_check_that_is_refused_is_no_health(local: LocalService) -> None:
+    async def intercept(call: CallDetails, next: Next) -> object:
+        if call.method == CHECK:
+            raise CallError(Status.PERMISSION_DENIED, "not for you")
+        return await next(call)
+
+    client = RemoteMediaClient(local.address, interceptors=[intercept])
+    with pytest.raises(RemoteMediaError, match="not for you"):
+        await client.wait_until_ready(30)
+    await client.disconnect()
 
 
 @pytest.mark.parametrize(
