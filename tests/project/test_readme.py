@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 import html
 import re
-import runpy
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from remotemedia import RemoteMediaClient
+from tests.docs.terminal import PICTURE, draw
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -81,13 +80,10 @@ def shown(picture: str) -> list[str]:
 
 
 def test_its_picture_is_what_the_command_writes() -> None:
-    program = runpy.run_path(str(REPOSITORY / "docs" / "terminal.py"))
-    picture: Path = program["PICTURE"]
-    draw: Callable[[], str] = program["draw"]
-    assert f"]({picture.relative_to(REPOSITORY).as_posix()})" in README
-    before = shown(picture.read_text(encoding="utf-8"))
+    assert f"]({PICTURE.relative_to(REPOSITORY).as_posix()})" in README
+    before = shown(PICTURE.read_text(encoding="utf-8"))
     assert any("has_speech" in line for line in before)
-    assert shown(draw()) == before, "run docs/terminal.py"
+    assert shown(draw()) == before, "run python -m tests.docs.terminal"
 
 
 def test_it_is_short() -> None:

@@ -1,10 +1,7 @@
 """Draws ``docs/images/terminal.svg``: the command line, from a real run of it.
 
-::
-
-    python docs/terminal.py
-
-A test compares the picture with what the command writes today.
+``python -m tests.docs.terminal`` draws it; a test compares the picture with what the
+command writes today.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from rich.text import Text
 
 from remotemedia.testing import LocalService
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PICTURE = REPOSITORY / "docs" / "images" / "terminal.svg"
 COMMAND = "remotemedia stream examples/vad.json examples/data/speech.wav --chunk-ms 500"
 WIDTH = 80
@@ -54,7 +51,7 @@ FRAME = """\
 def output(address: str) -> str:
     """What the command writes to a terminal, without the progress bar."""
     program, *arguments = shlex.split(COMMAND)
-    run = subprocess.run(  # noqa: S603 - the command above
+    run = subprocess.run(
         [sys.executable, "-m", program, *arguments],
         cwd=REPOSITORY,
         env={
