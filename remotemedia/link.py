@@ -122,7 +122,6 @@ class Link:
         """Close the channel; nothing happens if there is none."""
         channel, self.channel = self.channel, None
         checking, self._checking = self._checking, None
-        self._mismatch = None
         if channel is None:
             return
         if channel.is_usable_here:
