@@ -1,4 +1,4 @@
-"""The programs of docs/calls.md run as they are, and its table is the code's."""
+"""The programs of docs/explanation/calls.md run, and its table is the code's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from tests.support.calls import VERSION
 from tests.support.peers import GRPC_HEADERS, Exchange, h2_peer
 from tests.support.pipelines import pipeline, tone
 
-GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "calls.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GUIDE = (DOCS / "explanation/calls.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 MANIFEST = pipeline("mic", "PassThrough")
 

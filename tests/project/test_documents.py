@@ -15,7 +15,7 @@ MAKEFILE = (REPOSITORY / "Makefile").read_text()
 DOCUMENTS = sorted(
     [
         *REPOSITORY.glob("*.md"),
-        *REPOSITORY.glob("docs/*.md"),
+        *REPOSITORY.glob("docs/**/*.md"),
         REPOSITORY / "conformance/README.md",
         REPOSITORY / ".pre-commit-config.yaml",
         REPOSITORY / ".ci/run",
@@ -56,7 +56,9 @@ def test_every_path_exists(document: Path) -> None:
         assert (REPOSITORY / path).exists(), path
 
 
-@pytest.mark.parametrize("name", ["audio", "blocking", "messages"])
+@pytest.mark.parametrize(
+    "name", ["how-to/audio", "how-to/blocking", "reference/messages"]
+)
 def test_the_programs_of_the_guides_run(name: str, tmp_path: Path) -> None:
     text = (REPOSITORY / f"docs/{name}.md").read_text()
     programs = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from remotemedia.testing import Fault
 
-GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "testing.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GUIDE = (DOCS / "how-to/testing.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 
 SETTINGS = """
