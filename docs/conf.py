@@ -47,6 +47,7 @@ smartquotes_action = "qe"
 html_theme = "furo"
 html_title = f"remotemedia {version}"
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_show_copyright = False
 html_static_path = ["_static"]
@@ -69,7 +70,7 @@ _OTHERS += "npt numpy opentelemetry os pathlib ssl ssl_module types typing "
 _OTHERS += "typing_extensions"
 nitpick_ignore_regex = [
     (r"py:.*", rf"({'|'.join(_OTHERS.split())})\..*"),
-    (r"py:.*", "EllipsisType|Self|SSLContext|SupportsRead|SupportsWrite|TracebackType"),
+    (r"py:.*", "[Ee]llipsis(Type)?|Self|SSLContext|Supports\\w+|TracebackType"),
     (r"py:.*", "|".join(map(re.escape, dir(builtins)))),
     # Type variables, and members of literals.
     (r"py:.*", r"([\w.]*\.)?([A-Z]\w*)?T(_co)?|'\w+'"),
@@ -145,7 +146,7 @@ def read_google_style(
     ).lines()
 
 
-def hide_constructor(
+def tidy_signature(
     app: Sphinx,
     what: str,
     name: str,
@@ -153,9 +154,14 @@ def hide_constructor(
     options: object,
     signature: str | None,
     returns: str | None,
-) -> tuple[str, None] | None:
-    """Leave out the constructor of a class whose objects the library makes."""
-    return ("", None) if _MADE_BY_US.fullmatch(name) else None
+) -> tuple[str, str | None] | None:
+    """Leave out constructors that are nobody's concern, and shorten two defaults."""
+    if _MADE_BY_US.fullmatch(name):
+        return "", None
+    if signature is None:
+        return None
+    short = re.sub(r"= RetryPolicy\(.*?refill=[\d.]+\)", "= RetryPolicy()", signature)
+    return short.replace("= Ellipsis", "= ..."), returns
 
 
 def put_drawings_into_the_page(app: Sphinx, doctree: nodes.document) -> None:
@@ -174,4 +180,4 @@ def setup(app: Sphinx) -> None:
     app.connect("env-updated", name_aliases)
     app.connect("missing-reference", find_by_ending)
     app.connect("autodoc-process-docstring", read_google_style)
-    app.connect("autodoc-process-signature", hide_constructor)
+    app.connect("autodoc-process-signature", tidy_signature)

@@ -107,7 +107,7 @@ ARROWS = {
     (State.OPENING, State.FAILED): ("M292 48 L394 113", (362, 78)),
     (State.OPEN, State.CLOSING): ("M212 146 L148 203", (156, 172)),
     (State.OPEN, State.CANCELLING): ("M268 146 L332 203", (330, 182)),
-    (State.OPEN, State.CLOSED): ("M240 146 V293", (240, 225)),
+    (State.OPEN, State.CLOSED): ("M240 146 V293", (268, 225)),
     (State.OPEN, State.FAILED): ("M292 130 H367", (336, 123)),
     (State.CLOSING, State.CLOSED): ("M148 236 L212 293", (146, 275)),
     (State.CLOSING, State.FAILED): ("M78 220 H14 V345 H456 V147", (60, 338)),
