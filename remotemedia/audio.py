@@ -423,8 +423,8 @@ class AudioBufferMixin:
         Raises:
             TypeError: `samples` is not bytes, or a number is not an int.
             ValueError: `format` is none of F32, I16 and I32; `sample_rate` or
-                `channels` is 0; the length of `samples` is not `num_samples` times
-                the size of one sample; `num_samples` is not a multiple of
+                `channels` is 0; `samples` is no whole number of samples, or not
+                `num_samples` of them; `num_samples` is not a multiple of
                 `channels`; or a sample is not finite. The message names the field,
                 and the position of the first sample that is not finite.
         """
@@ -452,6 +452,11 @@ class AudioBufferMixin:
                 "bytes. AudioBuffer.from_numpy takes an array"
             )
         length = samples.nbytes if isinstance(samples, memoryview) else len(samples)
+        if length % width:
+            raise ValueError(
+                f"AudioBuffer.samples has {length} bytes, which is no whole number of "
+                f"{width}-byte samples, as {self.format!r} has them"
+            )
         if length != num_samples * width:
             raise ValueError(
                 f"AudioBuffer.samples has {length} bytes, and num_samples says "

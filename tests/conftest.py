@@ -42,6 +42,7 @@ ON_BOTH_LOOPS |= {"test_tls"}
 SLOW = (
     "tests/blocking/test_loop.py",
     "tests/cli/test_app.py::test_without_the_extra_the_command_says_how_to_get_it",
+    "tests/cli/test_output.py::test_a_line_of_a_result_fits_a_terminal",
     "tests/cli/test_plot.py",
     "tests/cli/test_serve.py",
     "tests/cli/test_stream.py::test_a_picture_is_drawn",

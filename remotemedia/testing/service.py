@@ -143,7 +143,8 @@ class LocalService:
         """
         if not self._address:
             raise RuntimeError(
-                "the service has no address before it starts: async with service"
+                "the service has no address before it starts: use it as a context "
+                "manager (`async with` or `with`)"
             )
         return self._address
 
