@@ -35,7 +35,7 @@ SampleArray: TypeAlias = "npt.NDArray[np.float32 | np.int16 | np.int32]"
 
 # The type hint of arrays that are passed in. It is wider than SampleArray because type
 # checkers often infer float64 for a float32 array; at run time the dtype is checked.
-_AnyArray: TypeAlias = "npt.NDArray[np.floating[Any] | np.signedinteger[Any]]"
+AnyArray: TypeAlias = "npt.NDArray[np.floating[Any] | np.signedinteger[Any]]"
 
 # numpy's name for the samples of each member of AudioFormat. The members' numbers are
 # not repeated here: _sample_types finds the members by name.
@@ -88,7 +88,7 @@ class AudioBufferMixin:
     @classmethod
     def from_numpy(
         cls,
-        array: _AnyArray,
+        array: AnyArray,
         sample_rate: int,
         *,
         format: int | None = None,  # noqa: A002 - the field's name
