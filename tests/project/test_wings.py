@@ -42,6 +42,7 @@ WINGS: dict[str, set[str]] = {
         "v1",
         "data_v1",
         "contracts.values",
+        "protobuf",
         "session",
         "manifest",
         "errors",
