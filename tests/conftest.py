@@ -78,6 +78,7 @@ SLOW = (
     "tests/test_audio.py::test_chunks_lose_and_repeat_nothing",
     "tests/test_audio.py::test_numpy_round_trip",
     "tests/test_audio.py::test_to_format_agrees_with_to_float32",
+    "tests/test_foreign.py",
     "tests/test_main.py",
     "tests/test_manifest.py::test_params_keep_their_value",
     "tests/test_manifest.py::test_values_are_json_encoded",

@@ -80,9 +80,12 @@ def test_importing_does_not_load_what_few_programs_need() -> None:
 
 
 def test_the_client_does_not_read_the_metadata_of_packages() -> None:
-    """Reading it takes as long as importing all modules of the client."""
+    """Reading it takes as long as importing all modules of the client.
+
+    Only an import that fails reads it, to say whose files are in the way.
+    """
     for path in PACKAGE.rglob("*.py"):
-        if "testing" in path.parts:
+        if "testing" in path.parts or path.name == "foreign.py":
             continue
         assert "importlib.metadata" not in path.read_text()
 
