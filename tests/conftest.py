@@ -70,6 +70,7 @@ SLOW = (
     "tests/project/test_examples.py",
     "tests/project/test_hot_path.py",
     "tests/project/test_package.py",
+    "tests/project/test_release.py",
     "tests/project/test_services.py",
     "tests/project/test_typing.py",
     "tests/protobuf/test_json_types.py::test_a_struct_is_an_object",
