@@ -13,7 +13,8 @@ OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 # The tests of what depends on the versions of packages.
 LOWEST := $(addprefix tests/,test_audio.py test_audio_files.py test_client.py \
-	test_manifest.py test_otel.py testing/test_audio_nodes.py cli grpc http2)
+	test_manifest.py test_otel.py testing/test_audio_nodes.py cli grpc http2 \
+	project/test_release.py)
 # Where this is set, each process compiles the library and the tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
