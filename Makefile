@@ -20,14 +20,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-all test-fast test-lowest lowest gen lint mypy types
-.PHONY: release-check bench conformance
-.PHONY: connect-conformance fuzz wasm clean
+.PHONY: release-check bench conformance connect-conformance docs docs-serve fuzz wasm clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One stamp file for each set of extras, so that the second run of a target skips set-up.
-$(VENV)/.examples $(VENV)/.test $(VENV)/.release $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
+$(addprefix $(VENV)/.,docs examples test release fuzz): $(VENV)/.%: pyproject.toml
 	@echo "== set-up: $(VENV) with the extra '$*'"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
@@ -91,6 +90,15 @@ test: $(VENV)/.test ## Check generated code, style and types, and run all tests
 
 release-check: $(VENV)/.release ## Build what a release publishes, and check it
 	@$(BIN)/python -m release
+
+docs: $(VENV)/.docs ## Build the site of the documents into build/docs
+	@echo "== sphinx"
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going \
+		--doctree-dir build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
+docs-serve: docs ## Build the site, and serve it at http://localhost:8000
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs 8000
 
 bench: $(VENV)/.test ## Measure side by side with grpc.aio and stock betterproto
 	@$(BIN)/python -m benchmarks.compare
