@@ -15,8 +15,7 @@ from release.process import ReleaseError, run
 
 # What the command asks for where it lacks its extra.
 EXTRA = "remotemedia[cli]"
-# What is in the programs of the README that run as they are. The one that needs no extra
-# comes first.
+# What is in the programs of the README that run as they are; the first needs no extra.
 COMPLETE = re.compile(r"^(asyncio\.run\(|with LocalService\()", re.M)
 
 
