@@ -87,6 +87,7 @@ SLOW = (
     "tests/testing/test_main.py",
     "tests/testing/test_quiet.py",
     "tests/testing/test_streaming.py::test_an_idle_session_is_dropped",
+    "tests/web/",
 )
 
 
