@@ -69,6 +69,8 @@ SLOW = (
     "tests/project/test_documents.py::test_the_programs_of_the_guides_run",
     "tests/project/test_examples.py",
     "tests/project/test_hot_path.py",
+    "tests/project/test_notebooks.py::test_a_first_pipeline",
+    "tests/project/test_notebooks.py::test_a_live_stream",
     "tests/project/test_package.py",
     "tests/project/test_services.py",
     "tests/project/test_typing.py",
