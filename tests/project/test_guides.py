@@ -1,0 +1,123 @@
+"""The tutorials and how-tos: what they show runs, and prints what they say.
+
+The blocks of a page are run in order, in one new folder. A block of Python is a program,
+or, with a function `test_…`, a module for pytest. A first line with the name of a file,
+as in `# conftest.py`, has the block saved under that name; a program is run all the
+same, unless no output follows. A block of shell is run if its output follows. An output
+is a block of text; `...` in it stands for what differs each time.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [
+    "tutorials/first-pipeline",
+    "tutorials/microphone",
+    "tutorials/files-and-numpy",
+    "tutorials/testing",
+    "tutorials/production",
+    "how-to/threads-and-event-loops",
+    "how-to/notebooks",
+    "how-to/web-frameworks",
+    "how-to/regenerate",
+    "how-to/own-service",
+    "how-to/errors",
+    "how-to/bound-latency",
+    "how-to/batch-a-folder",
+]
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILE_NAME = re.compile(r"(?:#|//) ([\w/]+\.\w+)\n")
+SETTINGS = """
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+filterwarnings = error
+"""
+
+
+class Block(NamedTuple):
+    """A block of a page, and the output that follows it."""
+
+    language: str
+    text: str
+    output: str | None
+
+    @property
+    def file_name(self) -> str | None:
+        match = FILE_NAME.match(self.text)
+        return None if match is None else match[1]
+
+    @property
+    def is_test(self) -> bool:
+        return self.language == "python" and "def test_" in self.text
+
+    @property
+    def is_run(self) -> bool:
+        if self.is_test or self.output is not None:
+            return True
+        return self.language == "python" and self.file_name is None
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    found = [(match[1], match[2]) for match in BLOCK.finditer(text)]
+    for (language, block), (next_language, output) in zip(
+        found, [*found[1:], ("", "")], strict=True
+    ):
+        if language != "text":
+            yield Block(language, block, output if next_language == "text" else None)
+
+
+def run(block: Block, folder: Path, number: int) -> str:
+    """Run a block in the folder of its page, and return what it prints.
+
+    Raises:
+        AssertionError: it failed.
+    """
+    default = f"test_block_{number}.py" if block.is_test else f"block_{number}.py"
+    name = block.file_name or default
+    if block.language == "sh":
+        command = ["sh", "-ec", block.text]
+    else:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(block.text)
+        pytest_options = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        command = [sys.executable, *(pytest_options if block.is_test else [])]
+        command += ["-W", "error", name]
+    if not block.is_run:
+        return ""
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": programs},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs_as_it_is(page: str, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
+    blocks = list(blocks_of((REPOSITORY / f"docs/{page}.md").read_text()))
+    assert any(block.is_run for block in blocks)
+    checker = doctest.OutputChecker()
+    for number, block in enumerate(blocks):
+        got = run(block, tmp_path, number)
+        if block.output is not None:
+            assert checker.check_output(block.output, got, doctest.ELLIPSIS), got
