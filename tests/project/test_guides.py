@@ -1,10 +1,10 @@
 """The tutorials and how-tos: what they show runs, and prints what they say.
 
-The blocks of a page are run in order, in one new folder. A block of Python is a program,
-or, with a function `test_…`, a module for pytest. A first line with the name of a file,
-as in `# conftest.py`, has the block saved under that name; a program is run all the
-same, unless no output follows. A block of shell is run if its output follows. An output
-is a block of text; `...` in it stands for what differs each time.
+The blocks of a page are run in order, in one new folder. A block of Python is a
+program, or, with a function `test_…`, a module for pytest. A block whose first line is
+the name of a file, as in `# conftest.py`, is saved under that name, and run only if it
+is a test or its output follows. A block of shell is run if its output follows. An
+output is a block of text; `...` in it stands for what differs each time.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +45,15 @@ SETTINGS = """
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = function
 filterwarnings = error
+"""
+
+
+# Runs a file as a notebook does, where `await` needs no coroutine around it.
+CELLS = f"""
+import asyncio, sys
+with open(sys.argv[1]) as file:
+    cells = compile(file.read(), sys.argv[1], "exec", {PyCF_ALLOW_TOP_LEVEL_AWAIT})
+asyncio.run(eval(cells))
 """
 
 
@@ -79,6 +89,26 @@ def blocks_of(text: str) -> Iterator[Block]:
             yield Block(language, block, output if next_language == "text" else None)
 
 
+def is_cells(program: str) -> bool:
+    """Check that a program is valid, and whether it is for the cells of a notebook."""
+    try:
+        compile(program, "a block", "exec")
+    except SyntaxError:
+        compile(program, "a block", "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        return True
+    return False
+
+
+def command_of(block: Block, name: str) -> list[str]:
+    """Return what runs a block that is saved as a file of this name."""
+    if block.language == "sh":
+        return ["sh", "-ec", block.text]
+    python = [sys.executable, "-W", "error"]
+    if block.is_test:
+        return [*python, "-m", "pytest", "-q", "-p", "no:cacheprovider", name]
+    return [*python, "-c", CELLS, name] if is_cells(block.text) else [*python, name]
+
+
 def run(block: Block, folder: Path, number: int) -> str:
     """Run a block in the folder of its page, and return what it prints.
 
@@ -87,14 +117,12 @@ def run(block: Block, folder: Path, number: int) -> str:
     """
     default = f"test_block_{number}.py" if block.is_test else f"block_{number}.py"
     name = block.file_name or default
-    if block.language == "sh":
-        command = ["sh", "-ec", block.text]
-    else:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(block.text)
-        pytest_options = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        command = [sys.executable, *(pytest_options if block.is_test else [])]
-        command += ["-W", "error", name]
+    if block.language == "python":
+        # Whoever saves it must not hide a module of Python's own.
+        assert Path(name).stem not in sys.stdlib_module_names, name
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(block.text)
+    command = command_of(block, name)
     if not block.is_run:
         return ""
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
