@@ -122,6 +122,8 @@ def run(block: Block, folder: Path, number: int) -> str:
         assert Path(name).stem not in sys.stdlib_module_names, name
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(block.text)
+    if block.language not in ("python", "sh"):
+        return ""
     command = command_of(block, name)
     if not block.is_run:
         return ""
