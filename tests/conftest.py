@@ -68,6 +68,7 @@ SLOW = (
     "tests/http2/test_headers.py::test_every_list_of_headers_comes_through",
     "tests/project/test_documents.py::test_the_programs_of_the_guides_run",
     "tests/project/test_examples.py",
+    "tests/project/test_guides.py",
     "tests/project/test_hot_path.py",
     "tests/project/test_notebooks.py::test_a_first_pipeline",
     "tests/project/test_notebooks.py::test_a_live_stream",

@@ -15,7 +15,7 @@ MAKEFILE = (REPOSITORY / "Makefile").read_text()
 DOCUMENTS = sorted(
     [
         *REPOSITORY.glob("*.md"),
-        *REPOSITORY.glob("docs/*.md"),
+        *REPOSITORY.glob("docs/**/*.md"),
         REPOSITORY / "conformance/README.md",
         REPOSITORY / ".pre-commit-config.yaml",
         REPOSITORY / ".ci/run",

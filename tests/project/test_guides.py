@@ -48,6 +48,7 @@ filterwarnings = error
 """
 
 
+PYTHON = [sys.executable, "-W", "error"]
 # Runs a file as a notebook does, where `await` needs no coroutine around it.
 CELLS = f"""
 import asyncio, sys
@@ -75,9 +76,9 @@ class Block(NamedTuple):
 
     @property
     def is_run(self) -> bool:
-        if self.is_test or self.output is not None:
+        if self.output is not None:
             return True
-        return self.language == "python" and self.file_name is None
+        return self.language == "python" and not (self.is_test or self.file_name)
 
 
 def blocks_of(text: str) -> Iterator[Block]:
@@ -99,22 +100,8 @@ def is_cells(program: str) -> bool:
     return False
 
 
-def command_of(block: Block, name: str) -> list[str]:
-    """Return what runs a block that is saved as a file of this name."""
-    if block.language == "sh":
-        return ["sh", "-ec", block.text]
-    python = [sys.executable, "-W", "error"]
-    if block.is_test:
-        return [*python, "-m", "pytest", "-q", "-p", "no:cacheprovider", name]
-    return [*python, "-c", CELLS, name] if is_cells(block.text) else [*python, name]
-
-
-def run(block: Block, folder: Path, number: int) -> str:
-    """Run a block in the folder of its page, and return what it prints.
-
-    Raises:
-        AssertionError: it failed.
-    """
+def save(block: Block, folder: Path, number: int) -> str:
+    """Save a block in the folder of its page, and return the name of its file."""
     default = f"test_block_{number}.py" if block.is_test else f"block_{number}.py"
     name = block.file_name or default
     if block.language == "python":
@@ -122,11 +109,15 @@ def run(block: Block, folder: Path, number: int) -> str:
         assert Path(name).stem not in sys.stdlib_module_names, name
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(block.text)
-    if block.language not in ("python", "sh"):
-        return ""
-    command = command_of(block, name)
-    if not block.is_run:
-        return ""
+    return name
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command in the folder of a page, and return what it prints.
+
+    Raises:
+        AssertionError: it failed.
+    """
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,
@@ -137,17 +128,34 @@ def run(block: Block, folder: Path, number: int) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def run_block(block: Block, folder: Path, number: int) -> str:
+    """Save a block, run it if it is a program, and return what it prints."""
+    name = save(block, folder, number)
+    is_top_level = block.language == "python" and is_cells(block.text)
+    if not block.is_run:
+        return ""
+    if block.language == "sh":
+        return run(folder, "sh", "-ec", block.text)
+    return run(folder, *PYTHON, *(["-c", CELLS] if is_top_level else []), name)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs_as_it_is(page: str, tmp_path: Path) -> None:
-    (tmp_path / "pytest.ini").write_text(SETTINGS)
     blocks = list(blocks_of((REPOSITORY / f"docs/{page}.md").read_text()))
-    assert any(block.is_run for block in blocks)
+    assert any(block.is_run or block.is_test for block in blocks)
     checker = doctest.OutputChecker()
     for number, block in enumerate(blocks):
-        got = run(block, tmp_path, number)
+        got = run_block(block, tmp_path, number)
         if block.output is not None:
             assert checker.check_output(block.output, got, doctest.ELLIPSIS), got
+    tests = [block for block in blocks if block.is_test]
+    if tests:
+        (tmp_path / "pytest.ini").write_text(SETTINGS)
+        done = run(tmp_path, *PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+        assert (
+            f"{len(re.findall(r'def test_', ''.join(map(str, tests))))} passed" in done
+        )
