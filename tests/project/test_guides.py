@@ -156,6 +156,5 @@ def test_a_page_runs_as_it_is(page: str, tmp_path: Path) -> None:
     if tests:
         (tmp_path / "pytest.ini").write_text(SETTINGS)
         done = run(tmp_path, *PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-        assert (
-            f"{len(re.findall(r'def test_', ''.join(map(str, tests))))} passed" in done
-        )
+        count = sum(block.text.count("def test_") for block in tests)
+        assert f"{count} passed" in done
