@@ -76,7 +76,7 @@ test: $(VENV)/.test ## Check generated code, style and types, and run all tests
 
 docs: $(VENV)/.docs ## Build the site of the documents into build/docs
 	@echo "== sphinx"
-	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going \
+	@$(BIN)/python -m sphinx --quiet --write-all --fail-on-warning --keep-going \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html"
 
