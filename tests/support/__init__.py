@@ -4,6 +4,7 @@
   against a scripted peer.
 - ``core_server``: a pipeline service on grpcio's C core, which shares no line with the
   library.
+- ``environments``: wheels, and new environments to install them into.
 - ``peers``: scripted HTTP/2 peers that may break any rule, and plain TCP peers.
 - ``raw``: peers of raw bytes, and what the event loop and the memory go through.
 - ``pipelines``: manifests and audio to send.
