@@ -93,7 +93,7 @@ release-check: $(VENV)/.release ## Build what a release publishes, and check it
 
 docs: $(VENV)/.docs ## Build the site of the documents into build/docs
 	@echo "== sphinx"
-	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going \
+	@$(BIN)/python -m sphinx --quiet --write-all --fail-on-warning --keep-going \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html"
 

@@ -71,6 +71,8 @@ SLOW = (
     "tests/http2/test_headers.py::test_every_list_of_headers_comes_through",
     "tests/project/test_examples.py",
     "tests/project/test_hot_path.py",
+    "tests/project/test_notebooks.py::test_a_first_pipeline",
+    "tests/project/test_notebooks.py::test_a_live_stream",
     "tests/project/test_package.py",
     "tests/project/test_release.py",
     "tests/project/test_services.py",
@@ -90,6 +92,7 @@ SLOW = (
     "tests/testing/test_main.py",
     "tests/testing/test_quiet.py",
     "tests/testing/test_streaming.py::test_an_idle_session_is_dropped",
+    "tests/web/",
 )
 
 
