@@ -16,13 +16,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-all test-fast gen lint mypy types bench conformance
-.PHONY: connect-conformance fuzz wasm clean
+.PHONY: connect-conformance docs docs-serve fuzz wasm clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One stamp file for each set of extras, so that the second run of a target skips set-up.
-$(VENV)/.examples $(VENV)/.test $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
+$(VENV)/.docs $(VENV)/.examples $(VENV)/.test $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
 	@echo "== set-up: $(VENV) with the extra '$*'"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
@@ -73,6 +73,15 @@ test: $(VENV)/.test ## Check generated code, style and types, and run all tests
 	@$(BIN)/python -m codegen --check
 	@$(BIN)/python -m codegen.descriptors --check
 	@$(MAKE) --no-print-directory lint types test-all
+
+docs: $(VENV)/.docs ## Build the site of the documents into build/docs
+	@echo "== sphinx"
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going \
+		--doctree-dir build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
+docs-serve: docs ## Build the site, and serve it at http://localhost:8000
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs 8000
 
 bench: $(VENV)/.test ## Measure side by side with grpc.aio and stock betterproto
 	@$(BIN)/python -m benchmarks.compare

@@ -18,16 +18,16 @@ import argparse
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from time import process_time
 from timeit import Timer
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf import json_format
 
@@ -36,6 +36,8 @@ from benchmarks import stock
 from benchmarks.samples import MESSAGES
 from conformance import oracle
 from conformance.attacks import ATTACKS
+
+Processes: TypeAlias = "dict[str, ProcessPoolExecutor]"
 
 OURS, STOCK, UPB = "ours", "stock", "upb"
 OPERATIONS = ("construct", "encode", "decode")
@@ -149,7 +151,7 @@ def spent_us(name: str, operation: str, title: str) -> float:
 
 
 def measure(
-    processes: dict[str, ProcessPoolExecutor], operation: str, title: str, rounds: int
+    processes: Processes, operation: str, title: str, rounds: int
 ) -> dict[str, float]:
     """Return the median time of an operation in microseconds, by library."""
     times: dict[str, list[float]] = {name: [] for name in processes}
@@ -160,9 +162,7 @@ def measure(
     return {name: statistics.median(spent) for name, spent in times.items()}
 
 
-def realistic(
-    processes: dict[str, ProcessPoolExecutor], operation: str, rounds: int
-) -> None:
+def realistic(processes: Processes, operation: str, rounds: int) -> None:
     """Print the times of an operation for every sample message."""
     print(f"### {operation.capitalize()}, in microseconds\n")
     print("| message | bytes | ours | stock | upb | stock / ours | ours / upb |")
@@ -178,7 +178,7 @@ def realistic(
     print()
 
 
-def hostile(processes: dict[str, ProcessPoolExecutor], rounds: int) -> None:
+def hostile(processes: Processes, rounds: int) -> None:
     """Print how long it takes to decode each expensive input."""
     print(f"### Decode {HOSTILE_BYTES:,} hostile bytes, in milliseconds\n")
     print("| input | message | ours | upb |")
@@ -190,9 +190,17 @@ def hostile(processes: dict[str, ProcessPoolExecutor], rounds: int) -> None:
         print(f"| {title} | {message.__name__} | {ours:.0f} | {best:.1f} |")
 
 
-def main() -> None:
-    """Read the arguments, measure, and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+@contextmanager
+def contest(title: str | None) -> Iterator[tuple[Processes, int]]:
+    """Read the arguments, and print what is compared.
+
+    Args:
+        title: what the program does; its first line is shown by ``--help``.
+
+    Yields:
+        A process for each library, and how many rounds to measure.
+    """
+    parser = argparse.ArgumentParser(description=(title or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 15")
     rounds = 3 if parser.parse_args().quick else 15
     print(
@@ -200,12 +208,20 @@ def main() -> None:
         f"protobuf {version('protobuf')}; medians of {rounds} rounds\n"
     )
     with ExitStack() as stack:
-        processes = {
-            name: stack.enter_context(
-                ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-            )
-            for name in (OURS, STOCK, UPB)
-        }
+        yield (
+            {
+                name: stack.enter_context(
+                    ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+                )
+                for name in (OURS, STOCK, UPB)
+            },
+            rounds,
+        )
+
+
+def main() -> None:
+    """Read the arguments, measure, and print."""
+    with contest(__doc__) as (processes, rounds):
         for title in MESSAGES:
             data = [p.submit(encoded, n, title).result() for n, p in processes.items()]
             if not processes[UPB].submit(same, title, data).result():

@@ -12,13 +12,7 @@ is timed, Google's must read from our text what our message is in binary.
 
 from __future__ import annotations
 
-import argparse
-import platform
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from importlib.metadata import version
-from multiprocessing import get_context
 
 from google.protobuf import json_format
 
@@ -28,6 +22,7 @@ from benchmarks.codec import (
     STOCK,
     TO_JSON,
     UPB,
+    contest,
     encoded,
     library,
     measure,
@@ -61,20 +56,7 @@ def reads(title: str, our_json: str, our_data: bytes) -> bool:
 
 def main() -> None:
     """Read the arguments, measure, and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="3 rounds instead of 15")
-    rounds = 3 if parser.parse_args().quick else 15
-    print(
-        f"Python {platform.python_version()}, betterproto {version('betterproto')}, "
-        f"protobuf {version('protobuf')}; medians of {rounds} rounds\n"
-    )
-    with ExitStack() as stack:
-        processes = {
-            name: stack.enter_context(
-                ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-            )
-            for name in (OURS, STOCK, UPB)
-        }
+    with contest(__doc__) as (processes, rounds):
         for title in TITLES:
             ours = processes[OURS]
             our_json = ours.submit(text, title).result()

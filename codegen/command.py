@@ -35,6 +35,8 @@ def run(arguments: list[str] | None) -> int:
             names += protoc.WELL_KNOWN_FILES
         request = protoc.request(given.protos, given.include, names)
         modules = build.build(request, options)
+        if given.out.exists() and not given.out.is_dir():
+            raise OptionError(f"--out {given.out} is no folder")
         with tempfile.TemporaryDirectory() as folder:
             render.render(modules, Path(folder))
             changes = tree.changes(given.out, Path(folder), options.package_prefix)
@@ -115,13 +117,25 @@ def _parser() -> argparse.ArgumentParser:
 
 def _proto_files(proto_dir: Path, paths: list[str]) -> list[str]:
     """Return the files to generate, without copies of those that come with protoc."""
+    if not proto_dir.is_dir():
+        raise OptionError(
+            f"there is no folder {proto_dir}: --protos names the folder of the .proto "
+            "files"
+        )
     found = set()
     for path in paths or [""]:
         place = proto_dir / path
-        if not (place.exists() and place.is_relative_to(proto_dir)):
-            raise protoc.ProtocError(f"there is no {path} in {proto_dir}")
+        is_inside = place.is_relative_to(proto_dir) and ".." not in Path(path).parts
+        if not (place.exists() and is_inside):
+            raise OptionError(
+                f"there is no {path} in {proto_dir}: each PATH is relative to the "
+                "folder of --protos"
+            )
+        if place.is_file() and place.suffix != ".proto":
+            raise OptionError(f"{place} is no .proto file")
         found |= {place} if place.is_file() else set(place.rglob("*.proto"))
     names = {path.relative_to(proto_dir).as_posix() for path in found}
     if not names - protoc.BUNDLED_FILES:
-        raise protoc.ProtocError(f"there are no .proto files in {proto_dir}")
+        where = ", ".join(str(proto_dir / path) for path in paths or [""])
+        raise OptionError(f"there are no .proto files in {where}")
     return sorted(names - protoc.BUNDLED_FILES)

@@ -35,7 +35,7 @@ SampleArray: TypeAlias = "npt.NDArray[np.float32 | np.int16 | np.int32]"
 
 # The type hint of arrays that are passed in. It is wider than SampleArray because type
 # checkers often infer float64 for a float32 array; at run time the dtype is checked.
-_AnyArray: TypeAlias = "npt.NDArray[np.floating[Any] | np.signedinteger[Any]]"
+AnyArray: TypeAlias = "npt.NDArray[np.floating[Any] | np.signedinteger[Any]]"
 
 # numpy's name for the samples of each member of AudioFormat. The members' numbers are
 # not repeated here: _sample_types finds the members by name.
@@ -88,7 +88,7 @@ class AudioBufferMixin:
     @classmethod
     def from_numpy(
         cls,
-        array: _AnyArray,
+        array: AnyArray,
         sample_rate: int,
         *,
         format: int | None = None,  # noqa: A002 - the field's name
@@ -423,8 +423,8 @@ class AudioBufferMixin:
         Raises:
             TypeError: `samples` is not bytes, or a number is not an int.
             ValueError: `format` is none of F32, I16 and I32; `sample_rate` or
-                `channels` is 0; the length of `samples` is not `num_samples` times
-                the size of one sample; `num_samples` is not a multiple of
+                `channels` is 0; `samples` is no whole number of samples, or not
+                `num_samples` of them; `num_samples` is not a multiple of
                 `channels`; or a sample is not finite. The message names the field,
                 and the position of the first sample that is not finite.
         """
@@ -452,6 +452,11 @@ class AudioBufferMixin:
                 "bytes. AudioBuffer.from_numpy takes an array"
             )
         length = samples.nbytes if isinstance(samples, memoryview) else len(samples)
+        if length % width:
+            raise ValueError(
+                f"AudioBuffer.samples has {length} bytes, which is no whole number of "
+                f"{width}-byte samples, as {self.format!r} has them"
+            )
         if length != num_samples * width:
             raise ValueError(
                 f"AudioBuffer.samples has {length} bytes, and num_samples says "

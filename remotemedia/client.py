@@ -251,12 +251,15 @@ class RemoteMediaClient:
             RemoteMediaTimeoutError: the service was not ready in time; the text says
                 what was wrong at last.
             RemoteMediaError: it refuses this client: AUTHENTICATION or
-                VERSION_MISMATCH.
+                VERSION_MISMATCH, or a certificate was refused.
         """
+        # All attempts are one operation, which ends with the waiting.
+        operation = self._link.operation(
+            "wait_until_ready", is_idempotent=True, is_stream=True
+        )
 
         async def attempt() -> None:
-            await self.connect()
-            operation = self._link.operation("wait_until_ready", is_idempotent=True)
+            await self._link.connect(operation)
             with operation:
                 await check_health(
                     self._link.caller(operation, is_repeated=False),
@@ -264,7 +267,12 @@ class RemoteMediaClient:
                     metadata=self._link.metadata(operation, None),
                 )
 
-        await until_ready(attempt, timeout)
+        try:
+            await until_ready(attempt, timeout)
+        except BaseException as error:
+            operation.end(error)
+            raise
+        operation.end(None)
 
     async def get_version(
         self,
@@ -286,7 +294,7 @@ class RemoteMediaClient:
                 cannot be reached; None for what the client does.
         """
         answer = await self._link.version(
-            "get_version",
+            self._link.operation("get_version", is_idempotent=True),
             timeout,
             metadata,
             compression,

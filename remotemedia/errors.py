@@ -17,6 +17,7 @@ client reads, so both ends agree.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -44,7 +45,8 @@ class RemoteMediaError(Exception):
         trailers: the metadata of the trailers; empty if none arrived. On a stream,
             an error that the service reports in a message comes before them.
         retryable: True if it is safe to make the same call again: the service has
-            not processed this one, or the call changes nothing.
+            not processed this one, or the call changes nothing. False where it would
+            not help: the service said so, or a certificate was refused.
         address: the service's address, or "".
         operation: the method that failed, such as ``"execute_pipeline"``, or "".
         request_id: the id of the call, which the service received as the metadata
@@ -199,7 +201,11 @@ def from_call_error(error: CallError) -> RemoteMediaError:
         details=error.details if isinstance(error.details, bytes) else None,
         headers=error.headers,
         trailers=error.trailers,
-        retryable=error.status in _CLASS_OF_STATUS and error.unprocessed,
+        retryable=(
+            error.status in _CLASS_OF_STATUS
+            and error.unprocessed
+            and error.pushback_s != math.inf
+        ),
     )
 
 

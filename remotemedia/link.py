@@ -42,8 +42,8 @@ PROTOCOL_VERSION = "v1"
 REQUEST_ID = "x-request-id"
 """The metadata key that carries the id of a call."""
 
-# The operations that ask for the version whatever is known of it.
-_VERSION_CHECKS = {"connect", "reconnect"}
+_RECONNECT = "reconnect"
+"""The operation that checks the version again after connecting again."""
 
 
 class Link:
@@ -89,8 +89,12 @@ class Link:
         self._checking: asyncio.Task[None] | None = None
         self._mismatch: str | None = None
 
-    async def connect(self) -> None:
+    async def connect(self, operation: Operation | None = None) -> None:
         """Connect, and check the version; nothing happens if it is connected.
+
+        Args:
+            operation: the user's call that needs the connection; by default, that is
+                ``connect``.
 
         Raises:
             RemoteMediaError: the service cannot be reached or used.
@@ -102,9 +106,12 @@ class Link:
                     return
                 self.channel.abandon()
             self.channel = self._new_channel()
+            self._mismatch = None
             self._is_connecting = True
             try:
-                await self._check_version("connect")
+                await self._check_version(
+                    operation or self.operation("connect", is_idempotent=True)
+                )
             except BaseException:
                 await self.disconnect()
                 raise
@@ -115,7 +122,6 @@ class Link:
         """Close the channel; nothing happens if there is none."""
         channel, self.channel = self.channel, None
         checking, self._checking = self._checking, None
-        self._mismatch = None
         if channel is None:
             return
         if channel.is_usable_here:
@@ -129,25 +135,23 @@ class Link:
 
     async def version(
         self,
-        name: str,
+        operation: Operation,
         timeout: float | EllipsisType | None,
         metadata: MetadataLike | None = None,
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
         wait_for_ready: bool | None = None,
+        *,
+        is_repeated: bool = True,
     ) -> VersionResponse:
-        """Call GetVersion, as an operation of this name.
+        """Call GetVersion, for an operation; the rest is as ``get_version`` has it.
 
         Raises:
             RemoteMediaError: the call failed.
         """
-        operation = self.operation(name, is_idempotent=True)
         with operation:
-            # Whoever connects wants to know at once that nobody is there.
             caller = self.caller(
-                operation,
-                is_repeated=name not in _VERSION_CHECKS,
-                wait_for_ready=wait_for_ready,
+                operation, is_repeated=is_repeated, wait_for_ready=wait_for_ready
             )
             return await PipelineExecutionServiceStub._over(caller).get_version(
                 VersionRequest(client_version=PROTOCOL_VERSION),
@@ -199,8 +203,8 @@ class Link:
         """
         if self.channel is None:
             raise RemoteMediaConnectionError(
-                "the client is not connected: use it as `async with "
-                "RemoteMediaClient(…) as client`, or await connect() first"
+                "the client is not connected: use it as a context manager (`async "
+                "with`, or `with` of remotemedia.blocking), or call connect() first"
             )
         if self.channel.is_orphan:
             # It was connected in an earlier `asyncio.run`.
@@ -211,7 +215,7 @@ class Link:
                 "the client is connected in another event loop or process: make one "
                 "client for each"
             )
-        if self._mismatch is not None and operation.name not in _VERSION_CHECKS:
+        if self._mismatch is not None and operation.name != _RECONNECT:
             raise RemoteMediaError(
                 self._mismatch, error_type=ErrorType.VERSION_MISMATCH
             )
@@ -239,19 +243,20 @@ class Link:
 
     # -- the version, and the channel
 
-    async def _check_version(self, name: str) -> None:
+    async def _check_version(self, operation: Operation) -> None:
         """Check that the service speaks this client's version.
 
         Raises:
             RemoteMediaError: it does not, or the call failed.
         """
-        answer = await self.version(name, ...)
+        # Whoever connects wants to know at once that nobody is there.
+        answer = await self.version(operation, ..., is_repeated=False)
         if not answer.compatible:
             raise RemoteMediaError(
                 answer.compatibility_message
                 or f"the service does not speak protocol {PROTOCOL_VERSION}",
                 error_type=ErrorType.VERSION_MISMATCH,
-                operation=name,
+                operation=operation.name,
                 address=self.address,
             )
 
@@ -266,7 +271,7 @@ class Link:
     async def _check_version_again(self) -> None:
         """Note whether the service that was connected again can be used."""
         try:
-            await self._check_version("reconnect")
+            await self._check_version(self.operation(_RECONNECT, is_idempotent=True))
         except Exception as error:  # noqa: BLE001 - interceptors may raise any type
             # Of other failures, each call says itself.
             if (

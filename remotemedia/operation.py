@@ -12,6 +12,7 @@ response has ended when its context is left, a stream when its owner says so (``
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class Operation:
         address: the address of the service, or all addresses of several.
         is_idempotent: True if the call may be repeated even after the service
             processed it.
-        is_stream: whether it goes on after its context is left.
+        is_stream: whether it goes on after its context is left, until ``end``.
         on_call_end: the user's function that is told of its end.
 
     Attributes:
@@ -91,8 +92,15 @@ class Operation:
         if isinstance(exc, CallError):
             error = from_call_error(exc)
             # The plain class stands for failures that would happen again.
-            if self.is_idempotent and type(error) is not RemoteMediaError:
+            if (
+                self.is_idempotent
+                and type(error) is not RemoteMediaError
+                and exc.pushback_s != math.inf
+            ):
                 error.retryable = True
+            if error.status is Status.UNIMPLEMENTED:
+                method = self._method if self._call is None else self._call.path
+                error.message += f" ({method} at {self._where})"
             self._add_call_facts(error)
             raise error from exc
         if isinstance(exc, RemoteMediaError):

@@ -14,16 +14,16 @@ Each call is a client span, a stream for its whole life, with the attributes of 
 semantic conventions for RPC. The context of the span is sent to the service as metadata
 (``traceparent``, by default). The measurements:
 
-==================================  ==========  ==============================
-name                                instrument  what it measures
-==================================  ==========  ==============================
-``rpc.client.call.duration``        histogram   seconds, with all attempts
-``remotemedia.client.request.size``   histogram   bytes of the requests of a call
-``remotemedia.client.response.size``  histogram   bytes of the responses of a call
-``remotemedia.client.retries``      counter     attempts after the first
-``remotemedia.client.reconnects``   counter     connections after the first
-``remotemedia.client.dropped_chunks``  counter  chunks that were never sent
-==================================  ==========  ==============================
+======================================  ==========  ===============================
+name                                    instrument  what it measures
+======================================  ==========  ===============================
+``rpc.client.call.duration``            histogram   seconds, with all attempts
+``remotemedia.client.request.size``     histogram   bytes of the requests of a call
+``remotemedia.client.response.size``    histogram   bytes of the responses of a call
+``remotemedia.client.retries``          counter     attempts after the first
+``remotemedia.client.reconnects``       counter     connections after the first
+``remotemedia.client.dropped_chunks``   counter     chunks that were never sent
+======================================  ==========  ===============================
 
 Nothing here is imported, or costs anything, unless an application imports this module.
 
@@ -44,6 +44,8 @@ except ImportError as _missing:
 from remotemedia.grpc import Address, CallDetails, Next, Status
 from remotemedia.operation import error_type_of, status_of
 from remotemedia.record import CallRecord
+
+__all__ = ["OpenTelemetry"]
 
 _NAME = "remotemedia"
 # The bounds that the semantic conventions advise, in seconds.

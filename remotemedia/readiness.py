@@ -126,6 +126,8 @@ async def until_ready(
             error = last or RemoteMediaTimeoutError("it did not answer")
             delay_s = math.inf
         except (RemoteMediaConnectionError, RemoteMediaTimeoutError) as failure:
+            if not failure.retryable:
+                raise
             error = last = failure
             delay_s = uniform(0.0, _BACKOFF.longest_delay_s(attempts))
             attempts += 1

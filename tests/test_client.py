@@ -449,6 +449,15 @@ async def test_gzip_in_both_directions(
             assert [chunk.audio() async for chunk in stream] == [buffer] * 3
 
 
+async def test_a_method_that_is_missing_is_named(local: LocalService) -> None:
+    async with RemoteMediaClient(local.address) as client:
+        local.add_fault(Fault.status(Status.UNIMPLEMENTED, ""))
+        with pytest.raises(RemoteMediaError) as caught:
+            await client.execute_pipeline(PASS, {"src": tone()})
+        method = "/remotemedia.v1.PipelineExecutionService/ExecutePipeline"
+        assert f"({method} at {local.address})" in str(caught.value)
+
+
 async def test_the_embedded_service_refuses_gzip(local: LocalService) -> None:
     async with RemoteMediaClient(local.address) as client:
         with pytest.raises(RemoteMediaError, match=r"does not take .* gzip") as caught:

@@ -15,6 +15,7 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
+from remotemedia.grpc import CallDetails, CallError, Next
 from remotemedia.readiness import CHECK, Health, until_ready
 from remotemedia.testing import Fault, LocalService
 from tests.support.core_server import CoreServer
@@ -38,8 +39,10 @@ class Waits:
 
 async def test_it_is_tried_until_the_service_is_ready() -> None:
     waits = Waits()
-    failures: list[RemoteMediaError] = [RemoteMediaConnectionError("down")] * 6
-    failures.append(RemoteMediaTimeoutError("late"))
+    failures: list[RemoteMediaError] = [
+        *[RemoteMediaConnectionError("down", retryable=True)] * 6,
+        RemoteMediaTimeoutError("late", retryable=True),
+    ]
 
     async def attempt() -> None:
         if failures:
@@ -54,7 +57,7 @@ async def test_no_attempt_begins_after_the_time() -> None:
 
     async def attempt() -> None:
         raise RemoteMediaConnectionError(
-            "nobody there", status=Status.UNAVAILABLE, address="a:1"
+            "nobody there", status=Status.UNAVAILABLE, address="a:1", retryable=True
         )
 
     with pytest.raises(
@@ -69,9 +72,16 @@ async def test_no_attempt_begins_after_the_time() -> None:
     assert isinstance(caught.value.__cause__, RemoteMediaConnectionError)
 
 
-async def test_what_waiting_would_not_change_is_raised_at_once() -> None:
-    error = RemoteMediaError("no", error_type=ErrorType.AUTHENTICATION)
-
+@pytest.mark.parametrize(
+    "error",
+    [
+        RemoteMediaError("no", error_type=ErrorType.AUTHENTICATION),
+        RemoteMediaConnectionError("the certificate was refused", retryable=False),
+    ],
+)
+async def test_what_waiting_would_not_change_is_raised_at_once(
+    error: RemoteMediaError,
+) -> None:
     async def attempt() -> None:
         raise error
 
@@ -93,10 +103,9 @@ async def test_a_service_that_serves(local: LocalService) -> None:
     client = RemoteMediaClient(local.address, on_call_end=records.append)
     await client.wait_until_ready()
     await client.wait_until_ready(5)
-    assert [record.operation for record in records] == [
-        "connect",
-        *["wait_until_ready"] * 2,
-    ]
+    assert [record.operation for record in records] == ["wait_until_ready"] * 2
+    # The first asked for the version as well, to connect.
+    assert [record.attempts for record in records] == [2, 1]
     assert records[-1].method == CHECK
     assert await client.get_version()
     await client.disconnect()
@@ -109,12 +118,28 @@ async def test_a_service_without_the_health_service(core: CoreServer) -> None:
 
 async def test_a_service_that_comes_later() -> None:
     port = free_port()
-    client = RemoteMediaClient(f"127.0.0.1:{port}")
+    records: list[CallRecord] = []
+    client = RemoteMediaClient(f"127.0.0.1:{port}", on_call_end=records.append)
     waiting = asyncio.create_task(client.wait_until_ready(30))
     await asyncio.sleep(0.01)
     async with LocalService(port=port):
         await waiting
         await client.disconnect()
+    # The attempts that failed are no failed calls.
+    (record,) = records
+    assert (record.status, record.error_type) == (Status.OK, "")
+    assert record.attempts > 2
+
+
+async def test_waiting_in_vain_is_one_failed_call() -> None:
+    records: list[CallRecord] = []
+    client = RemoteMediaClient(f"127.0.0.1:{free_port()}", on_call_end=records.append)
+    with pytest.raises(RemoteMediaTimeoutError, match="not ready") as caught:
+        await client.wait_until_ready(0.2)
+    (record,) = records
+    assert record.operation == "wait_until_ready"
+    assert record.status is Status.UNAVAILABLE
+    assert record.request_id == caught.value.request_id
 
 
 async def test_a_service_that_does_not_serve_yet(local: LocalService) -> None:
@@ -156,6 +181,18 @@ async def test_another_failure_of_the_check_is_raised(local: LocalService) -> No
         )
         with pytest.raises(RemoteMediaError, match="broken"):
             await client.wait_until_ready(30)
+
+
+async def test_a_check_that_is_refused_is_no_health(local: LocalService) -> None:
+    async def intercept(call: CallDetails, next: Next) -> object:
+        if call.method == CHECK:
+            raise CallError(Status.PERMISSION_DENIED, "not for you")
+        return await next(call)
+
+    client = RemoteMediaClient(local.address, interceptors=[intercept])
+    with pytest.raises(RemoteMediaError, match="not for you"):
+        await client.wait_until_ready(30)
+    await client.disconnect()
 
 
 @pytest.mark.parametrize(

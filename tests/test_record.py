@@ -248,6 +248,21 @@ async def test_what_never_reached_the_connection_has_no_record(
     assert len(records) == 1
 
 
+async def test_a_call_without_a_token_has_a_record_without_attempts(
+    local: LocalService, records: list[CallRecord]
+) -> None:
+    def token() -> str:
+        raise OSError("the vault is shut")
+
+    client = RemoteMediaClient(local.address, token=token, on_call_end=records.append)
+    with pytest.raises(OSError, match="the vault is shut"):
+        await client.connect()
+    (record,) = records
+    assert (record.operation, record.attempts) == ("connect", 0)
+    assert record.method == METHOD + "GetVersion"
+    assert record.sent_messages == 0
+
+
 async def test_a_service_that_is_not_there(records: list[CallRecord]) -> None:
     client = RemoteMediaClient(f"127.0.0.1:{free_port()}", on_call_end=records.append)
     with pytest.raises(RemoteMediaConnectionError):

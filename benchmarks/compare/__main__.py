@@ -1,6 +1,6 @@
 """Compare our client with grpc.aio and stock betterproto, against one server.
 
-    python -m benchmarks.compare [--quick] [--out docs]
+    python -m benchmarks.compare [--quick] [--out FOLDER]
 
 The program writes ``benchmarks.md`` and ``benchmarks.svg``. Every client has a process
 of its own. All run the same scenarios, in turn and in several rounds, so that other
@@ -87,7 +87,9 @@ def main() -> None:
         prog="python -m benchmarks.compare", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--quick", action="store_true", help="only see that it works")
-    parser.add_argument("--out", type=Path, default=Path("docs"), help="where to write")
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/explanation"), help="where to write"
+    )
     arguments = parser.parse_args()
     setting = report.setting(quick=arguments.quick)
     with ExitStack() as stack:

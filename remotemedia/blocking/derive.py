@@ -104,6 +104,8 @@ def _described(
 ) -> CallT:
     """Give a function the name and docstring of one, and the signature of another."""
     update_wrapper(call, body)
+    annotated = source.__init__ if inspect.isclass(source) else source
+    call.__annotations__ = dict(annotated.__annotations__)
     signature = inspect.signature(source)
     if inspect.isclass(source):
         this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
@@ -58,8 +59,10 @@ def check(
             known = set(client.get_version().supported_node_types)
         for node in checked.nodes:
             if node.node_type not in known:
+                close = get_close_matches(node.node_type, known, 1)
+                advice = f"did you mean {close[0]!r}? It has" if close else "it has"
                 raise RemoteMediaError(
-                    f"the service has no node type {node.node_type!r}; it has: "
+                    f"the service has no node type {node.node_type!r}; {advice}: "
                     f"{', '.join(sorted(known))}",
                     error_type=ErrorType.VALIDATION,
                     failing_node_id=node.id,

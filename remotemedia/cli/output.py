@@ -1,7 +1,8 @@
 """What the commands write: tables for people, and JSON for programs.
 
 The result goes to standard output, and everything else to standard error, so that a
-pipe gets only the result.
+pipe gets only the result. A progress bar is the exception: where the result is shown on
+a terminal, the bar is below it on the same one.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from remotemedia.v1 import AudioBuffer
+from remotemedia.v1 import AudioBuffer, ChunkResult
+
+_MAX_CHARACTERS = 1000
+"""How much a table shows of a value."""
 
 
 def say(text: str) -> None:
@@ -44,18 +49,52 @@ def show_table(
     console.print(table)
 
 
-def progress() -> Progress:
-    """A progress bar on standard error, which shows only on a terminal."""
-    console = Console(stderr=True)
+def progress(*, as_json: bool = False) -> Progress:
+    """A progress bar, which shows only on a terminal, and not among JSON."""
+    results = Console(highlight=False)
+    console = results if results.is_terminal else Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:.1f} of {task.total:.1f} s"),
         TimeElapsedColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=not console.is_terminal or (as_json and console is results),
         transient=True,
+        # rich would send standard output to the bar's console, past a pipe.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
+
+
+def show_result(result: ChunkResult, start_s: float, bar: Progress) -> None:
+    """Write the outputs for a chunk as a line to standard output.
+
+    On a terminal it is above a progress bar, and cut off at the edge.
+
+    Args:
+        result: the outputs.
+        start_s: where in the recording the chunk begins.
+        bar: the progress bar.
+    """
+    line = Text.assemble((f"{result.sequence:4} {start_s:7.2f} s", "dim"))
+    for name, text in result.data_outputs.items():
+        line.append(f"  {name} ", "bold").append(JSONHighlighter()(text))
+    for name, buffer in result.audio_outputs.items():
+        seconds = round(buffer.duration, 3)
+        line.append(f"  {name} ", "bold").append(f"{seconds:g} s audio")
+    console = Console(highlight=False) if bar.console.stderr else bar.console
+    if console.is_terminal:
+        console.print(line, no_wrap=True, overflow="ellipsis")
+    else:
+        console.print(line, soft_wrap=True)
+
+
+def shortened(text: str) -> str:
+    """A text that is not too long for a table."""
+    if len(text) <= _MAX_CHARACTERS:
+        return text
+    return f"{text[:_MAX_CHARACTERS]}… ({len(text)} characters; --json shows all)"
 
 
 def outputs(

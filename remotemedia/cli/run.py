@@ -7,7 +7,13 @@ from pathlib import Path
 import click
 
 from remotemedia.cli import options
-from remotemedia.cli.output import outputs, show_json, show_table, write_audio
+from remotemedia.cli.output import (
+    outputs,
+    shortened,
+    show_json,
+    show_table,
+    write_audio,
+)
 from remotemedia.v1 import AudioBuffer
 
 
@@ -42,20 +48,23 @@ def run(
         result = client.execute_pipeline(manifest, inputs, split("--data", data))
     if out is not None:
         write_audio(out, result.audio_outputs)
-    found = outputs(result.audio_outputs, result.data_outputs)
     if as_json:
+        found = outputs(result.audio_outputs, result.data_outputs)
         show_json({**found, "metrics": result.metrics.to_dict()})
         return
     rows = [
         (
             node_id,
             "audio",
-            f"{text['seconds']:g} s, {text['sample_rate']} Hz, "
-            f"{text['channels']} channel(s), {text['format']}",
+            f"{buffer.duration:g} s, {buffer.sample_rate} Hz, "
+            f"{buffer.channels} channel(s), {buffer.format.name}",
         )
-        for node_id, text in found["audio"].items()
+        for node_id, buffer in result.audio_outputs.items()
     ]
-    rows += [(node_id, "data", value) for node_id, value in found["data"].items()]
+    rows += [
+        (node_id, "data", shortened(text))
+        for node_id, text in result.data_outputs.items()
+    ]
     show_table(
         f"done in {result.metrics.wall_time_ms:.1f} ms", ("node", "", "output"), rows
     )

@@ -12,7 +12,13 @@ import click
 from rich.progress import Progress
 
 from remotemedia.cli import options
-from remotemedia.cli.output import outputs, progress, show_json, show_table
+from remotemedia.cli.output import (
+    outputs,
+    progress,
+    show_json,
+    show_result,
+    show_table,
+)
 from remotemedia.manifest import to_manifest
 from remotemedia.v1 import AudioBuffer, PipelineManifest
 
@@ -58,7 +64,7 @@ def stream(
     sent: list[AudioBuffer] = []
     round_trips_ms: list[float] = []
     with ExitStack() as stack:
-        bar = stack.enter_context(progress())
+        bar = stack.enter_context(progress(as_json=as_json))
         writer = stack.enter_context(AudioBuffer.file_writer(out)) if out else None
         client = stack.enter_context(make_client(address))
         source = chunks(file, node_id, chunk_ms, live=live, bar=bar, sent=sent)
@@ -70,6 +76,8 @@ def stream(
             if as_json:
                 found = outputs(result.audio_outputs, result.data_outputs)
                 show_json({"sequence": result.sequence, **found})
+            else:
+                show_result(result, result.sequence * chunk_ms / 1000, bar)
         closed = session.closed
     if plot is not None:
         from remotemedia.cli.plot import draw

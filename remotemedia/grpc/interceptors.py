@@ -109,4 +109,13 @@ def around(interceptors: Iterable[Interceptor], make_call: Next) -> Next:
 
 
 def _inside(interceptor: Interceptor, make_call: Next) -> Next:
-    return lambda call: interceptor(call, make_call)
+    def intercept(call: CallDetails) -> Awaitable[object]:
+        made = interceptor(call, make_call)
+        if not isinstance(made, Awaitable):
+            raise TypeError(
+                f"interceptors must be async: {interceptor!r:.200} returned "
+                f"{type(made).__name__}; write it as `async def`, and await next(call)"
+            )
+        return made
+
+    return intercept

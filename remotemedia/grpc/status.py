@@ -17,6 +17,7 @@ from grpclib.metadata import decode_grpc_message
 from remotemedia.grpc.metadata import NO_METADATA, Metadata, decoded
 from remotemedia.http2 import (
     BadResponseError,
+    CertificateError,
     ConnectFailedError,
     ErrorCodes,
     HTTP2Error,
@@ -86,8 +87,9 @@ class CallError(GRPCError):
         unprocessed: whether the call is guaranteed not to have been processed.
         is_refused: whether a healthy peer refused the call unprocessed, so that it can
             be made again at once. ``unprocessed`` is True then as well.
-        pushback_s: in how many seconds the peer wants the call made again; infinity if
-            it must not be; None if the peer leaves that open.
+        pushback_s: in how many seconds the peer wants the call made again; None if it
+            leaves that open. Infinity if the call must not be made again, also because
+            a certificate was refused.
     """
 
     def __init__(
@@ -118,7 +120,12 @@ def from_http2(error: HTTP2Error) -> CallError:
     if isinstance(error, NotHTTP2Error) or isinstance(error.__cause__, NotHTTP2Error):
         text += " And is it a gRPC service?"
     if isinstance(error, ConnectFailedError):
-        return CallError(Status.UNAVAILABLE, f"no connection: {text}", unprocessed=True)
+        failure = CallError(
+            Status.UNAVAILABLE, f"no connection: {text}", unprocessed=True
+        )
+        if isinstance(error, CertificateError):
+            failure.pushback_s = math.inf
+        return failure
     if isinstance(error, StreamRefusedError):
         return CallError(Status.UNAVAILABLE, text, is_refused=True)
     if isinstance(error, (StreamResetError, BadResponseError)):

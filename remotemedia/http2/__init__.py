@@ -36,6 +36,7 @@ from remotemedia.http2.connection import WRITE_BYTES, Connection, Stream
 from remotemedia.http2.errors import (
     BadPeerError,
     BadResponseError,
+    CertificateError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
@@ -62,6 +63,7 @@ __all__ = [
     "Addresses",
     "BadPeerError",
     "BadResponseError",
+    "CertificateError",
     "Channel",
     "ChannelConfig",
     "ConnectFailedError",

@@ -28,9 +28,9 @@ from remotemedia.http2.config import (
 )
 from remotemedia.http2.connection import Connection
 from remotemedia.http2.errors import (
+    CertificateError,
     ConnectFailedError,
     ConnectionLostError,
-    HTTP2Error,
 )
 from remotemedia.http2.keepalive import (
     DEFAULT_KEEPALIVE_S,
@@ -47,6 +47,11 @@ if TYPE_CHECKING:
 
 # How long closing may take.
 _CLOSE_GRACE_S = 1.0
+# How many addresses an error names with their reasons.
+_MAX_REASONS = 8
+_TOO_EARLY = (
+    "the last attempt to connect failed a moment ago, and it is too early for another"
+)
 
 
 def _here() -> tuple[int, asyncio.AbstractEventLoop]:
@@ -152,9 +157,22 @@ class Channel:
         return self._made_in[0] == os.getpid() and self._loop.is_closed()
 
     @property
-    def last_failure(self) -> HTTP2Error | None:
-        """Why there is no connection to one of the addresses, or None."""
-        return next((s.last_failure for s in self._subchannels if s.last_failure), None)
+    def last_failure(self) -> ConnectFailedError | None:
+        """Why addresses have no connection, each with its reason; None if all have one.
+
+        It is a new exception each time, or the frames of callers would pile up on it.
+        """
+        failures = [f for s in self._subchannels if (f := s.last_failure) is not None]
+        if not failures:
+            return None
+        reasons = [str(failure) for failure in failures[:_MAX_REASONS]]
+        if more := len(failures) - len(reasons):
+            reasons.append(f"and {more} more")
+        is_lasting = all(isinstance(failure, CertificateError) for failure in failures)
+        error_type = CertificateError if is_lasting else ConnectFailedError
+        error = error_type("; ".join(reasons))
+        error.__cause__ = failures[0].__cause__
+        return error
 
     def pick(self) -> Connection | None:
         """The connection for the next stream, or None if there is none at once.
@@ -217,7 +235,11 @@ class Channel:
                 return made
             if made is None and not full:
                 if not wait_for_ready:
-                    raise self._failure(was_tried)
+                    failure = self.last_failure or ConnectFailedError(DISCONNECTED)
+                    if was_tried:
+                        raise failure
+                    text = f"{_TOO_EARLY}: {failure}"
+                    raise type(failure)(text) from failure.__cause__
                 backoff_s = min(s.backoff_s for s in self._subchannels)
                 with suppress(WaitTimeoutError):
                     await wait_at_most(backoff_s, self._closed.wait())
@@ -276,21 +298,6 @@ class Channel:
             for connection in connections:
                 # Garbage may be collected in any thread.
                 self._loop.call_soon_threadsafe(connection.close, end)
-
-    def _failure(self, was_tried: bool) -> ConnectFailedError:
-        """What to raise where no address has a connection."""
-        failures = [f for s in self._subchannels if (f := s.last_failure) is not None]
-        text = "; ".join(map(str, failures))
-        if not was_tried:
-            text = (
-                "the last attempt to connect failed a moment ago, and it is too early "
-                f"for another: {text}"
-            )
-        error = ConnectFailedError(text)
-        # The subchannel keeps its own error, which the frames of callers must not
-        # pile up on.
-        error.__cause__ = failures[0].__cause__ if failures else None
-        return error
 
 
 def _result(attempt: asyncio.Task[Connection]) -> Connection | None:

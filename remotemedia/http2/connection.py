@@ -52,6 +52,7 @@ from remotemedia.http2.address import Address
 from remotemedia.http2.errors import (
     BadPeerError,
     BadResponseError,
+    CertificateError,
     ConnectFailedError,
     ConnectionLostError,
     HTTP2Error,
@@ -451,7 +452,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _close_if_done(self) -> None:
         if self.is_retired and not self._streams:
-            self.close(ConnectionLostError("the connection was retired"))
+            why = "it was given up here" if self.was_given_up else "the peer ended it"
+            text = f"the connection was closed after its last call: {why}"
+            self.close(ConnectionLostError(text))
 
     # -- keepalive
 
@@ -547,10 +550,11 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._tls: SSLObject | None = transport.get_extra_info("ssl_object")
         if self._tls is not None and self._tls.selected_alpn_protocol() != "h2":
-            self._fail_greeting(
+            text = (
                 "the peer's TLS did not agree to HTTP/2 (ALPN): is it a service, or a "
                 "proxy that speaks only HTTP/1.1?"
             )
+            self._fail_greeting(ConnectFailedError(text))
         else:
             self.flush()
 
@@ -626,9 +630,9 @@ class Connection(asyncio.BufferedProtocol):
         if not self.greeted.done():
             hint = "does it ask for a certificate" if self._tls else "does it want TLS"
             hint = f": is it an HTTP/2 service, and {hint}?" if not problem else ""
-            self._fail_greeting(
-                f"the peer closed the connection without a greeting{reason}{hint}"
-            )
+            text = f"the peer closed the connection without a greeting{reason}{hint}"
+            error_type = CertificateError if problem else ConnectFailedError
+            self._fail_greeting(error_type(text))
         self.close(ConnectionLostError(f"the connection was lost{reason}"))
         if not self.lost.done():
             self.lost.set_result(None)
@@ -713,9 +717,9 @@ class Connection(asyncio.BufferedProtocol):
                 )
         self._retire()
 
-    def _fail_greeting(self, text: str) -> None:
-        self.greeted.set_result(ConnectFailedError(text))
-        self.close(ConnectionLostError(text))
+    def _fail_greeting(self, error: ConnectFailedError) -> None:
+        self.greeted.set_result(error)
+        self.close(ConnectionLostError(str(error)))
 
     def _fail(self, reason: str) -> None:
         """End the connection for what the peer sent."""

@@ -4,6 +4,7 @@
 
     HTTP2Error
     ├── ConnectFailedError    no connection could be made, so nothing was sent
+    │   └── CertificateError  one end refuses the other's certificate, and will again
     ├── StreamRefusedError    the peer did not process the stream; open it again
     ├── StreamResetError      the peer reset the stream
     ├── StreamClosedError     nothing more can be sent on the stream
@@ -32,6 +33,13 @@ class HTTP2Error(Exception):
 
 class ConnectFailedError(HTTP2Error):
     """No connection could be made. Its cause, where it has one, says why."""
+
+
+class CertificateError(ConnectFailedError):
+    """The peer's certificate was refused, or the peer refused this client's.
+
+    Another attempt would end the same way.
+    """
 
 
 class StreamRefusedError(HTTP2Error):
@@ -99,8 +107,9 @@ def connect_failed(address: Address, error: Exception) -> ConnectFailedError:
     """Say where the system could not connect, and what to check."""
     text = str(error) or type(error).__name__
     if isinstance(error, ssl.SSLError):
-        problem = explained(error)
-        text, hint = problem or text, "" if problem else "is TLS on at the service?"
+        if problem := explained(error):
+            return CertificateError(f"cannot connect to {address}: {problem}")
+        hint = "is TLS on at the service?"
     elif isinstance(error, socket.gaierror):
         hint = f"is {address.host!r} the right name, and can this machine look it up?"
     elif isinstance(error, ProxyError):

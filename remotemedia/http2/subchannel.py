@@ -26,6 +26,7 @@ from remotemedia.http2.connection import Connection
 from remotemedia.http2.dial import dial
 from remotemedia.http2.errors import (
     BadPeerError,
+    CertificateError,
     ConnectFailedError,
     ConnectionLostError,
     connect_failed,
@@ -108,7 +109,7 @@ class Subchannel:
         self._is_closed = True
         if self._attempt is not None:
             self._attempt.cancel()
-        end = ConnectionLostError(f"the connection was lost: {DISCONNECTED}")
+        end = ConnectionLostError(f"the connection was closed: {DISCONNECTED}")
         for connection in list(self.connections):
             connection.close(end)
         self._current.clear()
@@ -187,7 +188,7 @@ class Subchannel:
         is_wanted = self._is_closed or connection.is_retired
         _log.log(
             logging.INFO if is_wanted else logging.WARNING,
-            "the connection to %s ended: %s",
+            "%s: %s",
             self._server.address,
             connection.end,
         )
@@ -208,7 +209,9 @@ class Subchannel:
                 raise ConnectFailedError(DISCONNECTED)
             # The peer may have greeted and hung up at once.
             if problem := problem or connection.end:
-                raise ConnectFailedError(f"{address}: {problem}") from problem
+                is_lasting = isinstance(problem, CertificateError)
+                error_type = CertificateError if is_lasting else ConnectFailedError
+                raise error_type(f"{address}: {problem}") from problem
         except BaseException as error:
             connection.close(ConnectionLostError(str(error)))
             raise

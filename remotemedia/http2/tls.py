@@ -21,8 +21,9 @@ class TLS:
 
     ::
 
-        RemoteMediaClient("media.example:443", ssl=TLS(ca="ca.pem"))
-        RemoteMediaClient(..., ssl=TLS(ca="ca.pem", certificate="me.pem", key="me.key"))
+        tls = TLS(ca="ca.pem")
+        tls = TLS(ca="ca.pem", certificate="me.pem", key="me.key")
+        client = RemoteMediaClient("media.example:443", ssl=tls)
 
     The files are read when the client is made.
 

@@ -57,8 +57,8 @@ def why_refused(method: str, state: State, reason: str) -> str:
         return f"the session is over{because}; open another one"
     if state is State.NEW or state is State.OPENING:
         return (
-            "the stream is not open: use it as `async with client.open_stream(…) "
-            "as stream`"
+            "the stream is not open: use client.open_stream(…) as a context manager "
+            "(`async with`, or `with` of remotemedia.blocking)"
         )
     if method == "enter":
         return "the stream was entered already: open another one"

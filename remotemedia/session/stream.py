@@ -624,6 +624,7 @@ class PipelineStream:
             if self._session.state is State.CLOSED:
                 # Another task has ended the session meanwhile.
                 return
+            self._add_advice(error)
             self._end(error)
             self._responses.stop(error)
             raise
@@ -631,6 +632,20 @@ class PipelineStream:
             self._is_reading = False
             if self._read_waiters:
                 self._wake_readers()
+
+    def _add_advice(self, error: BaseException) -> None:
+        """Say what the caller may have forgotten, where nothing came any more."""
+        if (
+            isinstance(error, CallError)
+            and error.status is Status.DEADLINE_EXCEEDED
+            and not self._has_source
+            and self._session.phase is State.OPEN
+        ):
+            error.message = (
+                f"{error.message}; you have not half-closed the session, and the "
+                "service may be waiting for more chunks: call half_close() or close() "
+                "after the last one"
+            )
 
     def _wake_readers(self) -> None:
         for waiter in self._read_waiters:

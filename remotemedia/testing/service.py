@@ -60,7 +60,8 @@ class LocalService:
 
     The built-in node types are ``PassThrough``, ``PassThroughNode``, ``Echo``,
     ``CalculatorNode``, ``AddNode``, ``MultiplyNode``, ``AudioResample``,
-    ``AudioFormatConverter`` and ``VAD``; `docs/nodes.md` has their parameters.
+    ``AudioFormatConverter`` and ``VAD``. Their parameters are in
+    ``docs/reference/nodes.md``.
 
     A result has the audio and the data of the sinks, which are the nodes that no
     connection leaves, and the data of any other node that returned data together with
@@ -142,7 +143,8 @@ class LocalService:
         """
         if not self._address:
             raise RuntimeError(
-                "the service has no address before it starts: async with service"
+                "the service has no address before it starts: use it as a context "
+                "manager (`async with` or `with`)"
             )
         return self._address
 

@@ -39,10 +39,12 @@ def test_an_error_is_the_asynchronous_clients(client: RemoteMediaClient) -> None
 
 def test_a_client_that_is_not_connected_says_so(service: LocalService) -> None:
     client = RemoteMediaClient(service.address)
-    with pytest.raises(RemoteMediaConnectionError, match="not connected"):
+    with pytest.raises(RemoteMediaConnectionError, match="`with` of remotemedia"):
         client.get_version()
     client.connect()
     client.get_version()
+    with pytest.raises(RemoteMediaError, match="`with` of remotemedia"):
+        next(client.open_stream(PASS))
     client.disconnect()
     with pytest.raises(RemoteMediaConnectionError, match="not connected"):
         client.get_version()

@@ -46,6 +46,7 @@ def test_the_signatures_are_the_same(asynchronous: type, plain: type) -> None:
         expected, found = inspect.signature(ours), inspect.signature(theirs)
         assert list(found.parameters.values()) == list(expected.parameters.values())
         assert found.return_annotation == expected.return_annotation
+        assert theirs.__annotations__ == ours.__annotations__
 
 
 def test_the_constructor_has_the_same_parameters() -> None:

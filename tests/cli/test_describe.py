@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remotemedia.testing import LocalService
 from tests.cli.conftest import Command
+from tests.support.pipelines import pipeline
 
 
 def test_version_shows_the_node_types(command: Command, service: LocalService) -> None:
@@ -28,6 +29,17 @@ def test_check_shows_the_nodes(command: Command, passing: Path) -> None:
     assert json.loads(command("check", passing, "--json")[1])["nodes"] == 1
 
 
+def test_check_shows_where_the_nodes_lead(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "two.json"
+    manifest = pipeline("first", "PassThrough")
+    manifest["nodes"].append({"id": "second", "node_type": "VAD"})
+    manifest["connections"] = [{"from": "first", "to": "second"}]
+    path.write_text(json.dumps(manifest))
+    rows = [line.split() for line in command("check", path)[1].splitlines()]
+    assert ["first", "PassThrough", "second"] in rows
+    assert ["second", "VAD"] in rows
+
+
 def test_check_finds_what_breaks_a_rule(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "wrong.json"
     path.write_text('{"version": "v1", "nodes": [{"id": "a"}]}')
@@ -43,9 +55,14 @@ def test_check_asks_the_service_for_its_node_types(
     assert code == 0
     assert "not checked" not in out
     path = tmp_path / "unknown.json"
+    path.write_text(passing.read_text().replace("PassThrough", "PasThrough"))
+    assert (
+        "did you mean 'PassThrough'? It has: AddNode, "
+        in (command("check", path, "--address", service.address)[2])
+    )
     path.write_text(passing.read_text().replace("PassThrough", "Unknown"))
     assert command("check", path)[0] == 0
     code, _, err = command("check", path, "--address", service.address)
     assert code == 3
     assert "in node 'src'" in err
-    assert "no node type 'Unknown'" in err
+    assert "no node type 'Unknown'; it has: AddNode, " in err

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from remotemedia import AudioBuffer, AudioFormat
+from remotemedia import AudioBuffer, AudioFormat, ChunkResult
 from remotemedia.cli.output import (
     outputs,
     progress,
     show_json,
+    show_result,
     show_table,
     write_audio,
 )
@@ -62,3 +68,62 @@ def test_a_progress_bar_is_for_terminals_only(
     with progress() as bar:
         bar.add_task("work", total=1.0)
     assert capsys.readouterr() == ("", "")
+
+
+RESULT = ChunkResult(
+    sequence=7,
+    data_outputs={"vad": json.dumps({"text": "long " * 50})},
+    audio_outputs={"src": tone(1600)},
+)
+
+
+def test_a_line_of_a_result_is_whole_in_a_pipe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress() as bar:
+        show_result(RESULT, 0.7, bar)
+    out, err = capsys.readouterr()
+    text = RESULT.data_outputs["vad"]
+    assert out == f"   7    0.70 s  vad {text}  src 0.1 s audio\n"
+    assert err == ""
+
+
+def test_a_progress_bar_is_not_among_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.setenv(variable, "1")
+    assert not progress().disable
+    assert progress(as_json=True).disable
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such terminals")
+@pytest.mark.parametrize("is_piped", [False, True])
+def test_a_line_of_a_result_fits_a_terminal(is_piped: bool, tmp_path: Path) -> None:
+    """In a process with a terminal, whose output may be a pipe all the same."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from remotemedia.cli.output import progress, show_result\n"
+        "from tests.cli.test_output import RESULT\n"
+        "with progress() as bar:\n"
+        "    bar.add_task('work', total=1.0)\n"
+        "    show_result(RESULT, 0.7, bar)\n"
+    )
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, program],
+        stdout=subprocess.PIPE if is_piped else theirs,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "40", "TERM": "xterm", "PYTHONPATH": "."},
+    ) as process:
+        piped = process.communicate()[0] or b""
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):
+        # The end of a terminal is an error.
+        while more := os.read(ours, 65536):
+            shown += more
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"work" in shown
+    assert (b"long long" in piped, b"long long" in shown) == (is_piped, not is_piped)
+    assert b"src" in (piped if is_piped else b"src")
+    assert b"src" not in shown

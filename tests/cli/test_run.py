@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from remotemedia import AudioBuffer
 from tests.cli.conftest import Command
+from tests.support.pipelines import pipeline
 
 
 def test_audio_goes_in_and_comes_out(
@@ -30,6 +33,16 @@ def test_data_goes_in_and_comes_out(command: Command, calculation: Path) -> None
     assert "wallTimeMs" in found["metrics"]
 
 
+def test_data_is_shown_as_json(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "echo.json"
+    path.write_text(json.dumps(pipeline("echo", "Echo")))
+    out = command("run", path, "--data", 'echo={"yes": true, "no": null}')[1]
+    assert '{"yes": true, "no": null}' in out
+    out = command("run", path, "--data", f'echo="{"x" * 2000}"')[1]
+    assert "characters; --json shows all)" in " ".join(out.split())
+    assert out.count("x") < 1010
+
+
 def test_no_audio_to_write_is_said(
     command: Command, calculation: Path, tmp_path: Path
 ) -> None:
@@ -38,3 +51,20 @@ def test_no_audio_to_write_is_said(
     )
     assert code == 2
     assert "exactly one audio output" in err
+
+
+@pytest.mark.parametrize(
+    ("pairs", "text"),
+    [
+        (["calc"], "'calc' must be NODE=VALUE"),
+        (["=2"], "'=2' must be NODE=VALUE"),
+        (["calc=1", "calc=2"], "two are for node 'calc'"),
+    ],
+)
+def test_inputs_that_make_no_sense_are_refused(
+    command: Command, calculation: Path, pairs: list[str], text: str
+) -> None:
+    options = [word for pair in pairs for word in ("--data", pair)]
+    code, _, err = command("run", calculation, *options)
+    assert code == 2
+    assert text in err

@@ -20,6 +20,11 @@ def test_a_file_is_streamed(
     out_file = tmp_path / "out.wav"
     code, out, err = command("stream", passing, sound, "--out", out_file)
     assert (code, err) == (0, "")
+    assert [line.split() for line in out.splitlines()[:3]] == [
+        ["0", "0.00", "s", "src", "0.1", "s", "audio"],
+        ["1", "0.10", "s", "src", "0.1", "s", "audio"],
+        ["2", "0.20", "s", "src", "0.1", "s", "audio"],
+    ]
     assert "tone.wav through test" in out
     assert AudioBuffer.from_file(out_file) == AudioBuffer.from_file(sound)
 

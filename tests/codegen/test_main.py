@@ -260,6 +260,32 @@ def test_a_folder_without_protos_is_an_error(
     assert "there are no .proto files in" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--protos", "nowhere"], "there is no folder nowhere: --protos names"),
+        (["--protos", "protos/thing.proto"], "there is no folder protos/thing.proto"),
+        (["protos/thing.proto"], "PATH is relative to the folder of --protos"),
+        (["../protos/thing.proto"], "there is no ../protos/thing.proto in protos"),
+        (["notes.txt"], "protos/notes.txt is no .proto file"),
+        (["empty"], "there are no .proto files in protos/empty"),
+        (["--out", "protos/thing.proto"], "--out protos/thing.proto is no folder"),
+    ],
+)
+def test_a_path_that_makes_no_sense_is_an_error(
+    project: Path,
+    arguments: list[str],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (project / "protos" / "empty").mkdir()
+    (project / "protos" / "notes.txt").write_text("what is missing")
+    monkeypatch.chdir(project)
+    assert main(arguments) == 1
+    assert text in capsys.readouterr().err
+
+
 def test_custom_options_are_ignored(project: Path) -> None:
     (project / "protos" / "options.proto").write_text(
         'syntax = "proto3";\npackage some.where;\n'

@@ -280,11 +280,8 @@ def is_open(responses: ResponseStream[StreamResponse]) -> bool:
     return not call._latest.is_over
 
 
-async def test_an_interceptor_that_never_ends_is_cancelled(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("remotemedia.grpc.intercepted.GRACE_S", 0.01)
-    log: list[str] = []
+def never_ending(log: list[str]) -> Interceptor:
+    """An interceptor that goes on after the call, and notes that it is cancelled."""
 
     async def intercept(call: CallDetails, next: Next) -> object:
         try:
@@ -295,6 +292,16 @@ async def test_an_interceptor_that_never_ends_is_cancelled(
             finally:
                 log.append("cancelled")
             raise
+
+    return intercept
+
+
+async def test_an_interceptor_that_never_ends_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remotemedia.grpc.intercepted.GRACE_S", 0.01)
+    log: list[str] = []
+    intercept = never_ending(log)
 
     async with opened(endless, intercept) as responses:
         await anext(responses)
@@ -590,16 +597,7 @@ async def test_interceptors_end_after_a_stream_that_was_only_stopped(
 ) -> None:
     monkeypatch.setattr("remotemedia.grpc.intercepted.GRACE_S", 0.01)
     log: list[str] = []
-
-    async def intercept(call: CallDetails, next: Next) -> object:
-        try:
-            return await next(call)
-        except CallError:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                log.append("cancelled")
-            raise
+    intercept = never_ending(log)
 
     async with h2_peer(endless) as port, Channel(f"127.0.0.1:{port}") as channel:
         stub = StreamingPipelineServiceStub(channel, interceptors=[intercept])

@@ -15,6 +15,7 @@ from remotemedia.testing import LocalService
 from remotemedia.v1 import (
     ExecuteRequest,
     PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
     VersionRequest,
     VersionResponse,
 )
@@ -79,6 +80,20 @@ async def test_an_interceptor_sees_the_facts_of_the_call(local: LocalService) ->
     assert call.deadline is not None
     assert 0 < call.deadline.time_remaining() <= 5
     assert (call.is_stream, call.operation, call.request_id) == (False, "", "")
+
+
+async def test_an_interceptor_that_is_not_async_is_refused(local: LocalService) -> None:
+    def intercept(call: CallDetails, next: Next) -> object:
+        return call
+
+    options: Any = {"interceptors": [intercept]}
+    async with Channel(local.address) as channel:
+        stub = PipelineExecutionServiceStub(channel, **options)
+        with pytest.raises(TypeError, match=r"must be async: .*`async def`"):
+            await stub.get_version(VersionRequest())
+        streaming = StreamingPipelineServiceStub(channel, **options)
+        with pytest.raises(TypeError, match="must be async"):
+            await streaming.stream_pipeline([]).read()
 
 
 async def test_an_interceptor_never_sees_the_authorization() -> None:

@@ -147,9 +147,9 @@ async def answering(count: int) -> AsyncIterator[tuple[list[str], Counter[str]]]
         yield addresses, calls
 
 
-async def call(channel: Channel, **options: Any) -> None:
+async def call(channel: Channel, *, timeout: float = 5, **options: Any) -> None:
     stub = PipelineExecutionServiceStub(channel, **options)
-    await stub.get_version(VersionRequest(), timeout=5)
+    await stub.get_version(VersionRequest(), timeout=timeout)
 
 
 async def settled(channel: Channel) -> None:
@@ -211,6 +211,18 @@ async def test_an_address_that_fails_is_left_out() -> None:
                 await call(channel)
             assert calls.total() == 10
             assert channel.last_failure is not None
+
+
+async def test_the_reason_of_each_address_is_told() -> None:
+    gone = [f"127.0.0.1:{free_port()}" for _ in range(9)]
+    async with Channel(gone) as channel:
+        waiting = asyncio.create_task(call(channel, wait_for_ready=True, timeout=0.2))
+        await until(lambda: all(s.last_failure for s in channel._subchannels))
+        with pytest.raises(CallError, match="was not done within") as caught:
+            await waiting
+    for address in gone[:8]:
+        assert f"cannot connect to {address}" in str(caught.value)
+    assert str(caught.value).endswith("; and 1 more")
 
 
 async def test_an_address_that_does_not_answer_is_not_waited_for() -> None:

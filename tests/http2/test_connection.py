@@ -257,6 +257,7 @@ async def test_a_request_that_need_not_wait_goes_out_at_once() -> None:
     stream.close()
     # It was the last stream.
     assert isinstance(ends.connection.end, ConnectionLostError)
+    assert str(ends.connection.end).endswith("last call: it was given up here")
 
 
 async def test_what_was_said_goes_out_before_the_end() -> None:

@@ -242,4 +242,20 @@ async def test_events_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert [level for level, _ in levels] == ["WARNING", "INFO", "WARNING"]
     assert levels[0][1].startswith(f"no connection to 127.0.0.1:{port}, and no attempt")
     assert levels[1][1] == f"connected to 127.0.0.1:{port}"
-    assert levels[2][1].startswith(f"the connection to 127.0.0.1:{port} ended: ")
+    assert levels[2][1].startswith(f"127.0.0.1:{port}: the connection was lost")
+
+
+async def test_what_the_client_closes_itself_is_not_logged_as_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="remotemedia.connections")
+    async with LocalService() as service, subchannel(service.address) as made:
+        connection = await connected(made)
+        made.close()
+        await connection.lost
+        await asyncio.sleep(0)
+    closed = caplog.records[-1]
+    assert closed.levelname == "INFO"
+    assert closed.getMessage() == (
+        f"{service.address}: the connection was closed: the client was disconnected"
+    )

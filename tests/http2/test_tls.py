@@ -180,6 +180,7 @@ async def refusal(theirs: ssl.SSLContext, ours: ssl.SSLContext | TLS | bool) -> 
         with pytest.raises(RemoteMediaConnectionError) as caught:
             await client.connect()
         assert address in str(caught.value)
+        assert not caught.value.retryable
         return str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""docs/betterproto.md lists all that is used of betterproto, and nothing else."""
+"""What is used of betterproto is what docs/explanation/betterproto.md lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from remotemedia import protobuf
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENT = (REPOSITORY / "docs/betterproto.md").read_text()
+DOCUMENT = (REPOSITORY / "docs/explanation/betterproto.md").read_text()
 
 
 def section(title: str) -> str:

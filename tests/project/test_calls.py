@@ -1,4 +1,4 @@
-"""The programs of docs/calls.md run as they are, and its table is the code's."""
+"""The programs of docs/explanation/calls.md run, and the table of states is true."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ from tests.support.calls import VERSION
 from tests.support.peers import GRPC_HEADERS, Exchange, h2_peer
 from tests.support.pipelines import pipeline, tone
 
-GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "calls.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GUIDE = (DOCS / "explanation/calls.md").read_text()
+STATES = (DOCS / "explanation/sessions.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 MANIFEST = pipeline("mic", "PassThrough")
 
@@ -154,11 +156,11 @@ WORDS = {
 
 
 def test_the_table_of_states_is_the_codes() -> None:
-    (header,) = re.findall(r"^\| \| (new .*) \|$", GUIDE, re.MULTILINE)
+    (header,) = re.findall(r"^\| \| (new .*) \|$", STATES, re.MULTILINE)
     states = [State[name.strip().upper()] for name in header.split("|")]
     rows = re.findall(
         r"^\| `?(\w+)[^|]*((?:\| (?:%s) )+)\|$" % "|".join(WORDS),  # noqa: UP031
-        GUIDE,
+        STATES,
         re.MULTILINE,
     )
     table = {
@@ -172,7 +174,7 @@ def test_the_table_of_states_is_the_codes() -> None:
 
 
 def test_the_numbers_are_the_codes() -> None:
-    assert f"up to {MAX_UNREAD_BYTES // 2**20} MiB" in GUIDE
+    assert f"up to {MAX_UNREAD_BYTES // 2**20} MiB" in STATES
 
 
 async def test_an_idempotent_call_is_made_again() -> None:

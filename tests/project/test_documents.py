@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -54,17 +52,6 @@ def test_every_path_exists(document: Path) -> None:
     folders = "|".join(path.name for path in paths if path.is_dir())
     for path in re.findall(rf"`((?:{folders})/[\w./]*)`", document.read_text()):
         assert (REPOSITORY / path).exists(), path
-
-
-@pytest.mark.parametrize("name", ["audio", "blocking", "messages"])
-def test_the_programs_of_the_guides_run(name: str, tmp_path: Path) -> None:
-    text = (REPOSITORY / f"docs/{name}.md").read_text()
-    programs = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
-    assert programs
-    for program in programs:
-        subprocess.run(
-            [sys.executable, "-W", "error", "-c", program], cwd=tmp_path, check=True
-        )
 
 
 def test_the_commit_hooks_name_no_other_repository() -> None:

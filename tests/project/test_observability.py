@@ -1,4 +1,4 @@
-"""The programs of docs/observability.md run, and its tables are the code's."""
+"""The programs of docs/how-to/observability.md run, and its tables are the code's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from remotemedia import RemoteMediaClient
 from remotemedia.grpc import CallDetails
 from remotemedia.testing import LocalService
 
-GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "observability.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GUIDE = (DOCS / "how-to/observability.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 
 

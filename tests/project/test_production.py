@@ -1,4 +1,4 @@
-"""The programs of docs/production.md run as they are, and its numbers are true."""
+"""The programs of docs/how-to/production.md run, and its numbers are true."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from remotemedia.http2.keepalive import (
 from remotemedia.testing import LocalService
 from tests.http2.test_tls import demanding, server_context
 
-GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "production.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+GUIDE = (DOCS / "how-to/production.md").read_text()
 
 
 def function(name: str) -> Any:

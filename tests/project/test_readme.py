@@ -1,20 +1,18 @@
-"""The README's programs run as they are, and its map is equal to the tree."""
+"""The README's programs and its picture are as it shows them; the maps are the tree."""
 
 from __future__ import annotations
 
 import ast
+import html
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from remotemedia import RemoteMediaClient
-from remotemedia.testing import LocalService
-from tests.support.pipelines import pipeline, tone
+from tests.docs.terminal import PICTURE, draw
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -56,25 +54,40 @@ async def test_the_custom_node_runs() -> None:
         assert result.json("n") == "HELLO"
 
 
-async def test_the_live_example_runs() -> None:
-    (program,) = [block for block in BLOCKS if "def live(" in block]
-    names: dict[str, Any] = {"MANIFEST": pipeline("vad", "VAD")}
-    exec(program, names)
+def test_the_blocking_example_runs() -> None:
+    (program,) = [block for block in BLOCKS if "remotemedia.blocking" in block]
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = run.stdout.splitlines()
+    assert len(lines) == 56
+    assert lines[0].startswith("0 {'has_speech': True, ")
 
-    async def microphone(error: Exception | None) -> AsyncIterator[Any]:
-        for _ in range(3):
-            yield "vad", tone()
-        if error is not None:
-            raise error
 
-    async with LocalService() as service, RemoteMediaClient(service.address) as client:
-        await names["live"](client, microphone(None))
-        with pytest.raises(KeyError, match="unplugged"):
-            await names["live"](client, microphone(KeyError("unplugged")))
+def shown(picture: str) -> list[str]:
+    """The lines of a picture of a terminal; times that were measured become 0."""
+    rows: dict[str, str] = {}
+    for y, text in re.findall(r'<text [^>]*y="([^"]+)"[^>]*>([^<]*)<', picture):
+        rows[y] = rows.get(y, "") + html.unescape(text)
+    return [
+        re.sub(r"[\d.]+", "0", row) if "round trip" in row else row
+        for row in (row.replace("\xa0", " ").rstrip() for row in rows.values())
+    ]
+
+
+def test_its_picture_is_what_the_command_writes() -> None:
+    assert f"]({PICTURE.relative_to(REPOSITORY).as_posix()})" in README
+    before = shown(PICTURE.read_text(encoding="utf-8"))
+    assert any("has_speech" in line for line in before)
+    assert shown(draw()) == before, "run python -m tests.docs.terminal"
 
 
 def test_it_is_short() -> None:
-    assert len(README.splitlines()) < 200
+    assert len(README.splitlines()) < 150
 
 
 def entries(folder: Path) -> set[str]:
@@ -87,11 +100,19 @@ def entries(folder: Path) -> set[str]:
     }
 
 
-def test_its_map_is_the_tree() -> None:
-    tree = README.partition("## The tree\n\n```\n")[2].partition("```")[0]
-    parts = re.findall(r"^(?:remotemedia/ {2}| {14})(\S+) ", tree, re.MULTILINE)
-    folders = re.findall(r"^(\S+/) ", tree, re.MULTILINE)
+# Folders that tools make, such as `build`, are in .gitignore.
+IGNORED = set((REPOSITORY / ".gitignore").read_text().split())
+
+
+def test_its_map_names_every_folder() -> None:
+    tree = README.partition("## Where is what\n\n```\n")[2].partition("```")[0]
+    folders = re.findall(r"(?:^|, )([\w.]+/)", tree, re.MULTILINE)
+    assert sorted(folders) == sorted(entries(REPOSITORY) - IGNORED)
+    for part in re.findall(r"^(?:remotemedia/ {2}| {14})(\S+) ", tree, re.MULTILINE):
+        assert (REPOSITORY / "remotemedia" / part).exists()
+
+
+def test_the_map_of_contributors_is_the_tree() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    parts = re.findall(r"^(?:remotemedia/ {2}| {14})(\S+) ", text, re.MULTILINE)
     assert sorted(parts) == sorted(entries(REPOSITORY / "remotemedia"))
-    # Folders that tools make, such as `build`, are in .gitignore.
-    ignored = set((REPOSITORY / ".gitignore").read_text().split())
-    assert sorted(folders) == sorted(entries(REPOSITORY) - ignored)

@@ -1,4 +1,4 @@
-"""docs/services.md, from its proto to its calls: it runs as it is."""
+"""docs/how-to/services.md, from its proto to its calls: it runs as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support.processes import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-GUIDE = (REPOSITORY / "docs" / "services.md").read_text()
+GUIDE = (REPOSITORY / "docs/how-to/services.md").read_text()
 
 
 def blocks(language: str) -> list[str]:

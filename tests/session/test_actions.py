@@ -32,8 +32,13 @@ def test_only_an_open_session_takes_chunks() -> None:
 @pytest.mark.parametrize(
     ("method", "state", "reason", "text"),
     [
-        ("send", State.NEW, "", "use it as `async with client.open_stream"),
-        ("iterate", State.OPENING, "", "use it as `async with client.open_stream"),
+        ("send", State.NEW, "", "use client.open_stream(…) as a context manager"),
+        (
+            "iterate",
+            State.OPENING,
+            "",
+            "use client.open_stream(…) as a context manager",
+        ),
         ("enter", State.OPEN, "", "entered already: open another one"),
         (
             "send",

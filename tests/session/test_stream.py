@@ -270,6 +270,24 @@ async def test_send_half_close_and_iterate_to_the_end(
         assert stream.closed is not None
 
 
+async def test_idling_unclosed_names_half_close(address: str) -> None:
+    async with RemoteMediaClient(address, idle_timeout=0.05) as client:
+        async with client.open_stream(PASS) as stream:
+            await stream.send("src", tone())
+            with pytest.raises(RemoteMediaTimeoutError, match="no progress") as caught:
+                await drain(stream)
+        assert "call half_close() or close()" in str(caught.value)
+
+        async def one_chunk() -> AsyncIterator[tuple[str, AudioBuffer]]:
+            yield "src", tone()
+            await asyncio.Event().wait()
+
+        async with client.open_stream(PASS, one_chunk()) as stream:
+            with pytest.raises(RemoteMediaTimeoutError, match="no progress") as caught:
+                await drain(stream)
+        assert "half_close" not in str(caught.value)
+
+
 async def test_a_stream_with_a_source(client: RemoteMediaClient) -> None:
     async def audio() -> AsyncIterator[tuple[str, AudioBuffer]]:
         for _ in range(12):
@@ -366,7 +384,7 @@ TABLE: dict[str, dict[str, object]] = {
         "failed": OVER,
     },
     "send": {
-        "new": "use it as `async with",
+        "new": "as a context manager",
         "open": None,
         "closing": "closed by you",
         "cancelling": "cancelled by you",
@@ -374,7 +392,7 @@ TABLE: dict[str, dict[str, object]] = {
         "failed": "tired",
     },
     "iterate": {
-        "new": "use it as `async with",
+        "new": "as a context manager",
         "open": TimeoutError,
         "closing": StopAsyncIteration,
         "cancelling": StopAsyncIteration,
@@ -382,16 +400,16 @@ TABLE: dict[str, dict[str, object]] = {
         "failed": "tired",
     },
     "half_close": {
-        "new": "use it as `async with",
+        "new": "as a context manager",
         **dict.fromkeys(("open", "closing", "cancelling", "closed", "failed")),
     },
     "close": {
-        "new": "use it as `async with",
+        "new": "as a context manager",
         **dict.fromkeys(("open", "closing", "cancelling", "closed")),
         "failed": "tired",
     },
     "cancel": {
-        "new": "use it as `async with",
+        "new": "as a context manager",
         **dict.fromkeys(("open", "closing", "cancelling", "closed", "failed")),
     },
 }
@@ -502,7 +520,7 @@ async def test_the_service_goes_away(client: RemoteMediaClient, address: str) ->
         await stream.send("src", tone())
         assert (await anext(stream)).sequence == 0
         await client.disconnect()
-        with pytest.raises(RemoteMediaConnectionError, match="connection was lost"):
+        with pytest.raises(RemoteMediaConnectionError, match="connection was closed"):
             await anext(stream)
 
 

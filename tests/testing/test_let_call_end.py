@@ -37,7 +37,9 @@ async def test_a_bug_of_the_service_is_logged_as_an_error(
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await client.execute(ECHO)
     assert caught.value.code() is grpc.StatusCode.UNKNOWN
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    # grpcio's poller may log that the loop of an earlier test is closed.
+    ours = [record for record in caplog.records if record.name != "asyncio"]
+    assert [record.levelno for record in ours] == [logging.ERROR]
     assert "a bug" in caplog.text
 
 

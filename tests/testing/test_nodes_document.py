@@ -1,4 +1,4 @@
-"""The tables of docs/nodes.md say what the code says."""
+"""The tables of docs/reference/nodes.md say what the code says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.v1 import AudioBuffer, ResourceLimits
 from tests.support.pipelines import tone
 
-DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "nodes.md").read_text()
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCUMENT = (DOCS / "reference/nodes.md").read_text()
 NODES = {**REFERENCE_NODES, **AUDIO_NODES}
 
 # The parameters with which each node type is run.

@@ -1,0 +1,1 @@
+"""Tests of the documents: their programs, commands, drawings, tables, and the site."""
