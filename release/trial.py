@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sysconfig
 import venv
@@ -14,7 +15,7 @@ from release.process import ReleaseError, run
 
 # What the command asks for where it lacks its extra.
 EXTRA = "remotemedia[cli]"
-# Of the programs in the README, those that run as they are.
+# What is in the programs of the README that run as they are; the first needs no extra.
 COMPLETE = re.compile(r"^(asyncio\.run\(|with LocalService\()", re.M)
 
 
@@ -37,13 +38,16 @@ class Environment:
         self.run("python", *pip, *what)
         self.run("python", "-m", "pip", "check")
 
-    def run_the_readme(self, readme: str) -> None:
-        """Run the programs of the README that are complete."""
+    def run_the_readme(self, project: Path, *, extras: bool) -> None:
+        """Run the programs of the README that are complete, beside the examples."""
+        readme = (project / "README.md").read_text()
         blocks = re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S)
         programs = [block for block in blocks if COMPLETE.search(block)]
         if not programs:
             raise ReleaseError("README.md has no complete program")
-        for program in programs:
+        examples = self._folder / "examples"
+        shutil.copytree(project / "examples", examples, dirs_exist_ok=True)
+        for program in programs if extras else programs[:1]:
             self.run("python", "-c", program)
 
     def look_for_the_hint(self) -> None:
