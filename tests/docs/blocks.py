@@ -22,7 +22,7 @@ class Block:
         code: the text of the block.
         line: the line of the page that it begins in.
         output: the text of the block after it, if that is of the language `text` and in
-            the same section: what the block prints. `...` stands for what differs.
+            the same section: what the block prints. `…` stands for what differs.
     """
 
     language: str

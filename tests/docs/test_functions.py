@@ -1,20 +1,16 @@
-"""Functions that web-frameworks.md and production.md show without a program."""
+"""The views that web-frameworks.md shows answer."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from django.conf import settings
 from django.test import RequestFactory
 
-from remotemedia.grpc import Token
 from remotemedia.testing import LocalService
 from tests.docs.blocks import REPOSITORY, blocks
-from tests.http2.test_tls import server_context
 
 SPEECH = (REPOSITORY / "examples/data/speech.wav").read_bytes()
 
@@ -56,20 +52,3 @@ async def test_the_asynchronous_view_of_django_answers(views: Any) -> None:
         answer = await made["speech_async"](upload)
         assert json.loads(answer.content)["has_speech"] is True
         await made["async_client"].disconnect()
-
-
-async def test_the_client_of_the_tutorial_calls(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    async def fetch_token() -> Token:
-        return Token("secret")
-
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("MEDIA_CA", str(tmp_path / "ca.pem"))
-    context = server_context(authority, "127.0.0.1")
-    async with LocalService(ssl=context, token="secret") as service:
-        monkeypatch.setenv("MEDIA_ADDRESSES", service.address)
-        made = names("docs/tutorials/production.md", "client.py")
-        async with made["make_client"](fetch_token) as client:
-            assert await client.get_version()

@@ -7,7 +7,6 @@ The blocks of a page are saved and run in order, in one new folder. A program ma
 from __future__ import annotations
 
 import ast
-import doctest
 import os
 import re
 import subprocess
@@ -29,7 +28,6 @@ CALLED_BY = {
     "docs/how-to/observability.md": "tests/project/test_observability.py",
     "docs/how-to/production.md": "tests/project/test_production.py",
     "docs/how-to/web-frameworks.md": "tests/docs/test_functions.py",
-    "docs/tutorials/production.md": "tests/docs/test_functions.py",
 }
 # Pages whose programs use generated code: the protos that it is generated from.
 PROTOS = {
@@ -110,6 +108,14 @@ def output_of(folder: Path, block: Block, name: str) -> str:
     return run(folder, *PYTHON, name)
 
 
+def is_expected(block: Block, printed: str) -> bool:
+    """Whether a block printed what the page says, if that says anything."""
+    if block.output is None:
+        return True
+    expected = ".*".join(map(re.escape, block.output.split("…")))
+    return re.fullmatch(expected, printed, re.DOTALL) is not None
+
+
 @with_programs
 def test_the_programs_of_a_page_run(page: Path, tmp_path: Path) -> None:
     if name_of(page) in RUN_BY:
@@ -127,9 +133,7 @@ def test_the_programs_of_a_page_run(page: Path, tmp_path: Path) -> None:
         name = save(tmp_path, block)
         if block.is_run and can_run(page, block):
             printed = output_of(tmp_path, block, name)
-            assert block.output is None or doctest.OutputChecker().check_output(
-                block.output, printed, doctest.ELLIPSIS
-            ), printed
+            assert is_expected(block, printed), printed
     tests = [block for block in found if block.is_test]
     if tests:
         (tmp_path / "pytest.ini").write_text(SETTINGS)
