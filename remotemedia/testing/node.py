@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # Nothing is imported for these where no type checker looks.
 Data: TypeAlias = Union[
-    Json,
+    "Json",
     "VideoFrame",
     "TensorBuffer",
     "NumpyBuffer",
