@@ -13,8 +13,8 @@ from typing import Any
 from remotemedia import v1
 from remotemedia.contracts.contract import ContractName
 from remotemedia.contracts.inputs import audio_inputs_of, by_node, checked_limits
-from remotemedia.contracts.results import ChunkResult, ExecutionResult, recast
-from remotemedia.contracts.values import to_buffer, to_wire_audio
+from remotemedia.contracts.results import ChunkResult, ExecutionResult
+from remotemedia.contracts.values import recast, to_buffer, to_wire_audio
 from remotemedia.data_v1 import ChunkResult as ChunkMessage
 from remotemedia.data_v1 import (
     Command,
@@ -259,4 +259,7 @@ def _loading_text(result: ChunkMessage) -> str | None:
     if _STATUS not in outputs or len(outputs) > 1:
         return None
     report = outputs[_STATUS]
-    return report.text.text if report.which_oneof("data_type") == "text" else ""
+    if report.which_oneof("data_type") != "text":
+        return ""
+    # It is for people to read, and no reason to fail.
+    return report.text.text_data.decode(errors="replace")

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from remotemedia import data_v1, v1
-from remotemedia.contracts.values import from_wire_audio
+from remotemedia.contracts.values import from_wire_audio, recast
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-SameT = TypeVar("SameT", bound=Any)
 
 # What to call a field of a `DataBuffer` in a text for a user.
 _NOUNS = {"numpy": "array", "tensor": "array", "json": "JSON", "": "empty"}
@@ -134,6 +133,9 @@ class ExecutionResult(DataOutputs, v1.ExecutionResult):
         message: what the service sent.
     """
 
+    # betterproto would look for the types of the fields in this module.
+    _betterproto = v1.ExecutionResult._betterproto
+
     def __init__(self, message: data_v1.ExecutionResult) -> None:
         super().__init__(
             **_known_outputs(message.data_outputs),
@@ -149,12 +151,8 @@ class ExecutionResult(DataOutputs, v1.ExecutionResult):
 
     __hash__ = None  # type: ignore[assignment]  # results are mutable
 
-    def __getstate__(self) -> bytes:
-        return bytes(_message(self))
-
-    def __setstate__(self, state: bytes) -> ExecutionResult:
-        self.__init__(data_v1.ExecutionResult.FromString(state))  # type: ignore[misc]  # as when it was made
-        return self
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (_message(self),)
 
 
 class ChunkResult(DataOutputs, v1.ChunkResult):
@@ -163,6 +161,8 @@ class ChunkResult(DataOutputs, v1.ChunkResult):
     Attributes:
         message: what the service sent.
     """
+
+    _betterproto = v1.ChunkResult._betterproto
 
     def __init__(self, message: data_v1.ChunkResult) -> None:
         super().__init__(
@@ -179,22 +179,8 @@ class ChunkResult(DataOutputs, v1.ChunkResult):
 
     __hash__ = None  # type: ignore[assignment]  # results are mutable
 
-    def __getstate__(self) -> bytes:
-        return bytes(_message(self))
-
-    def __setstate__(self, state: bytes) -> ChunkResult:
-        self.__init__(data_v1.ChunkResult.FromString(state))  # type: ignore[misc]  # as when it was made
-        return self
-
-
-def recast(message: Any, cls: type[SameT]) -> SameT:
-    """The same message as the other contract has it.
-
-    What both contracts have in common has the same numbers and types in both. What only
-    one has stays, as unknown fields.
-    """
-    made: SameT = cls.FromString(bytes(message))
-    return made
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (_message(self),)
 
 
 def _known_outputs(outputs: Mapping[str, data_v1.DataBuffer]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+
+import betterproto
 
 from remotemedia.data_v1 import AudioBuffer as WireAudio
 from remotemedia.data_v1 import AudioFormat as WireFormat
@@ -30,6 +32,8 @@ from remotemedia.v1 import AudioBuffer, AudioFormat
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+MessageT = TypeVar("MessageT", bound=betterproto.Message)
 
 _FORMATS = {
     AudioFormat.F32: WireFormat.F32,
@@ -157,3 +161,12 @@ def from_wire_audio(buffer: WireAudio) -> AudioBuffer:
         format=AudioFormat.try_value(buffer.format),
         num_samples=buffer.num_samples,
     )
+
+
+def recast(message: betterproto.Message, cls: type[MessageT]) -> MessageT:
+    """The same message in the class of the other contract.
+
+    What both contracts have in common has the same numbers and types in both. What only
+    one has stays, as unknown fields.
+    """
+    return cls.FromString(bytes(message))

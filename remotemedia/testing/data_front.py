@@ -12,13 +12,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import betterproto
 
 from remotemedia import manifest as manifests
 from remotemedia import v1
-from remotemedia.contracts.values import from_wire_audio, to_buffer, to_wire_audio
+from remotemedia.contracts.values import (
+    from_wire_audio,
+    recast,
+    to_buffer,
+    to_wire_audio,
+)
 from remotemedia.data_v1 import (
     BinaryBuffer,
     ChunkResult,
@@ -64,7 +69,6 @@ from remotemedia.testing.streaming import converse
 if TYPE_CHECKING:
     from remotemedia.testing.node import Data, NodeType
 
-MessageT = TypeVar("MessageT", bound=betterproto.Message)
 
 _RUNTIME_VERSION = "0.4.0"
 _STATUS = "_status"
@@ -358,11 +362,6 @@ def to_error(error: RemoteMediaError) -> ErrorResponse:
         failing_node_id=error.failing_node_id,
         context=error.context,
     )
-
-
-def recast(message: betterproto.Message, cls: type[MessageT]) -> MessageT:
-    """The same message in the class of the other contract, which has its fields."""
-    return cls.FromString(bytes(message))
 
 
 def _parse(text: str, where: str) -> Data:

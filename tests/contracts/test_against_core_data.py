@@ -318,7 +318,7 @@ async def test_the_checks_that_the_service_lacks_are_made_here(
         with pytest.raises(RemoteMediaError, match="'nope'"):
             await client.execute_pipeline(PASS, None, {"nope": 1})
         with pytest.raises(RemoteMediaError, match="'n0'"):
-            await client.execute_pipeline(PASS, {"n0": TONE}, {"n0": 1})
+            await client.execute_pipeline(PASS, {"n0": TONE}, {"n0": b"1"})
         assert server.executions == []
 
 

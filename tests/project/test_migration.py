@@ -50,8 +50,8 @@ MANIFEST = {
         lambda: RemoteMediaClient("localhost:1", True),  # type: ignore[call-overload]  # wrong
         lambda: RemoteMediaClient(credentials=None),  # type: ignore[call-overload]  # wrong
         lambda: RemoteMediaClient(options=[]),  # type: ignore[call-overload]  # wrong
-        lambda: AudioBuffer(b"", 1, 1, AudioFormat.F32, 0),  # type: ignore[call-overload]  # wrong
-        lambda: RemoteMediaError("no", ErrorType.INTERNAL),  # type: ignore[call-overload]  # wrong
+        lambda: AudioBuffer(b"", 1, 1, AudioFormat.F32, 0),  # type: ignore[call-arg]  # wrong
+        lambda: RemoteMediaError("no", ErrorType.INTERNAL),  # type: ignore[call-arg]  # wrong
     ],
 )
 def test_what_is_gone_is_a_type_error(call: Any) -> None:
