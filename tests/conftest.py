@@ -14,6 +14,7 @@ import pytest_asyncio
 from conformance.oracle import grpc_modules
 from remotemedia import RemoteMediaClient
 from remotemedia.testing import LocalService
+from remotemedia.testing.front import Contract
 from tests.support import core_data_server, core_server
 
 # No test fails because it was slow: machines are noisy.
@@ -147,13 +148,17 @@ async def local() -> AsyncIterator[LocalService]:
         yield service
 
 
-@pytest_asyncio.fixture(params=["local", "core"])
+@pytest_asyncio.fixture(params=["local", "local data", "core"])
 async def address(
     request: pytest.FixtureRequest, core_modules: dict[str, ModuleType]
 ) -> AsyncIterator[str]:
-    """The address of a service. Each test runs against both services."""
-    if request.param == "local":
-        async with LocalService() as service:
+    """The address of a service. Each test runs against all of them.
+
+    Two are embedded services, one of each contract. The third is on grpcio's C core.
+    """
+    if request.param != "core":
+        contract: Contract = "data" if request.param == "local data" else "audio"
+        async with LocalService(contract=contract) as service:
             yield service.address
     else:
         async with core_server.serve(core_modules) as server:

@@ -57,7 +57,10 @@ WINGS: dict[str, set[str]] = {
     "otel": {"grpc", "operation", "record"},
     "readiness": {"errors", "grpc"},
     "link": {"v1", "contracts", "errors", "manifest", "operation", "record", "grpc"},
-    "cli": {"blocking", "grpc", "manifest", "errors", "testing", "v1"},
+    "cli": {
+        *("blocking", "grpc", "manifest", "errors", "testing", "v1"),
+        *("contracts", "data_v1", "protobuf"),
+    },
     "__main__": {"cli"},
     # The service can run on the blocking client's event loop, in another thread.
     "blocking": {"client", "contracts", "data", "session", "v1", "values", "grpc"},
