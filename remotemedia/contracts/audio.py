@@ -27,6 +27,7 @@ from remotemedia.session import Event, Payload, check_audio
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
+    ChunkResult,
     ErrorResponse,
     ExecuteRequest,
     ExecuteResponse,
@@ -182,3 +183,7 @@ class AudioContract:
         if not field:
             return Event.NOTHING, None
         return _EVENTS[field], getattr(response, field)
+
+    def result_bytes(self, result: ChunkResult) -> int:
+        """The size of a result."""
+        return len(result)

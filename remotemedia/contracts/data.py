@@ -222,6 +222,10 @@ class DataContract:
             return Event.ERROR, _error(response.error)
         return Event.NOTHING, None
 
+    def result_bytes(self, result: ChunkResult) -> int:
+        """The size of a result, whatever it holds."""
+        return len(result.message)
+
 
 def _data_inputs_of(
     manifest: PipelineManifest, inputs: Mapping[str, object] | None

@@ -71,3 +71,7 @@ class StreamMessages(Protocol):
         ``remotemedia.v1``, and a text for LOADING.
         """
         ...
+
+    def result_bytes(self, result: Any) -> int:
+        """The size of a result as it was received, in bytes."""
+        ...

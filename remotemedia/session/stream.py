@@ -63,7 +63,8 @@ if TYPE_CHECKING:
 ChunkT_co = TypeVar("ChunkT_co", bound=ChunkResult, default=ChunkResult, covariant=True)
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""How much is kept of results that nobody reads while ``close`` waits, encoded."""
+"""How much is kept of results that nobody reads, encoded: while ``close`` waits, and of
+what comes before the session is open."""
 
 MOST_LOADING_TEXTS = 100
 
@@ -508,8 +509,11 @@ class PipelineStream(Generic[ChunkT_co]):
             metadata=self._metadata,
         )
         try:
+            kept_bytes = 0
             while self.ready is None:
-                await self._receive()
+                kept_bytes = await self._receive_and_keep(kept_bytes)
+                if kept_bytes > MAX_UNREAD_BYTES:
+                    raise _too_much_unread("before the session was open")
                 if self._session.is_over:
                     raise RemoteMediaError(
                         _LEFT
@@ -545,25 +549,39 @@ class PipelineStream(Generic[ChunkT_co]):
         """
         kept_bytes = 0
         while not self._session.is_over:
-            count = len(self._unread)
-            await self._receive()
-            if not keep_results:
-                if not self._iterating:
-                    self._unread.clear()
-            elif len(self._unread) > count:
-                kept_bytes += len(self._unread[-1])
-                if kept_bytes > MAX_UNREAD_BYTES:
-                    # Others may have read some meanwhile.
-                    kept_bytes = sum(map(len, self._unread))
+            if keep_results:
+                kept_bytes = await self._receive_and_keep(kept_bytes)
                 if kept_bytes > MAX_UNREAD_BYTES:
                     await self._reset(
-                        RemoteMediaError(
-                            f"more than {MAX_UNREAD_BYTES} bytes of results came that "
-                            "nobody reads: iterate while the stream closes",
-                            error_type=ErrorType.RESOURCE_LIMIT,
+                        _too_much_unread(
+                            "that nobody reads: iterate while the stream closes"
                         )
                     )
+            else:
+                await self._receive()
+                if not self._iterating:
+                    self._unread.clear()
         self._session.raise_failure()
+
+    async def _receive_and_keep(self, kept_bytes: int) -> int:
+        """Read the next response, where results are kept that nobody reads.
+
+        Args:
+            kept_bytes: the size of the results so far; those that were read meanwhile
+                may be in it.
+
+        Returns:
+            The same with the new one. Over the limit it is exact.
+        """
+        count = len(self._unread)
+        await self._receive()
+        if len(self._unread) > count:
+            size_of = self._messages.result_bytes
+            kept_bytes += size_of(self._unread[-1])
+            if kept_bytes > MAX_UNREAD_BYTES:
+                # Others may have read some meanwhile.
+                kept_bytes = sum(map(size_of, self._unread))
+        return kept_bytes
 
     async def _reset(self, failure: BaseException | None) -> None:
         """End the session at once; the service sees a reset, unless it was over."""
@@ -685,3 +703,10 @@ class PipelineStream(Generic[ChunkT_co]):
             if not waiter.done():
                 waiter.set_result(None)
         self._read_waiters.clear()
+
+
+def _too_much_unread(how: str) -> RemoteMediaError:
+    return RemoteMediaError(
+        f"more than {MAX_UNREAD_BYTES} bytes of results came {how}",
+        error_type=ErrorType.RESOURCE_LIMIT,
+    )
