@@ -62,7 +62,7 @@ class DataOutputsMixin:
                 the message lists the existing ones.
             ValueError: the output is not JSON.
         """
-        return json.loads(_output(self, "data", self.data_outputs, name))
+        return parsed(_output(self, "data", self.data_outputs, name))
 
     def _repr_html_(self) -> str:
         """Show the metrics and the outputs as a table in a notebook."""
@@ -84,6 +84,18 @@ class ExecutionResultMixin(DataOutputsMixin):
 def set_request_id(result: ExecutionResultMixin, request_id: str) -> None:
     """Note which call returned a result."""
     vars(result)[_REQUEST_ID] = request_id
+
+
+def parsed(text: str) -> Any:
+    """The value of an output's JSON text.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply for Python.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
 
 
 def _output(

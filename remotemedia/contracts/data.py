@@ -14,13 +14,12 @@ from remotemedia import v1
 from remotemedia.contracts.contract import ContractName
 from remotemedia.contracts.inputs import audio_inputs_of, by_node, checked_limits
 from remotemedia.contracts.results import ChunkResult, ExecutionResult
-from remotemedia.contracts.values import recast, to_buffer, to_wire_audio
+from remotemedia.contracts.values import error_of, recast, to_buffer, to_wire_audio
 from remotemedia.data_v1 import ChunkResult as ChunkMessage
 from remotemedia.data_v1 import (
     Command,
     DataBuffer,
     DataChunk,
-    ErrorResponse,
     ExecuteRequest,
     ExecuteResponse,
     PipelineExecutionServiceStub,
@@ -32,7 +31,6 @@ from remotemedia.data_v1 import (
     StreamRequest,
     StreamResponse,
 )
-from remotemedia.data_v1 import ErrorType as WireErrorType
 from remotemedia.errors import RemoteMediaError
 from remotemedia.grpc import (
     Caller,
@@ -47,9 +45,6 @@ from remotemedia.session import Event, Payload, check_audio
 
 _STATUS = "_status"
 """The output by which a service reports how far it is with loading a pipeline."""
-
-# Kinds of failure that only this set has.
-_ERROR_TYPES = {WireErrorType.TYPE_VALIDATION: v1.ErrorType.VALIDATION}
 
 _COMMANDS = {Event.CLOSE: Command.CLOSE, Event.CANCEL: Command.CANCEL}
 
@@ -137,7 +132,7 @@ class DataContract:
         if outcome == "result":
             return None
         if outcome == "error":
-            return _error(response.error)
+            return error_of(response.error)
         return v1.ErrorResponse(
             message="the service answered with neither a result nor an error"
         )
@@ -219,7 +214,7 @@ class DataContract:
         if field == "closed":
             return Event.CLOSED, recast(response.closed, v1.StreamClosed)
         if field == "error":
-            return Event.ERROR, _error(response.error)
+            return Event.ERROR, error_of(response.error)
         return Event.NOTHING, None
 
     def result_bytes(self, result: ChunkResult) -> int:
@@ -249,12 +244,6 @@ def _as_f32(buffer: DataBuffer) -> DataBuffer:
     if audio.metadata_json is not None:
         converted.metadata_json = audio.metadata_json
     return DataBuffer(audio=converted, metadata=buffer.metadata)
-
-
-def _error(error: ErrorResponse) -> v1.ErrorResponse:
-    response = recast(error, v1.ErrorResponse)
-    response.error_type = _ERROR_TYPES.get(error.error_type, response.error_type)
-    return response
 
 
 def _loading_text(result: ChunkMessage) -> str | None:

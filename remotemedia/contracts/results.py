@@ -7,12 +7,12 @@ what the service sent. Nothing is copied: samples and arrays share its memory.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from remotemedia import data_v1, v1
-from remotemedia.contracts.values import from_wire_audio, recast
+from remotemedia.contracts.values import error_of, from_wire_audio, recast
+from remotemedia.results import parsed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -57,7 +57,7 @@ class DataOutputs:
             ValueError: the output is not JSON.
         """
         name = self._name("JSON", self.data_outputs, name)
-        return json.loads(self.data_outputs[name])
+        return parsed(self.data_outputs[name])
 
     def text(self, name: str | None = None) -> str:
         """Return a text output; the arguments and errors are those of ``audio``.
@@ -94,6 +94,14 @@ class DataOutputs:
     def file(self, name: str | None = None) -> data_v1.FileBuffer:
         """Return a reference to a file; as ``audio``."""
         return self._output(("file",), name).file
+
+    def __bool__(self) -> bool:
+        """Whether the service sent anything."""
+        return bool(self.message)
+
+    def __repr__(self) -> str:
+        """Show all that the service sent."""
+        return repr(self.message)
 
     def _output(self, kinds: tuple[str, ...], name: str | None) -> data_v1.DataBuffer:
         fitting = [name for name, kind in self._kinds().items() if kind in kinds]
@@ -140,7 +148,7 @@ class ExecutionResult(DataOutputs, v1.ExecutionResult):
         super().__init__(
             **_known_outputs(message.data_outputs),
             metrics=recast(message.metrics, v1.ExecutionMetrics),
-            node_results=[recast(each, v1.NodeResult) for each in message.node_results],
+            node_results=[_node_result(each) for each in message.node_results],
             status=v1.ExecutionStatus.try_value(message.status),
         )
         self._values["message"] = message
@@ -181,6 +189,13 @@ class ChunkResult(DataOutputs, v1.ChunkResult):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (_message(self),)
+
+
+def _node_result(result: data_v1.NodeResult) -> v1.NodeResult:
+    recasted = recast(result, v1.NodeResult)
+    if result.is_set("error"):
+        recasted.error = error_of(result.error)
+    return recasted
 
 
 def _known_outputs(outputs: Mapping[str, data_v1.DataBuffer]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ import betterproto
 
 from remotemedia.data_v1 import AudioBuffer as WireAudio
 from remotemedia.data_v1 import AudioFormat as WireFormat
+from remotemedia.data_v1 import ErrorResponse as WireError
+from remotemedia.data_v1 import ErrorType as WireErrorType
 from remotemedia.data_v1 import (
     BinaryBuffer,
     ControlMessage,
@@ -28,7 +30,7 @@ from remotemedia.data_v1 import (
     VideoFrame,
 )
 from remotemedia.manifest import to_json_text
-from remotemedia.v1 import AudioBuffer, AudioFormat
+from remotemedia.v1 import AudioBuffer, AudioFormat, ErrorResponse, ErrorType
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,6 +42,9 @@ _FORMATS = {
     AudioFormat.I16: WireFormat.I16,
     AudioFormat.I32: WireFormat.I32,
 }
+
+# Kinds of failure that only this set has.
+_ERROR_TYPES = {WireErrorType.TYPE_VALIDATION: ErrorType.VALIDATION}
 
 # The field of a `DataBuffer` for each class of message.
 _FIELDS: dict[type[Any], str] = {
@@ -170,3 +175,10 @@ def recast(message: betterproto.Message, cls: type[MessageT]) -> MessageT:
     one has stays, as unknown fields.
     """
     return cls.FromString(bytes(message))
+
+
+def error_of(error: WireError) -> ErrorResponse:
+    """An error as both contracts have it, of a type that the audio contract knows."""
+    response = recast(error, ErrorResponse)
+    response.error_type = _ERROR_TYPES.get(error.error_type, response.error_type)
+    return response

@@ -167,6 +167,29 @@ def test_as_a_message_it_is_the_audio_contracts_part() -> None:
     assert "voice" in ALL._repr_html_()
 
 
+def test_what_only_this_contract_has_is_something() -> None:
+    only_text = ChunkResult(
+        data_v1.ChunkResult(data_outputs={"src": to_buffer("x", "")})
+    )
+    assert only_text
+    assert "src" in repr(only_text)
+    assert not ChunkResult(data_v1.ChunkResult())
+
+
+def test_the_error_of_a_node_is_of_a_type_that_users_know() -> None:
+    error = data_v1.ErrorResponse(error_type=data_v1.ErrorType.TYPE_VALIDATION)
+    results = [data_v1.NodeResult(error=error), data_v1.NodeResult(node_id="b")]
+    found = ExecutionResult(data_v1.ExecutionResult(node_results=results)).node_results
+    assert found[0].error.error_type is v1.ErrorType.VALIDATION
+    assert not found[1].is_set("error")
+
+
+def test_json_that_is_nested_too_deeply_is_not_valid() -> None:
+    bomb = data_v1.DataBuffer(json=data_v1.JsonData(json_payload="[" * 200_000))
+    with pytest.raises(ValueError, match="nested too deeply"):
+        chunk(bomb=bomb).json()
+
+
 def test_results_differ_by_all_that_was_sent() -> None:
     assert chunk(a=to_buffer("x", "")) != chunk(a=to_buffer("y", ""))
     assert chunk() != v1.ChunkResult(sequence=3)
