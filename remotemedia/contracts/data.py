@@ -17,6 +17,7 @@ from remotemedia.contracts.results import ChunkResult, ExecutionResult
 from remotemedia.contracts.values import error_of, recast, to_buffer, to_wire_audio
 from remotemedia.data_v1 import ChunkResult as ChunkMessage
 from remotemedia.data_v1 import (
+    AudioFormat,
     Command,
     DataBuffer,
     DataChunk,
@@ -240,7 +241,7 @@ def _as_f32(buffer: DataBuffer) -> DataBuffer:
     if buffer.which_oneof("data_type") != "audio":
         return buffer
     audio = buffer.audio
-    converted = audio.to_format(type(audio.format).F32)
+    converted = audio.to_format(AudioFormat.F32)
     if audio.metadata_json is not None:
         converted.metadata_json = audio.metadata_json
     return DataBuffer(audio=converted, metadata=buffer.metadata)

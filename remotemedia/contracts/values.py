@@ -54,6 +54,7 @@ _FIELDS: dict[type[Any], str] = {
     JsonData: "json",
     TextBuffer: "text",
     BinaryBuffer: "binary",
+    ControlMessage: "control",
     NumpyBuffer: "numpy",
     FileBuffer: "file",
 }
@@ -80,51 +81,60 @@ def to_buffer(value: object, where: str, *, str_is_json: bool = False) -> DataBu
         if isinstance(value, AudioBuffer):
             value.validate()
             return DataBuffer(audio=to_wire_audio(value))
-        if isinstance(value, (WireAudio, VideoFrame)):
-            value.validate()
-        elif isinstance(value, (NumpyBuffer, TensorBuffer)):
-            value.to_numpy()
-        elif isinstance(value, DataBuffer):
-            return _checked(value, where)
-        elif _is_array(value):
-            value = _from_array(value, where)
-        elif isinstance(value, (bytes, bytearray, memoryview)):
-            value = BinaryBuffer(data=bytes(value))
-        elif isinstance(value, str) and not str_is_json:
-            value = TextBuffer.from_text(value)
+        if isinstance(value, DataBuffer):
+            return _checked(value)
         field = _FIELDS.get(type(value))
         if field is not None:
             buffer = DataBuffer()
             setattr(buffer, field, value)
-            return buffer
-        if isinstance(value, ControlMessage):
-            raise TypeError(f"{where}: the service takes no ControlMessage as data")
-        if isinstance(value, os.PathLike):
-            raise TypeError(
-                f"{where}: the service cannot see your files. AudioBuffer.from_file "
-                "reads audio, path.read_bytes() sends what is in the file, and "
-                "FileBuffer(path=…) names a file on the service's machine"
-            )
-        if not isinstance(value, (*_JSON, type(None))):
-            number = ". A number of numpy has .item()" if _is_number(value) else ""
-            raise TypeError(
-                f"{where} is {type(value).__name__}, which the data contract cannot "
-                f"carry; it must be {_KINDS}{number}"
-            )
+            return _checked(buffer)
+        if _is_array(value):
+            return DataBuffer(numpy=NumpyBuffer.from_numpy(value))
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return DataBuffer(binary=BinaryBuffer(data=bytes(value)))
+        if isinstance(value, str) and not str_is_json:
+            return DataBuffer(text=TextBuffer.from_text(value))
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from None
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+    if isinstance(value, os.PathLike):
+        raise TypeError(
+            f"{where}: the service cannot see your files. AudioBuffer.from_file "
+            "reads audio, path.read_bytes() sends what is in the file, and "
+            "FileBuffer(path=…) names a file on the service's machine"
+        )
+    if not isinstance(value, (*_JSON, type(None))):
+        number = ". A number of numpy has .item()" if _is_number(value) else ""
+        raise TypeError(
+            f"{where} is {type(value).__name__}, which the data contract cannot "
+            f"carry; it must be {_KINDS}{number}"
+        )
     return DataBuffer(json=JsonData(json_payload=to_json_text(value, where)))
 
 
 _JSON = (bool, int, float, str, Mapping, list, tuple)
 
 
-def _checked(buffer: DataBuffer, where: str) -> DataBuffer:
+def _checked(buffer: DataBuffer) -> DataBuffer:
+    """Check a message of a user's.
+
+    Raises:
+        TypeError: the service takes no such kind, or a field has a wrong type.
+        ValueError: a field has a wrong value, or what it holds is not valid.
+    """
+    # Every field has its type, and can be encoded.
+    len(buffer)
     kind = buffer.which_oneof("data_type")
     if kind == "":
         raise ValueError("the DataBuffer has no value")
-    # What is in it is checked as if it had come alone.
-    to_buffer(getattr(buffer, kind), where)
+    if kind == "control":
+        raise TypeError("the service takes no ControlMessage as data")
+    message = getattr(buffer, kind)
+    if isinstance(message, (WireAudio, VideoFrame)):
+        message.validate()
+    elif isinstance(message, (NumpyBuffer, TensorBuffer)):
+        message.to_numpy()
     return buffer
 
 
@@ -137,13 +147,6 @@ def _is_array(value: object) -> TypeGuard[npt.NDArray[Any]]:
 def _is_number(value: object) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.generic)
-
-
-def _from_array(array: npt.NDArray[Any], where: str) -> NumpyBuffer:
-    try:
-        return NumpyBuffer.from_numpy(array)
-    except TypeError as error:
-        raise TypeError(f"{where}: {error}") from None
 
 
 def to_wire_audio(buffer: AudioBuffer) -> WireAudio:

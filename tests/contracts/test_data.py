@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,15 @@ def test_audio_as_a_message_goes_out_as_floats_too() -> None:
     assert sent.audio.metadata_json == b'{"a": 1}'
     assert sent.metadata == {"k": "v"}
     assert buffer.audio.format is WireFormat.I16
+
+
+def test_a_format_may_be_a_plain_number() -> None:
+    audio: Any = WireAudio(
+        samples=b"\x00\x40", channels=1, sample_rate=8000, format=2, num_samples=1
+    )
+    sent = request(data={"src": audio}).data_inputs["src"].audio
+    assert sent.format is WireFormat.F32
+    assert np.frombuffer(sent.samples, np.float32).tolist() == [0.5]
 
 
 def test_audio_on_a_stream_stays_as_it_is() -> None:

@@ -113,11 +113,28 @@ def test_a_buffer_is_sent_as_it_is_with_its_metadata() -> None:
         (DataBuffer(metadata={"a": "b"}), "the DataBuffer has no value"),
         (DataBuffer(video=VideoFrame()), "VideoFrame is 0 x 0 pixels"),
         (DataBuffer(numpy=NumpyBuffer(dtype="O")), "no numeric type"),
+        (JsonData(json_payload="\ud800"), r"JsonData\.json_payload cannot be UTF-8"),
+        (FileBuffer(path="\udcff"), r"FileBuffer\.path cannot be UTF-8"),
+        (VideoFrame(frame_number=-1), r"VideoFrame\.frame_number must be from 0"),
+        (TensorBuffer(shape=[-1]), r"TensorBuffer\.shape"),
     ],
 )
 def test_a_value_that_is_not_valid_is_refused(value: object, text: str) -> None:
-    with pytest.raises(ValueError, match=rf"^data_inputs\['a'\]: .*{text}"):
+    with pytest.raises(ValueError, match=rf"^data_inputs\['a'\]: .*{text}") as caught:
         to_buffer(value, WHERE)
+    assert str(caught.value).count(WHERE) == 1
+
+
+@pytest.mark.parametrize(
+    ("cls", "field"),
+    [
+        *((VideoFrame, "width"), (VideoFrame, "format"), (TensorBuffer, "shape")),
+        *((NumpyBuffer, "strides"), (TensorBuffer, "dtype")),
+    ],
+)
+def test_a_field_of_a_wrong_type_is_named(cls: type[Any], field: str) -> None:
+    with pytest.raises(TypeError, match=rf"^data_inputs\['a'\]: {cls.__name__}\.{field}"):
+        to_buffer(cls(**{field: "wrong"}), WHERE)
 
 
 @pytest.mark.parametrize(
