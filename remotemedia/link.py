@@ -304,7 +304,8 @@ class Link:
             if operation.name == _RECONNECT and before and found.name != before.name:
                 raise RemoteMediaError(
                     f"the service speaks the {found.name} contract now, and spoke the "
-                    f"{before.name} contract before: connect again",
+                    f"{before.name} contract before: call disconnect(), and then "
+                    "connect()",
                     error_type=ErrorType.VERSION_MISMATCH,
                 )
         except RemoteMediaError as error:
