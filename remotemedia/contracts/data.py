@@ -151,6 +151,13 @@ class DataContract:
     ) -> StreamRequest:
         """Make the request that opens a session."""
         checked = self.manifest(manifest)
+        if any(node.id == _STATUS for node in checked.nodes):
+            raise RemoteMediaError(
+                f"a node has the id {_STATUS!r}, under which a service reports how far "
+                "it is with loading: its results could not be told from that",
+                error_type=v1.ErrorType.VALIDATION,
+                failing_node_id=_STATUS,
+            )
         init = StreamInit(
             manifest=checked,
             data_inputs=_data_inputs_of(checked, data_inputs),

@@ -174,6 +174,17 @@ def test_progress_that_is_no_text_ends_nothing(data: bytes) -> None:
     assert isinstance(text, str)
 
 
+def test_no_node_has_the_name_of_progress() -> None:
+    manifest: dict[str, Any] = {
+        "version": "v1",
+        "metadata": {"name": "test"},
+        "nodes": [{"id": "_status", "node_type": "PassThrough"}],
+    }
+    with pytest.raises(RemoteMediaError, match="a node has the id '_status'") as caught:
+        CONTRACT.init_request(CONTRACT.manifest(manifest), None, 0, None)
+    assert caught.value.error_type is ErrorType.VALIDATION
+
+
 def test_what_has_no_length_has_no_time_of_its_own() -> None:
     frame = VideoFrame.from_numpy(np.zeros((4, 4, 3), np.uint8))
     for value in (frame, "text", np.zeros(3), b"1"):
