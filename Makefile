@@ -11,18 +11,22 @@ OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # The tests run in a process for each core, and in four at most: each process has to
 # import and collect everything before it runs its share.
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+# The tests of what depends on the versions of packages.
+LOWEST := $(addprefix tests/,test_audio.py test_audio_files.py test_client.py \
+	test_manifest.py test_otel.py testing/test_audio_nodes.py cli grpc http2 \
+	project/test_release.py)
 # Where this is set, each process compiles the library and the tests again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all test-fast gen lint mypy types bench conformance
-.PHONY: connect-conformance docs docs-serve fuzz wasm clean
+.PHONY: help demo check test test-all test-fast test-lowest lowest gen lint mypy types
+.PHONY: release-check bench conformance connect-conformance docs docs-serve fuzz wasm clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # One stamp file for each set of extras, so that the second run of a target skips set-up.
-$(VENV)/.docs $(VENV)/.examples $(VENV)/.test $(VENV)/.fuzz: $(VENV)/.%: pyproject.toml
+$(addprefix $(VENV)/.,docs examples test release fuzz): $(VENV)/.%: pyproject.toml
 	@echo "== set-up: $(VENV) with the extra '$*'"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
@@ -64,6 +68,16 @@ test-fast: $(VENV)/.test
 	@echo "== pytest, without the slow tests"
 	@$(PYTEST) -q -m "not slow"
 
+# It has an environment of its own. pip warns that tools for development want newer ones.
+test-lowest: ## Run tests with the lowest versions of packages that are allowed
+	@$(MAKE) --no-print-directory VENV=.venv-lowest lowest
+
+lowest: $(VENV)/.test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		$$($(BIN)/python -m release.bounds)
+	@echo "== pytest, with the lowest versions"
+	@$(PYTEST) -q $(LOWEST)
+
 test-all: $(VENV)/.test
 	@echo "== pytest"
 	@$(PYTEST) -q
@@ -74,9 +88,12 @@ test: $(VENV)/.test ## Check generated code, style and types, and run all tests
 	@$(BIN)/python -m codegen.descriptors --check
 	@$(MAKE) --no-print-directory lint types test-all
 
+release-check: $(VENV)/.release ## Build what a release publishes, and check it
+	@$(BIN)/python -m release
+
 docs: $(VENV)/.docs ## Build the site of the documents into build/docs
 	@echo "== sphinx"
-	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going \
+	@$(BIN)/python -m sphinx --quiet --write-all --fail-on-warning --keep-going \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html"
 

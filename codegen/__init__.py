@@ -17,4 +17,7 @@ Both run these modules in turn, with the same `options`:
 
 Nothing in `remotemedia` imports the generator, and it imports nothing from there, so
 that it runs even if the generated code is broken.
+
+`client_command` is no part of it. It starts the command `remotemedia`, and stands here
+because other packages overwrite nothing here.
 """

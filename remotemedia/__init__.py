@@ -4,6 +4,8 @@
 data and metrics back, or raises ``RemoteMediaError``.
 """
 
+# The first import: it fails where another package has files in this folder.
+from remotemedia import foreign  # noqa: F401
 from remotemedia.client import RemoteMediaClient
 from remotemedia.errors import (
     RemoteMediaConnectionError,

@@ -49,7 +49,7 @@ from remotemedia.results import set_request_id
 from remotemedia.session import (
     ChunkResults,
     ChunkSource,
-    ChunkT,
+    ChunkT_co,
     PipelineStream,
     Source,
 )
@@ -71,7 +71,9 @@ if TYPE_CHECKING:
 DEFAULT_RETRY = RetryPolicy()
 
 StubT = TypeVar("StubT", bound=ServiceStub)
-ResultT = TypeVar("ResultT", bound=ExecutionResult, default=ExecutionResult)
+ResultT_co = TypeVar(
+    "ResultT_co", bound=ExecutionResult, default=ExecutionResult, covariant=True
+)
 
 
 class ClientOptions(TypedDict, total=False):
@@ -97,7 +99,7 @@ class ClientOptions(TypedDict, total=False):
     wait_for_ready: bool
 
 
-class RemoteMediaClient(Generic[ResultT, ChunkT]):
+class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
     """A connection to a RemoteMedia pipeline service.
 
     ::
@@ -177,6 +179,15 @@ class RemoteMediaClient(Generic[ResultT, ChunkT]):
         address: str | Sequence[str] = "localhost:50051",
         *,
         contract: Literal["data"],
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: RemoteMediaClient[ExecutionResult, ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: ContractName | None,
         **options: Unpack[ClientOptions],
     ) -> None: ...
 
@@ -370,7 +381,7 @@ class RemoteMediaClient(Generic[ResultT, ChunkT]):
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
         wait_for_ready: bool | None = None,
-    ) -> ResultT:
+    ) -> ResultT_co:
         """Run a pipeline once, from whole inputs to whole outputs.
 
         Args:
@@ -429,7 +440,7 @@ class RemoteMediaClient(Generic[ResultT, ChunkT]):
                 compression=compression,
                 response_metadata=received,
             )
-            result: ResultT = messages.result_of(response)
+            result: ResultT_co = messages.result_of(response)
             set_request_id(result, operation.request_id)
             return result
 
@@ -446,7 +457,7 @@ class RemoteMediaClient(Generic[ResultT, ChunkT]):
         compression: Compression | None = None,
         max_in_flight_chunks: int | None = None,
         wait_for_ready: bool | None = None,
-    ) -> ChunkResults[ChunkT]:
+    ) -> ChunkResults[ChunkT_co]:
         """Send audio chunk by chunk, and iterate over the results in order.
 
         ::
@@ -517,7 +528,7 @@ class RemoteMediaClient(Generic[ResultT, ChunkT]):
         max_buffered_chunks: int = 16,
         max_in_flight_chunks: int | None = None,
         wait_for_ready: bool | None = None,
-    ) -> PipelineStream[ChunkT]:
+    ) -> PipelineStream[ChunkT_co]:
         """Open a live session: send audio and read results independently.
 
         ::
@@ -583,7 +594,7 @@ class RemoteMediaClient(Generic[ResultT, ChunkT]):
         max_buffered_chunks: int = 1,
         max_in_flight_chunks: int | None,
         wait_for_ready: bool | None,
-    ) -> PipelineStream[ChunkT]:
+    ) -> PipelineStream[ChunkT_co]:
         operation = self._link.operation(name, is_stream=True)
         with operation:
             check_count("expected_chunk_size", expected_chunk_size, least=0)

@@ -4,11 +4,14 @@
 frames of video, text, JSON, bytes and references to files, and its results give each of
 them back::
 
+    import numpy as np
     from remotemedia.data import VideoFrame
 
-    async with RemoteMediaClient(address, contract="data") as client:
-        async for chunk in client.stream_pipeline(manifest, [("flip", frame)]):
-            pixels = chunk.video().to_numpy()
+    frame = VideoFrame.from_numpy(np.zeros((480, 640, 3), np.uint8))
+    async with LocalService(contract="data") as service:
+        async with RemoteMediaClient(service.address, contract="data") as client:
+            async for chunk in client.stream_pipeline(manifest, [("src", frame)]):
+                pixels = chunk.video().to_numpy()
 
 The messages are those of ``remotemedia.data_v1``. Audio is ``remotemedia.AudioBuffer``
 on both contracts.

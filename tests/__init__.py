@@ -8,5 +8,6 @@ A module ``remotemedia/<package>/<name>.py`` has its own tests in
 - ``codegen``: the generator and its command line.
 - ``faults``: failures of peers, networks and callers, through the whole client.
 - ``project``: the repository itself: examples, documentation, packaging, imports.
+- ``web``: the web applications of the examples, on real servers.
 - ``support``: helpers that several folders share.
 """

@@ -73,7 +73,10 @@ SLOW = (
     "tests/http2/test_headers.py::test_every_list_of_headers_comes_through",
     "tests/project/test_examples.py",
     "tests/project/test_hot_path.py",
+    "tests/project/test_notebooks.py::test_a_first_pipeline",
+    "tests/project/test_notebooks.py::test_a_live_stream",
     "tests/project/test_package.py",
+    "tests/project/test_release.py",
     "tests/project/test_services.py",
     "tests/project/test_typing.py",
     "tests/protobuf/test_json_types.py::test_a_struct_is_an_object",
@@ -82,6 +85,7 @@ SLOW = (
     "tests/test_audio.py::test_chunks_lose_and_repeat_nothing",
     "tests/test_audio.py::test_numpy_round_trip",
     "tests/test_audio.py::test_to_format_agrees_with_to_float32",
+    "tests/test_foreign.py",
     "tests/test_main.py",
     "tests/test_manifest.py::test_params_keep_their_value",
     "tests/test_manifest.py::test_values_are_json_encoded",
@@ -90,6 +94,7 @@ SLOW = (
     "tests/testing/test_main.py",
     "tests/testing/test_quiet.py",
     "tests/testing/test_streaming.py::test_an_idle_session_is_dropped",
+    "tests/web/",
 )
 
 

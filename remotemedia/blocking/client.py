@@ -9,10 +9,10 @@ from typing_extensions import Unpack
 
 from remotemedia.blocking.derive import Blocking, described, makes, waits_for
 from remotemedia.blocking.stream import ChunkResults, PipelineStream
-from remotemedia.client import ClientOptions, ResultT
+from remotemedia.client import ClientOptions, ResultT_co
 from remotemedia.client import RemoteMediaClient as AsyncClient
 from remotemedia.contracts import ContractName
-from remotemedia.session import ChunkT
+from remotemedia.session import ChunkT_co
 from remotemedia.v1 import ChunkResult, ExecutionResult
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class RemoteMediaClient(
-    Blocking[AsyncClient[ResultT, ChunkT]], Generic[ResultT, ChunkT]
+    Blocking[AsyncClient[ResultT_co, ChunkT_co]], Generic[ResultT_co, ChunkT_co]
 ):
     """A connection to a RemoteMedia pipeline service, for programs without asyncio.
 
@@ -52,6 +52,15 @@ class RemoteMediaClient(
         address: str | Sequence[str] = "localhost:50051",
         *,
         contract: Literal["data"],
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: RemoteMediaClient[ExecutionResult, ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: ContractName | None,
         **options: Unpack[ClientOptions],
     ) -> None: ...
 
@@ -95,18 +104,18 @@ class RemoteMediaClient(
     def get_version(self) -> None:
         """Ask what the service is, and what it can do."""
 
-    @waits_for(AsyncClient[ResultT, ChunkT].execute_pipeline)
+    @waits_for(AsyncClient[ResultT_co, ChunkT_co].execute_pipeline)
     def execute_pipeline(self) -> None:
         """Run a pipeline once, from whole inputs to whole outputs."""
 
-    @makes(AsyncClient[ResultT, ChunkT].stream_pipeline, ChunkResults[ChunkT])
+    @makes(AsyncClient[ResultT_co, ChunkT_co].stream_pipeline, ChunkResults[ChunkT_co])
     def stream_pipeline(self) -> None:
         """Send audio chunk by chunk, and iterate over the results in order.
 
         ``audio_chunks`` is iterated in a thread of its own.
         """
 
-    @makes(AsyncClient[ResultT, ChunkT].open_stream, PipelineStream[ChunkT])
+    @makes(AsyncClient[ResultT_co, ChunkT_co].open_stream, PipelineStream[ChunkT_co])
     def open_stream(self) -> None:
         """Open a live session: send audio and read results independently.
 

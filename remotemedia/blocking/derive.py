@@ -16,19 +16,20 @@ from remotemedia.blocking.loop import wait_for
 P = ParamSpec("P")
 T = TypeVar("T")
 AsyncT = TypeVar("AsyncT")
+AsyncT_co = TypeVar("AsyncT_co", covariant=True)
 MadeT = TypeVar("MadeT")
 CallT = TypeVar("CallT", bound=Callable[..., object])
 BlockingT = TypeVar("BlockingT", bound="Blocking[Any]")
 
 
-class Blocking(Generic[AsyncT]):
+class Blocking(Generic[AsyncT_co]):
     """Base class of the blocking classes: each object stands for an asynchronous one.
 
     Args:
         asynchronous: the object that does the work, on the background loop.
     """
 
-    def __init__(self, asynchronous: AsyncT) -> None:
+    def __init__(self, asynchronous: AsyncT_co) -> None:
         self._asynchronous = asynchronous
 
     def __repr__(self) -> str:

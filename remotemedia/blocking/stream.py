@@ -13,7 +13,7 @@ from remotemedia.blocking.derive import Blocking, waits_for
 from remotemedia.blocking.loop import begin, end, wait_for
 from remotemedia.grpc import Metadata
 from remotemedia.session import ChunkResults as AsyncResults
-from remotemedia.session import ChunkT
+from remotemedia.session import ChunkT_co
 from remotemedia.session import PipelineStream as AsyncStream
 from remotemedia.v1 import StreamClosed, StreamMetrics, StreamReady
 
@@ -28,7 +28,9 @@ READ_AHEAD = 16
 """How many results ``stream_pipeline`` reads before somebody asks for them."""
 
 
-class PipelineStream(Blocking[AsyncStream[ChunkT]], Iterator[ChunkT], Generic[ChunkT]):
+class PipelineStream(
+    Blocking[AsyncStream[ChunkT_co]], Iterator[ChunkT_co], Generic[ChunkT_co]
+):
     """A live session: send audio, iterate over what comes back.
 
     ::
@@ -55,7 +57,7 @@ class PipelineStream(Blocking[AsyncStream[ChunkT]], Iterator[ChunkT], Generic[Ch
     ) -> None:
         wait_for(self._asynchronous.__aexit__(exc_type, exc, traceback))
 
-    def __next__(self) -> ChunkT:
+    def __next__(self) -> ChunkT_co:
         try:
             return wait_for(self._asynchronous.__anext__())
         except StopAsyncIteration:
@@ -147,7 +149,9 @@ class PipelineStream(Blocking[AsyncStream[ChunkT]], Iterator[ChunkT], Generic[Ch
         return self._asynchronous.round_trip_ms
 
 
-class ChunkResults(Blocking[AsyncResults[ChunkT]], Iterator[ChunkT], Generic[ChunkT]):
+class ChunkResults(
+    Blocking[AsyncResults[ChunkT_co]], Iterator[ChunkT_co], Generic[ChunkT_co]
+):
     """The results of a stream, in order.
 
     The session opens when the first result is asked for, and up to 16 results are read
@@ -156,7 +160,7 @@ class ChunkResults(Blocking[AsyncResults[ChunkT]], Iterator[ChunkT], Generic[Chu
     call itself; and when its context is left.
     """
 
-    def __init__(self, asynchronous: AsyncResults[ChunkT]) -> None:
+    def __init__(self, asynchronous: AsyncResults[ChunkT_co]) -> None:
         super().__init__(asynchronous)
         self._reader = _Reader(asynchronous)
 
@@ -171,7 +175,7 @@ class ChunkResults(Blocking[AsyncResults[ChunkT]], Iterator[ChunkT], Generic[Chu
     ) -> None:
         self.close()
 
-    def __next__(self) -> ChunkT:
+    def __next__(self) -> ChunkT_co:
         """The next result.
 
         Raises:
@@ -194,23 +198,23 @@ class ChunkResults(Blocking[AsyncResults[ChunkT]], Iterator[ChunkT], Generic[Chu
         self._reader.stop()
 
 
-class _Reader(Generic[ChunkT]):
+class _Reader(Generic[ChunkT_co]):
     """Reads results on the background loop, a few ahead of whoever takes them.
 
     It does not refer to the object that users have, so that dropping that ends it.
     """
 
-    def __init__(self, results: AsyncResults[ChunkT]) -> None:
+    def __init__(self, results: AsyncResults[ChunkT_co]) -> None:
         self._results = results
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(READ_AHEAD)
         self._taken = 0
         # A result, or why there are no more; None at the normal end.
-        self._read: queue.SimpleQueue[ChunkT | BaseException | None]
+        self._read: queue.SimpleQueue[ChunkT_co | BaseException | None]
         self._read = queue.SimpleQueue()
 
-    def take(self) -> ChunkT:
+    def take(self) -> ChunkT_co:
         if self._loop is None:
             wait_for(self._start())
         found = self._read.get()

@@ -15,6 +15,9 @@ over a channel. Calls fail with ``CallError``::
 from grpclib.const import Status
 from grpclib.metadata import Deadline
 
+# All calls stand on this package. Its import fails as that of `remotemedia` does where
+# the `__init__` there is overwritten, and does not check.
+from remotemedia import foreign  # noqa: F401
 from remotemedia.grpc.call import Call, Message
 from remotemedia.grpc.caller import CallArguments, Caller, CallOptions, StubCaller
 from remotemedia.grpc.compression import Compression

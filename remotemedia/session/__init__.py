@@ -20,14 +20,14 @@ from remotemedia.session.chunk_results import ChunkResults
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.messages import Payload, StreamMessages
 from remotemedia.session.source import ChunkLike, ChunkSource, Source
-from remotemedia.session.stream import ChunkT, PipelineStream
+from remotemedia.session.stream import ChunkT_co, PipelineStream
 from remotemedia.session.validation import check_audio, check_node_id
 
 __all__ = [
     "ChunkLike",
     "ChunkResults",
     "ChunkSource",
-    "ChunkT",
+    "ChunkT_co",
     "Event",
     "Payload",
     "PipelineStream",

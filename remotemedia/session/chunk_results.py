@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Generic
 
-from remotemedia.session.stream import ChunkT, PipelineStream
+from remotemedia.session.stream import ChunkT_co, PipelineStream
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from remotemedia.grpc import Metadata
 
 
-class ChunkResults(AsyncGenerator[ChunkT, None], Generic[ChunkT]):
+class ChunkResults(AsyncGenerator[ChunkT_co, None], Generic[ChunkT_co]):
     """The results of a stream: an asynchronous generator of them.
 
     The session opens when the first result is asked for. It ends with the iteration;
@@ -29,7 +29,7 @@ class ChunkResults(AsyncGenerator[ChunkT, None], Generic[ChunkT]):
                     break
     """
 
-    def __init__(self, stream: PipelineStream[ChunkT]) -> None:
+    def __init__(self, stream: PipelineStream[ChunkT_co]) -> None:
         self._stream = stream
         self._is_begun = False
         self._is_over = False
@@ -49,7 +49,7 @@ class ChunkResults(AsyncGenerator[ChunkT, None], Generic[ChunkT]):
         """The metadata of the trailers, which end the call; empty before that."""
         return self._stream.trailers
 
-    async def __anext__(self) -> ChunkT:
+    async def __anext__(self) -> ChunkT_co:
         """The next result.
 
         Raises:
@@ -92,7 +92,7 @@ class ChunkResults(AsyncGenerator[ChunkT, None], Generic[ChunkT]):
     ) -> None:
         await self.aclose()
 
-    async def asend(self, value: None) -> ChunkT:
+    async def asend(self, value: None) -> ChunkT_co:
         """As ``__anext__``; the value is ignored."""
         return await self.__anext__()
 
@@ -101,7 +101,7 @@ class ChunkResults(AsyncGenerator[ChunkT, None], Generic[ChunkT]):
         typ: type[BaseException] | BaseException,
         val: object = None,
         tb: TracebackType | None = None,
-    ) -> ChunkT:
+    ) -> ChunkT_co:
         """End the session, and raise the exception."""
         await self.aclose()
         raise typ

@@ -26,6 +26,8 @@ from remotemedia.v1 import ErrorType
 
 # What a chunk has beside its samples: its node's id, its numbers and their tags.
 _MAX_ENVELOPE_BYTES = 1024
+# How many unanswered chunks are remembered, to tell how long an answer took.
+_MOST_UNANSWERED = 100_000
 
 
 class Sender:
@@ -68,8 +70,9 @@ class Sender:
         self._opened_s = 0.0
         # The end of the audio that was sent, by node, in milliseconds.
         self._end_ms: dict[str, float] = {}
-        # When each chunk was sent that is not answered.
-        self._sent_at_s: deque[float] = deque()
+        # When each chunk was sent that is not answered. A pipeline may answer none.
+        most = max(_MOST_UNANSWERED, max_in_flight or 0)
+        self._sent_at_s: deque[float] = deque(maxlen=most)
 
     async def requests(self, session: Session) -> AsyncGenerator[Any, None]:
         """What a call sends: one attempt to open the session, and all that follows."""

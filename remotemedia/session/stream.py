@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from remotemedia.grpc import Caller
     from remotemedia.values import Value
 
-ChunkT = TypeVar("ChunkT", bound=ChunkResult, default=ChunkResult)
+ChunkT_co = TypeVar("ChunkT_co", bound=ChunkResult, default=ChunkResult, covariant=True)
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 """How much is kept of results that nobody reads while ``close`` waits, encoded."""
@@ -73,7 +73,7 @@ _GOODBYE_S = 1.0
 _LEFT = "the session was left before it was open"
 
 
-class PipelineStream(Generic[ChunkT]):
+class PipelineStream(Generic[ChunkT_co]):
     """A live session: send audio, iterate over what comes back.
 
     From ``RemoteMediaClient.open_stream``, as a context manager and an asynchronous
@@ -151,7 +151,7 @@ class PipelineStream(Generic[ChunkT]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._responses: ResponseStream[Any] | None = None
         self._loading: deque[str] = deque(maxlen=MOST_LOADING_TEXTS)
-        self._unread: deque[ChunkT] = deque()
+        self._unread: deque[ChunkT_co] = deque()
         # How many tasks wait for a result, and whether any task reads.
         self._iterating = 0
         self._is_reading = False
@@ -404,7 +404,7 @@ class PipelineStream(Generic[ChunkT]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> ChunkT:
+    async def __anext__(self) -> ChunkT_co:
         """The next result.
 
         Raises:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # Nothing is imported for these where no type checker looks.
 Data: TypeAlias = Union[
-    Json,
+    "Json",
     "VideoFrame",
     "TensorBuffer",
     "NumpyBuffer",
@@ -208,7 +208,10 @@ class FunctionNode(Node):
     def __init__(self, params: Mapping[str, Any], function: NodeFunction) -> None:
         super().__init__(params)
         self._function = function
-        self._is_async = inspect.iscoroutinefunction(function)
+        # An object that is called may have an async `__call__`.
+        self._is_async = inspect.iscoroutinefunction(
+            function
+        ) or inspect.iscoroutinefunction(type(function).__call__)
 
     async def process(self, call: NodeCall) -> NodeReturn:
         """Call the function."""

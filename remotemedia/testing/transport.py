@@ -33,8 +33,8 @@ from remotemedia.http2.compat import (
     refuse_compressed_calls,
     wrap_connections,
 )
+from remotemedia.protobuf import check_wire_types
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
-from remotemedia.testing.wire_types import check_wire_types
 
 if TYPE_CHECKING:
     from grpclib.server import Stream

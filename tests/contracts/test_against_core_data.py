@@ -349,7 +349,7 @@ async def test_an_execution_without_an_output_ends_at_its_deadline() -> None:
         with pytest.raises(RemoteMediaTimeoutError):
             await client.execute_pipeline(pipeline, None, {"n0": text}, timeout=0.2)
     async with connected(gives_up_s=0.05) as (_, client):
-        with pytest.raises(RemoteMediaError, match="Timeout expired"):
+        with pytest.raises(RemoteMediaTimeoutError, match="Timeout expired"):
             await client.execute_pipeline(pipeline, None, {"n0": text})
 
 

@@ -22,7 +22,7 @@ class Block:
         code: the text of the block.
         line: the line of the page that it begins in.
         output: the text of the block after it, if that is of the language `text` and in
-            the same section: what the program prints. `…` stands for anything.
+            the same section: what the block prints. `…` stands for what differs.
     """
 
     language: str
@@ -31,19 +31,30 @@ class Block:
     output: str | None = None
 
     @property
-    def file_name(self) -> str:
-        """The name that the first line gives the program, or one of our own."""
-        named = re.match(r"# (\w+\.py)\n", self.code)
-        return named[1] if named else f"line_{self.line}.py"
+    def file_name(self) -> str | None:
+        """The name of the file that it is, by its first line; None for no name."""
+        named = re.match(r"(?:#|//) ([\w/]+\.\w+)\n", self.code)
+        return None if named is None else named[1]
 
     @property
     def is_test(self) -> bool:
         """Whether it is a module of tests, for pytest."""
-        return re.search(r"^(async )?def test_", self.code, re.MULTILINE) is not None
+        tests = re.search(r"^(async )?def test_", self.code, re.MULTILINE)
+        return self.language == "python" and tests is not None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is run: a program of Python, or whatever has its output shown.
+
+        A file with a name is for another block to use, unless its output is shown.
+        """
+        if self.output is not None:
+            return True
+        return self.language == "python" and not (self.is_test or self.file_name)
 
 
 def blocks(page: Path, *languages: str) -> list[Block]:
-    """Return the blocks of a page that are in one of these languages."""
+    """Return the blocks of a page, or those that are in one of these languages."""
     text = page.read_text(encoding="utf-8")
     found: list[Block] = []
     end = 0
@@ -55,7 +66,7 @@ def blocks(page: Path, *languages: str) -> list[Block]:
             found[-1].output = block.code
         found.append(block)
         end = match.end()
-    return [block for block in found if block.language in languages]
+    return [each for each in found if not languages or each.language in languages]
 
 
 def name_of(page: Path) -> str:

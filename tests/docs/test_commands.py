@@ -17,8 +17,8 @@ from tests.docs.blocks import PAGES, REPOSITORY, blocks, name_of
 
 # Commands that are not ours, which the documents may name.
 OTHERS = {
-    *(".", "cat", "cd", "curl", "git", "kill", "mkdir"),
-    *("grpcurl", "gunicorn", "protoc", "pytest", "uvicorn"),
+    *(".", "cat", "cd", "curl", "echo", "git", "grep", "kill", "mkdir"),
+    *("grpcurl", "gunicorn", "jupyter", "protoc", "pytest", "uvicorn"),
 }
 TARGETS = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
 EXTRAS = set(metadata("remotemedia").get_all("Provides-Extra", []))

@@ -11,6 +11,7 @@ from remotemedia import AudioBuffer, ErrorType, NodeManifest, RemoteMediaError
 from remotemedia.contracts.audio import AudioContract
 from remotemedia.operation import Operation
 from remotemedia.session.machine import Event, Session, State
+from remotemedia.session.messages import StreamMessages
 from remotemedia.session.outbox import Outbox
 from remotemedia.session.sender import Sender
 from remotemedia.session.source import ChunkSource, Source
@@ -35,6 +36,7 @@ class Sending:
         *,
         max_in_flight: int | None = None,
         max_send_bytes: int | None = None,
+        messages: StreamMessages | None = None,
     ) -> None:
         self.session = Session()
         self.outbox = Outbox(100)
@@ -42,7 +44,7 @@ class Sending:
         self.sender = Sender(
             StreamRequest(init=INIT),
             ["src"],
-            AudioContract(),
+            messages or AudioContract(),
             operation=self.operation,
             outbox=self.outbox,
             source=None if source is None else Source(source),
@@ -190,6 +192,47 @@ async def test_chunks_wait_for_answers() -> None:
         sending.sender.on_result(sending.session, sequence)
         await turns()
     assert len(await step) == 6
+
+
+class Settling(AudioContract):
+    """A set of messages whose service loses what it has not answered."""
+
+    settle_s = 60.0
+
+
+async def test_the_last_answers_come_before_the_end_where_it_would_lose_them() -> None:
+    sending = Sending([("src", tone(16))] * 2, messages=Settling())
+    await sending.open()
+    assert len(await read(sending.requests, 2)) == 2
+    step = asyncio.ensure_future(anext(sending.requests))
+    await turns()
+    assert not step.done()
+    sending.sender.on_result(sending.session, 0)
+    await turns()
+    assert not step.done()
+    sending.sender.on_result(sending.session, 1)
+    assert (await step).control.command is StreamControlCommand.COMMAND_CLOSE
+
+
+async def test_answers_that_do_not_come_are_waited_for_in_vain_only_a_while() -> None:
+    messages = Settling()
+    messages.settle_s = 0.01
+    sending = Sending([("src", tone(16))], messages=messages)
+    await sending.open()
+    _, last = await read(sending.requests, 2)
+    assert last.control.command is StreamControlCommand.COMMAND_CLOSE
+
+
+async def test_what_is_never_answered_takes_no_memory_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remotemedia.session.sender._MOST_UNANSWERED", 3)
+    sending = Sending([("src", tone(16))] * 10)
+    await sending.open()
+    assert len(await read(sending.requests, 10)) == 10
+    assert sending.sender.on_result(sending.session, 5) is None
+    assert sending.sender.on_result(sending.session, 8) is not None
+    assert sending.sender.on_result(sending.session, 9) is not None
 
 
 async def test_ending_by_cancel_does_not_wait_for_answers() -> None:

@@ -82,6 +82,21 @@ async def test_an_async_function_runs_on_the_loop() -> None:
     assert loops == [asyncio.get_running_loop()]
 
 
+async def test_an_async_object_needs_no_thread() -> None:
+    entered: list[NodeCall] = []
+
+    class Noting:
+        async def __call__(self, call: NodeCall) -> None:
+            entered.append(call)
+
+    task = asyncio.create_task(answer(Noting(), None))
+    await asyncio.sleep(0)
+    # By way of a thread, it would take the loop some turns to come here. A call that is
+    # cancelled meanwhile would leave a coroutine that nobody awaits.
+    assert len(entered) == 1
+    await task
+
+
 def test_a_function_s_node_has_the_params_too() -> None:
     assert make_node(double, {"factor": 2}).params == {"factor": 2}
 

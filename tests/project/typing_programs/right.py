@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import numpy as np
 from typing_extensions import assert_type
@@ -90,6 +91,15 @@ async def both_contracts() -> None:
         assert_type(maybe.video(), data.VideoFrame)
     audio: RemoteMediaClient = RemoteMediaClient(contract="audio")
     assert_type(await audio.execute_pipeline({}), ExecutionResult)
+
+
+async def of_either(client: RemoteMediaClient) -> ExecutionResult:
+    return await client.execute_pipeline({})
+
+
+async def either(contract: Literal["audio", "data"] | None) -> None:
+    await of_either(RemoteMediaClient(contract="data"))
+    await of_either(RemoteMediaClient(contract=contract))
 
 
 def both_contracts_blocking() -> None:

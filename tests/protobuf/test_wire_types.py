@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from remotemedia import data_v1, v1
-from remotemedia.testing.wire_types import check_wire_types
+from remotemedia.protobuf.wire_types import check_wire_types
 
 MANIFEST = v1.PipelineManifest(version="v1", nodes=[v1.NodeManifest(id="n")])
 # `max_memory_bytes`, which is a number, as a string.
