@@ -13,7 +13,6 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-import numpy as np
 import pytest
 import pytest_asyncio
 import trustme
@@ -22,7 +21,6 @@ import remotemedia
 from remotemedia import RemoteMediaClient, blocking
 from remotemedia import grpc as grpc_names
 from remotemedia import testing as testing_names
-from remotemedia.data import VideoFrame
 from remotemedia.otel import OpenTelemetry
 from remotemedia.testing import LocalService
 from remotemedia.v1 import PipelineExecutionServiceStub, VersionRequest, VersionResponse
@@ -121,19 +119,9 @@ async def test_an_example_runs(
         await asyncio.to_thread(run_blocking, compiled(code, where), names, local)
         return
     run = compiled(code, where)
-    if where == "remotemedia/data.py":
-        async with LocalService(contract="data") as service:
-            await eval(run, {**names, **data_names(), "address": service.address})
-        return
     result = eval(run, names)
     if run.co_flags & CO_COROUTINE:
         await result
-
-
-def data_names() -> dict[str, Any]:
-    """What examples of the data contract use otherwise, or as well."""
-    frame = VideoFrame.from_numpy(np.zeros((4, 6, 3), np.uint8))
-    return {"manifest": pipeline("flip", "PassThrough"), "frame": frame}
 
 
 def run_blocking(code: CodeType, names: dict[str, Any], local: LocalService) -> None:
