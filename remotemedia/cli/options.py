@@ -80,16 +80,17 @@ def connects(command: Callable[..., None]) -> Callable[..., None]:
         **arguments: Any,
     ) -> None:
         # The results of either contract have what those of audio have.
-        make: Callable[..., RemoteMediaClient] = RemoteMediaClient
+        make: Any = RemoteMediaClient
 
         def make_client(address: str) -> RemoteMediaClient:
-            return make(
+            client: RemoteMediaClient = make(
                 address,
                 contract=contract,
                 token=read_token(token_file),
                 ssl=TLS(ca=tls_ca) if tls_ca else tls,
                 timeout=timeout,
             )
+            return client
 
         command(make_client, **arguments)
 
