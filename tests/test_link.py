@@ -60,7 +60,7 @@ def drop_connection(client: RemoteMediaClient) -> None:
 
 async def test_a_service_that_speaks_another_contract_now(core: CoreServer) -> None:
     async with RemoteMediaClient(core.address) as client:
-        assert client.contract == "audio"
+        contracts = [client.contract]
         core.execution.runtime = "0.4.0"
         drop_connection(client)
         await client.get_version()
@@ -72,13 +72,20 @@ async def test_a_service_that_speaks_another_contract_now(core: CoreServer) -> N
         assert caught.value.error_type is ErrorType.VERSION_MISMATCH
         # What the text says to do.
         assert "disconnect(), and then connect()" in str(caught.value)
-        assert client.contract == "audio"
+        contracts.append(client.contract)
         await client.disconnect()
         await client.connect()
-        assert client.contract == "data"
+        contracts.append(client.contract)
+        assert contracts == ["audio", "audio", "data"]
+    # What the user chose is not looked for again.
     async with RemoteMediaClient(core.address, contract="audio") as client:
-        assert client.contract == "audio"
+        drop_connection(client)
         assert await client.execute_pipeline(PASS)
+        checking = client._link._checking
+        assert checking is not None
+        await asyncio.wait({checking})
+        assert await client.execute_pipeline(PASS)
+        assert client.contract == "audio"
 
 
 async def test_a_check_that_fails_is_not_the_calls_failure(local: LocalService) -> None:

@@ -60,9 +60,8 @@ def test_audio_as_a_message_goes_out_as_floats_too() -> None:
 
 
 def test_a_format_may_be_a_plain_number() -> None:
-    audio: Any = WireAudio(
-        samples=b"\x00\x40", channels=1, sample_rate=8000, format=2, num_samples=1
-    )
+    number: Any = 2
+    audio = WireAudio(samples=b"\x00\x40", channels=1, sample_rate=8000, format=number)
     sent = request(data={"src": audio}).data_inputs["src"].audio
     assert sent.format is WireFormat.F32
     assert np.frombuffer(sent.samples, np.float32).tolist() == [0.5]

@@ -133,7 +133,9 @@ def test_a_value_that_is_not_valid_is_refused(value: object, text: str) -> None:
     ],
 )
 def test_a_field_of_a_wrong_type_is_named(cls: type[Any], field: str) -> None:
-    with pytest.raises(TypeError, match=rf"^data_inputs\['a'\]: {cls.__name__}\.{field}"):
+    with pytest.raises(
+        TypeError, match=rf"^data_inputs\['a'\]: {cls.__name__}\.{field}"
+    ):
         to_buffer(cls(**{field: "wrong"}), WHERE)
 
 
