@@ -15,7 +15,6 @@ from remotemedia.contracts.contract import ContractName
 from remotemedia.contracts.inputs import audio_inputs_of, by_node, checked_limits
 from remotemedia.contracts.results import ChunkResult, ExecutionResult
 from remotemedia.contracts.values import error_of, recast, to_buffer, to_wire_audio
-from remotemedia.data_v1 import ChunkResult as ChunkMessage
 from remotemedia.data_v1 import (
     AudioFormat,
     Command,
@@ -32,6 +31,7 @@ from remotemedia.data_v1 import (
     StreamRequest,
     StreamResponse,
 )
+from remotemedia.data_v1 import ChunkResult as ChunkMessage
 from remotemedia.errors import RemoteMediaError
 from remotemedia.grpc import (
     Caller,

@@ -16,8 +16,6 @@ import betterproto
 
 from remotemedia.data_v1 import AudioBuffer as WireAudio
 from remotemedia.data_v1 import AudioFormat as WireFormat
-from remotemedia.data_v1 import ErrorResponse as WireError
-from remotemedia.data_v1 import ErrorType as WireErrorType
 from remotemedia.data_v1 import (
     BinaryBuffer,
     ControlMessage,
@@ -29,6 +27,8 @@ from remotemedia.data_v1 import (
     TextBuffer,
     VideoFrame,
 )
+from remotemedia.data_v1 import ErrorResponse as WireError
+from remotemedia.data_v1 import ErrorType as WireErrorType
 from remotemedia.manifest import to_json_text
 from remotemedia.v1 import AudioBuffer, AudioFormat, ErrorResponse, ErrorType
 
