@@ -502,6 +502,9 @@ class PipelineStream(Generic[ChunkT_co]):
         if self._is_reset:
             raise RemoteMediaError(_LEFT)
         self._session = Session()
+        # What an earlier attempt has brought.
+        self._unread.clear()
+        self._loading.clear()
         self._responses = self._messages.open_stream(
             self._caller,
             self._sender.requests(self._session),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from grpclib.const import Status
 from h2.errors import ErrorCodes
 from h2.events import Event, StreamReset
 
@@ -832,6 +833,30 @@ async def test_results_before_ready_are_kept_up_to_a_limit(
         with pytest.raises(RemoteMediaError, match="before the session") as caught:
             await client.open_stream(PASS).__aenter__()
         assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+
+
+async def test_another_attempt_to_open_begins_with_nothing() -> None:
+    early = StreamResponse(result=ChunkResult(data_outputs={"src": '"early"'}))
+    ready = StreamResponse(ready=StreamReady(session_id="s"))
+    attempts: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if exchange.path.endswith("GetVersion"):
+            return answering()(exchange)
+        attempts.append(exchange)
+        if len(attempts) > 1:
+            return answering(early, ready)(exchange)
+        exchange.headers()
+        exchange.message(bytes(early))
+        return exchange.trailers(Status.UNAUTHENTICATED.value)
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}", token=lambda: "t") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        assert len([chunk async for chunk in stream]) == 1
+    assert len(attempts) == 2
 
 
 @pytest.mark.parametrize(
