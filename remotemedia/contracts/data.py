@@ -94,6 +94,7 @@ class DataContract:
                 # One input for each node: what comes with audio travels in it.
                 beside = buffer.json.json_payload.encode()
                 inputs[node_id].audio.metadata_json = beside
+                inputs[node_id].metadata = dict(buffer.metadata)
             else:
                 raise RemoteMediaError(
                     f"node {node_id!r} is in audio_inputs and in data_inputs; on the "

@@ -21,6 +21,7 @@ from remotemedia.data_v1 import (
     ErrorResponse,
     ExecuteRequest,
     ExecuteResponse,
+    JsonData,
     StreamRequest,
     StreamResponse,
     TextBuffer,
@@ -79,6 +80,13 @@ def test_json_beside_audio_travels_in_it() -> None:
     beside = sent.data_inputs["src"].audio.metadata_json
     assert beside is not None
     assert json.loads(beside) == {"gain": 2}
+
+
+def test_metadata_of_json_beside_audio_is_kept() -> None:
+    beside = DataBuffer(json=JsonData(json_payload="1"), metadata={"k": "v"})
+    sent = request({"src": tone()}, {"src": beside}).data_inputs["src"]
+    assert sent.audio.metadata_json == b"1"
+    assert sent.metadata == {"k": "v"}
 
 
 def test_nothing_else_fits_beside_audio() -> None:
