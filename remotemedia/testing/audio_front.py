@@ -50,6 +50,7 @@ from remotemedia.v1 import (
 
 if TYPE_CHECKING:
     from remotemedia.testing.node import Data, NodeType
+    from remotemedia.testing.reflection import DescribedFile
 
 _RUNTIME_VERSION = "0.2.0"
 
@@ -188,8 +189,8 @@ class AudioStream(StreamFront[StreamRequest, StreamResponse, str]):
 class AudioFront(Front):
     """The audio contract, as the service speaks it."""
 
-    max_request_bytes = MAX_REQUEST_BYTES
-    files = FILES
+    max_request_bytes: int = MAX_REQUEST_BYTES
+    files: Mapping[str, DescribedFile] = FILES
 
     def services(
         self,

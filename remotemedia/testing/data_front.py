@@ -68,6 +68,7 @@ from remotemedia.testing.streaming import converse
 
 if TYPE_CHECKING:
     from remotemedia.testing.node import Data, NodeType
+    from remotemedia.testing.reflection import DescribedFile
 
 
 _RUNTIME_VERSION = "0.4.0"
@@ -254,8 +255,8 @@ class DataStream(StreamFront[StreamRequest, StreamResponse, DataBuffer]):
 class DataFront(Front):
     """The data contract, as the service speaks it."""
 
-    max_request_bytes = MAX_DATA_REQUEST_BYTES
-    files = FILES
+    max_request_bytes: int = MAX_DATA_REQUEST_BYTES
+    files: Mapping[str, DescribedFile] = FILES
 
     def services(
         self,
