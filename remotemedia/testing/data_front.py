@@ -310,7 +310,7 @@ class Reader:
         try:
             if kind == "audio":
                 beside = buffer.audio.metadata_json
-                data = None if beside is None else _parse(beside.decode(), where)
+                data = None if beside is None else _parse(beside, where)
                 return NodeOutput(from_wire_audio(buffer.audio), data)
             if kind == "json":
                 return NodeOutput(data=_parse(buffer.json.json_payload, where))
@@ -365,9 +365,10 @@ def to_error(error: RemoteMediaError) -> ErrorResponse:
     )
 
 
-def _parse(text: str, where: str) -> Data:
+def _parse(text: str | bytes, where: str) -> Data:
     try:
-        data: Data = manifests.parse_json(text)
+        decoded = text.decode() if isinstance(text, bytes) else text
+        data: Data = manifests.parse_json(decoded)
     except ValueError as error:
         raise ValueError(f"{where} is not valid JSON: {error}") from error
     return data

@@ -17,6 +17,7 @@ import pytest_asyncio
 from conformance.oracle import Google
 from remotemedia import v1
 from remotemedia.data_v1 import (
+    AudioBuffer,
     AudioChunk,
     BinaryBuffer,
     ControlMessage,
@@ -287,8 +288,12 @@ async def test_each_node_reports_that_it_is_loaded(data_client: DataClient) -> N
         (DataBuffer(video=VideoFrame(width=1, height=1)), "the video for node 'a': "),
         (DataBuffer(numpy=NumpyBuffer(dtype="<f4", shape=[9])), "the numpy for node"),
         (audio_buffer(v1.AudioBuffer()), "the audio for node 'a' is not valid"),
+        (
+            DataBuffer(audio=AudioBuffer(metadata_json=b"\xff")),
+            "the audio for node 'a' is not valid JSON",
+        ),
     ],
-    ids=["nothing", "control", "json", "video", "numpy", "audio"],
+    ids=["nothing", "control", "json", "video", "numpy", "audio", "beside audio"],
 )
 async def test_what_is_not_valid_is_refused(
     data_client: DataClient, buffer: DataBuffer, says: str
