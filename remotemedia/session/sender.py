@@ -8,6 +8,7 @@ and stamped when it is sent, so that one that was dropped before leaves no gap.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
@@ -42,6 +43,9 @@ class Sender:
         source: the caller's iterable, or None where chunks come from the outbox.
         max_in_flight: how many chunks may be unanswered; None for no bound.
         max_send_bytes: the largest request; None for no limit.
+
+    Attributes:
+        most_settle_s: how long to wait for an answer at the end, at most.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Sender:
         max_in_flight: int | None,
         max_send_bytes: int | None,
     ) -> None:
+        self.most_settle_s: float = math.inf
         self._init = init
         self._node_ids = dict.fromkeys(node_ids)
         self._messages = messages
@@ -197,7 +202,7 @@ class Sender:
 
     async def _settle(self, session: Session) -> None:
         """Wait a little for the answers to what was sent, where closing may lose it."""
-        settle_s = self._messages.settle_s
+        settle_s = min(self._messages.settle_s, self.most_settle_s)
         if settle_s and session.ending is not Event.CANCEL:
             with suppress(WaitTimeoutError):
                 await self._wait_for_answers(session, 1, settle_s)

@@ -234,7 +234,7 @@ class PipelineStream(Generic[ChunkT_co]):
                 with self._operation:
                     action = self._action("leave")
                     if action is Action.DO:
-                        self._begin_to_end(Event.CLOSE)
+                        self._begin_to_end(Event.CLOSE, self._timeout_s)
                     if action is not Action.NOTHING:
                         await self._wait_for_end(self._timeout_s, keep_results=False)
                 if self.closed is not None and self._responses is not None:
@@ -361,7 +361,7 @@ class PipelineStream(Generic[ChunkT_co]):
             timeout_s = self._seconds(timeout)
             action = self._action("close")
             if action is Action.DO:
-                self._begin_to_end(Event.CLOSE)
+                self._begin_to_end(Event.CLOSE, timeout_s)
             if action is not Action.NOTHING:
                 await self._wait_for_end(timeout_s)
             return self.closed
@@ -527,9 +527,17 @@ class PipelineStream(Generic[ChunkT_co]):
             await self._responses.aclose()
             raise
 
-    def _begin_to_end(self, ending: Event) -> None:
-        """Have the service told of the end, after the chunks that were accepted."""
+    def _begin_to_end(self, ending: Event, timeout_s: float | None = None) -> None:
+        """Have the service told of the end, after the chunks that were accepted.
+
+        Args:
+            ending: CLOSE or CANCEL.
+            timeout_s: how long the end is waited for; None for no bound.
+        """
         self._session.ending = ending
+        if timeout_s is not None:
+            # The service needs some of it for its last word.
+            self._sender.most_settle_s = timeout_s / 2
         if ending is Event.CANCEL:
             self._outbox.close()
         self._sender.stop()

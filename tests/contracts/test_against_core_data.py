@@ -490,6 +490,17 @@ async def test_the_results_of_a_source_that_ends_are_not_lost() -> None:
     assert found == [0, 1, 2, 3, 4]
 
 
+async def test_a_short_timeout_is_enough_where_the_last_chunk_has_no_result() -> None:
+    async with (
+        connected(work_s=60.0) as (_, client),
+        client.open_stream(PASS) as stream,
+    ):
+        await stream.send("n0", "dropped")
+        closed = await stream.close(timeout=0.4)
+        assert closed is not None
+        assert closed.reason == "Client requested close"
+
+
 async def test_cancelling_waits_for_nothing() -> None:
     async with (
         connected(work_s=60) as (server, client),
