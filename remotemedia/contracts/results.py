@@ -8,7 +8,7 @@ what the service sent. Nothing is copied: samples and arrays share its memory.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from remotemedia import data_v1, v1
 from remotemedia.contracts.values import error_of, from_wire_audio, recast
@@ -29,6 +29,18 @@ class DataOutputs:
         message: Any
         audio_outputs: dict[str, v1.AudioBuffer]
         data_outputs: dict[str, str]
+
+    @classmethod
+    def FromString(cls, data: bytes) -> NoReturn:  # noqa: N802 - protobuf's name
+        """Results are made of messages, and not decoded.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"a {cls.__name__} of the data contract is made of a message: decode "
+            f"remotemedia.data_v1.{cls.__name__}, and pass it to {cls.__name__}"
+        )
 
     @property
     def outputs(self) -> Mapping[str, data_v1.DataBuffer]:

@@ -190,6 +190,11 @@ def test_json_that_is_nested_too_deeply_is_not_valid() -> None:
         chunk(bomb=bomb).json()
 
 
+def test_results_are_not_decoded() -> None:
+    with pytest.raises(TypeError, match=r"decode remotemedia\.data_v1\.ChunkResult"):
+        ChunkResult.FromString(b"")
+
+
 def test_results_differ_by_all_that_was_sent() -> None:
     assert chunk(a=to_buffer("x", "")) != chunk(a=to_buffer("y", ""))
     assert chunk() != v1.ChunkResult(sequence=3)
