@@ -39,7 +39,7 @@ demo: $(VENV)/.examples ## Run two examples against the embedded service
 	@echo "== examples/streaming_audio.py, with examples/data/speech.wav"
 	@$(BIN)/python examples/streaming_audio.py examples/data/speech.wav
 
-gen: $(VENV)/.test ## Generate remotemedia/v1 from protos/
+gen: $(VENV)/.test ## Generate remotemedia/v1 and data_v1 from protos/
 	@echo "== generate"
 	@$(BIN)/python -m codegen
 	@$(BIN)/python -m codegen.descriptors

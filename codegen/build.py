@@ -173,6 +173,9 @@ class _Builder:
         """Return the Python package of a file; it is empty if the proto has none."""
         if not file.package or file.package == WELL_KNOWN:
             return WELL_KNOWN_PACKAGE if file.package else ""
+        renamed = self._options.packages.get(file.package)
+        if renamed is not None:
+            return renamed
         package = naming.package_name(file.package)
         external = self._options.external_prefix(file.name)
         prefix = self._options.package_prefix if external is None else external
@@ -224,7 +227,7 @@ class _Builder:
                 module,
                 path,
                 found.options.deprecated,
-                MIXINS.get(full_name),
+                MIXINS.get(module.package, {}).get(".".join(names)),
                 is_map_entry=is_entry,
                 is_carried=not is_proto3,
             )

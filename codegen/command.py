@@ -6,9 +6,14 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import build, protoc, render, tree
 from .options import OptionError, Options, parse_external
+from .sets import sets_of
+
+if TYPE_CHECKING:
+    from .model import Module
 
 FAILURES = (
     OptionError,
@@ -23,23 +28,28 @@ def run(arguments: list[str] | None) -> int:
     """Run the generator; return the exit status."""
     given = _parser().parse_args(arguments)
     try:
-        options = Options(
-            package_prefix=given.package_prefix,
-            relative_imports=given.relative_imports,
-            external=parse_external(given.external),
-            owns_runtime=not given.package_prefix
-            and (given.out / "remotemedia/protobuf/wire.py").exists(),
-        )
-        names = _proto_files(given.protos, given.paths)
-        if options.owns_runtime:
-            names += protoc.WELL_KNOWN_FILES
-        request = protoc.request(given.protos, given.include, names)
-        modules = build.build(request, options)
+        modules: dict[tuple[str, str], Module] = {}
+        for each in sets_of(given.protos):
+            options = Options(
+                package_prefix=given.package_prefix,
+                relative_imports=given.relative_imports,
+                external=parse_external(given.external),
+                packages=each.packages,
+                owns_runtime=not given.package_prefix
+                and (given.out / "remotemedia/protobuf/wire.py").exists(),
+            )
+            names = _proto_files(each.folder, given.paths)
+            if options.owns_runtime:
+                names += protoc.WELL_KNOWN_FILES
+            request = protoc.request(each.folder, given.include, names)
+            for module in build.build(request, options):
+                # Sets have the well-known types in common.
+                modules.setdefault((module.package, module.name), module)
         if given.out.exists() and not given.out.is_dir():
             raise OptionError(f"--out {given.out} is no folder")
         with tempfile.TemporaryDirectory() as folder:
-            render.render(modules, Path(folder))
-            changes = tree.changes(given.out, Path(folder), options.package_prefix)
+            render.render(list(modules.values()), Path(folder))
+            changes = tree.changes(given.out, Path(folder), given.package_prefix)
             for change in changes:
                 if given.check:
                     sys.stdout.write(change.diff())
@@ -69,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("protos"),
         metavar="DIR",
         help="folder of .proto files, with its subfolders (default: protos); the "
-        "files import each other by their paths in it",
+        "files import each other by their paths in it. If it has a packages.json, "
+        "each folder that this names is such a folder (docs/codegen.md)",
     )
     parser.add_argument(
         "-I",

@@ -1,27 +1,45 @@
-"""The hand-written base classes of generated messages."""
+"""The hand-written base classes of generated messages.
 
-MIXINS = {
-    "remotemedia.v1.AudioBuffer": "remotemedia.audio:AudioBufferMixin",
-    "remotemedia.v1.ChunkResult": "remotemedia.results:DataOutputsMixin",
-    "remotemedia.v1.ExecutionResult": "remotemedia.results:ExecutionResultMixin",
-    "google.protobuf.Timestamp": "remotemedia.protobuf.well_known:TimestampMixin",
-    "google.protobuf.Duration": "remotemedia.protobuf.well_known:DurationMixin",
-    "google.protobuf.Any": "remotemedia.protobuf.json_types:AnyMixin",
-    "google.protobuf.FieldMask": "remotemedia.protobuf.json_types:FieldMaskMixin",
-    "google.protobuf.ListValue": "remotemedia.protobuf.json_types:ListValueMixin",
-    "google.protobuf.Struct": "remotemedia.protobuf.json_types:StructMixin",
-    "google.protobuf.Value": "remotemedia.protobuf.json_types:ValueMixin",
-    "google.protobuf.BoolValue": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.BytesValue": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.DoubleValue": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.FloatValue": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.Int32Value": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.Int64Value": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.StringValue": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.UInt32Value": "remotemedia.protobuf.well_known:WrapperMixin",
-    "google.protobuf.UInt64Value": "remotemedia.protobuf.well_known:WrapperMixin",
+The tables name the packages that are generated, not those of the protos: one proto
+package may be generated twice, from two sets of files.
+"""
+
+MIXINS: dict[str, dict[str, str]] = {
+    "remotemedia.v1": {
+        "AudioBuffer": "remotemedia.audio:AudioBufferMixin",
+        "ChunkResult": "remotemedia.results:DataOutputsMixin",
+        "ExecutionResult": "remotemedia.results:ExecutionResultMixin",
+    },
+    "remotemedia.data_v1": {
+        "AudioBuffer": "remotemedia.audio:AudioBufferMixin",
+        "NumpyBuffer": "remotemedia.media.arrays:NumpyBufferMixin",
+        "TensorBuffer": "remotemedia.media.arrays:TensorBufferMixin",
+        "TextBuffer": "remotemedia.media.text:TextBufferMixin",
+        "VideoFrame": "remotemedia.media.video:VideoFrameMixin",
+    },
+    "remotemedia.protobuf.wkt": {
+        "Timestamp": "remotemedia.protobuf.well_known:TimestampMixin",
+        "Duration": "remotemedia.protobuf.well_known:DurationMixin",
+        "Any": "remotemedia.protobuf.json_types:AnyMixin",
+        "FieldMask": "remotemedia.protobuf.json_types:FieldMaskMixin",
+        "ListValue": "remotemedia.protobuf.json_types:ListValueMixin",
+        "Struct": "remotemedia.protobuf.json_types:StructMixin",
+        "Value": "remotemedia.protobuf.json_types:ValueMixin",
+        "BoolValue": "remotemedia.protobuf.well_known:WrapperMixin",
+        "BytesValue": "remotemedia.protobuf.well_known:WrapperMixin",
+        "DoubleValue": "remotemedia.protobuf.well_known:WrapperMixin",
+        "FloatValue": "remotemedia.protobuf.well_known:WrapperMixin",
+        "Int32Value": "remotemedia.protobuf.well_known:WrapperMixin",
+        "Int64Value": "remotemedia.protobuf.well_known:WrapperMixin",
+        "StringValue": "remotemedia.protobuf.well_known:WrapperMixin",
+        "UInt32Value": "remotemedia.protobuf.well_known:WrapperMixin",
+        "UInt64Value": "remotemedia.protobuf.well_known:WrapperMixin",
+    },
 }
-"""The mixin of each message, as `module:Class`, by the message's full name."""
+"""The mixin of each message, as `module:Class`, by package and name."""
 
-COMPUTED = {"remotemedia.v1.AudioBuffer.num_samples"}
+COMPUTED = {
+    ("remotemedia.v1", "AudioBuffer", "num_samples"),
+    ("remotemedia.data_v1", "AudioBuffer", "num_samples"),
+}
 """Fields that may be left out of the constructor: their mixin computes them."""

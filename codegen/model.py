@@ -410,7 +410,8 @@ class Field:
     @property
     def is_computed(self) -> bool:
         """Whether the mixin computes the value if the constructor does not get it."""
-        return f"{self.owner.full_name}.{self.name}" in COMPUTED
+        owner = self.owner
+        return (owner.module.package, owner.name, self.name) in COMPUTED
 
     @property
     def value(self) -> str:

@@ -29,11 +29,21 @@ class Options:
     The start of their paths, and the package prefix of their code.
     """
 
+    packages: dict[str, str] = field(default_factory=dict)
+    """The Python packages of proto packages that are to have another name.
+
+    Two sets of files may have the same proto package, and each needs one of its own.
+    """
+
     owns_runtime: bool = False
     """Whether the output folder contains the runtime of generated code."""
 
     def __post_init__(self) -> None:
-        for prefix in (self.package_prefix, *self.external.values()):
+        for prefix in (
+            self.package_prefix,
+            *self.external.values(),
+            *self.packages.values(),
+        ):
             parts = prefix.split(".") if prefix else []
             if not all(part.isidentifier() for part in parts) or any(
                 map(keyword.iskeyword, parts)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CONTRACT = REPOSITORY / "protos"
+CONTRACT = REPOSITORY / "protos" / "audio"
+DATA_CONTRACT = REPOSITORY / "protos" / "data"
 
 
 def protoc(proto_dir: Path, *options: str, files: Iterable[str] = ()) -> None:

@@ -61,6 +61,8 @@ PUBLIC_MODULES = (
     "remotemedia.otel",
     "remotemedia.grpc",
     "remotemedia.v1",
+    "remotemedia.data",
+    "remotemedia.data_v1",
 )
 
 # Every reference to a name of ours must lead somewhere. Those to other packages cannot,
@@ -78,6 +80,7 @@ nitpick_ignore_regex = [
 # The library makes their objects, so their constructors are nobody's concern.
 _MADE_BY_US = re.compile(
     r"remotemedia\.((blocking\.)?(PipelineStream|ChunkResults)"
+    r"|data\.(ExecutionResult|ChunkResult)"
     r"|grpc\.(Call|CallError|Caller|ChannelConfig|ResponseStream|StubCaller))"
 )
 
@@ -102,6 +105,15 @@ def name_aliases(app: Sphinx, env: BuildEnvironment) -> None:
     for name, value in exported.items():
         if isinstance(value, type) and value in described:
             entries.setdefault(name, described[value]._replace(aliased=True))
+
+
+def look_nearby_first(app: Sphinx, doctree: nodes.document) -> None:
+    """Let the name of a type in a signature mean that of the page's own module.
+
+    Both contracts have an ``AudioBuffer``. Sphinx would look in all modules at once.
+    """
+    for reference in doctree.findall(pending_xref):
+        reference.attributes.pop("refspecific", None)
 
 
 def find_by_ending(
@@ -177,6 +189,7 @@ def setup(app: Sphinx) -> None:
     """Connect what this file adds to Sphinx."""
     # After Sphinx has made the paths of images relative to this folder.
     app.connect("doctree-read", put_drawings_into_the_page, priority=900)
+    app.connect("doctree-read", look_nearby_first)
     app.connect("env-updated", name_aliases)
     app.connect("missing-reference", find_by_ending)
     app.connect("autodoc-process-docstring", read_google_style)

@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from ssl import SSLContext
 from types import EllipsisType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypedDict, overload
+
+from typing_extensions import TypeVar, Unpack
 
 from remotemedia.client_caller import ClientCaller
-from remotemedia.errors import (
-    RemoteMediaError,
-    from_response,
-)
+from remotemedia.contracts import ContractName, checked_name, contract_named
+from remotemedia.errors import from_response
 from remotemedia.grpc import (
     DEFAULT_CONNECT_TIMEOUT_S,
     DEFAULT_IDLE_TIMEOUT_S,
@@ -40,28 +40,24 @@ from remotemedia.grpc import (
     check_interceptors,
     deadline_after,
 )
-from remotemedia.inputs import audio_inputs_of, checked_limits, data_inputs_of
-from remotemedia.link import PROTOCOL_VERSION, Link, check_secrecy
-from remotemedia.manifest import ManifestSource, to_manifest
+from remotemedia.link import Link, check_secrecy
+from remotemedia.manifest import ManifestSource
 from remotemedia.operation import Operation
 from remotemedia.readiness import check_health, until_ready
 from remotemedia.record import OnCallEnd
 from remotemedia.results import set_request_id
 from remotemedia.session import (
-    AudioChunkSource,
     ChunkResults,
+    ChunkSource,
+    ChunkT_co,
     PipelineStream,
     Source,
 )
 from remotemedia.v1 import (
     AudioBuffer,
-    ExecuteRequest,
-    ExecuteResponse,
+    ChunkResult,
     ExecutionResult,
-    PipelineExecutionServiceStub,
     ResourceLimits,
-    StreamingPipelineServiceStub,
-    StreamInit,
     VersionInfo,
 )
 
@@ -70,12 +66,40 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from remotemedia import data
+
 DEFAULT_RETRY = RetryPolicy()
 
 StubT = TypeVar("StubT", bound=ServiceStub)
+ResultT_co = TypeVar(
+    "ResultT_co", bound=ExecutionResult, default=ExecutionResult, covariant=True
+)
 
 
-class RemoteMediaClient:
+class ClientOptions(TypedDict, total=False):
+    """The keywords of ``RemoteMediaClient`` that mean the same for each contract."""
+
+    ssl: bool | SSLContext | TLS
+    token: str | TokenFunction | None
+    metadata: MetadataLike | None
+    timeout: float | None
+    connect_timeout: float | None
+    idle_timeout: float | None
+    max_send_bytes: int | None
+    max_receive_bytes: int
+    compression: Compression
+    allow_insecure_token: bool
+    retry: RetryPolicy | None
+    interceptors: Iterable[Interceptor]
+    on_call_end: OnCallEnd | None
+    proxy: str | bool
+    connections: int
+    keepalive: float | None
+    keepalive_timeout: float
+    wait_for_ready: bool
+
+
+class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
     """A connection to a RemoteMedia pipeline service.
 
     ::
@@ -86,6 +110,10 @@ class RemoteMediaClient:
     Args:
         address: ``host:port``, ``[v6]:port`` or ``unix:/path``; or a list of them, and
             calls go to each in turn. All addresses of a name are tried.
+        contract: which set of messages the service speaks: ``"audio"``, that of October
+            2025, or ``"data"``, the one after it. None to go by the version that the
+            service states when the client connects. ``"data"`` also says the type of
+            the results, those of ``remotemedia.data``.
         ssl: True for TLS with the system's authorities, ``TLS`` for certificate files,
             or an ``SSLContext``, whose ALPN protocols are set to HTTP/2.
         token: bearer token, sent with every call; or a function that returns one, plain
@@ -136,10 +164,38 @@ class RemoteMediaClient:
     it fails.
     """
 
+    @overload
+    def __init__(
+        self: RemoteMediaClient[ExecutionResult, ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: Literal["audio"] | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: RemoteMediaClient[data.ExecutionResult, data.ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: Literal["data"],
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: RemoteMediaClient[ExecutionResult, ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: ContractName | None,
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
     def __init__(
         self,
         address: str | Sequence[str] = "localhost:50051",
         *,
+        contract: ContractName | None = None,
         ssl: bool | SSLContext | TLS = False,
         token: str | TokenFunction | None = None,
         metadata: MetadataLike | None = None,
@@ -180,6 +236,7 @@ class RemoteMediaClient:
                 f"on_call_end must be a function that is not async, got "
                 f"{on_call_end!r:.80}"
             )
+        chosen = checked_name(contract)
         self._options = CallOptions(
             timeout=timeout,
             idle_timeout=idle_timeout,
@@ -198,7 +255,14 @@ class RemoteMediaClient:
             metadata=merged,
             exposed=exposed,
             on_call_end=on_call_end,
+            contract=None if chosen is None else contract_named(chosen),
         )
+
+    @property
+    def contract(self) -> ContractName | None:
+        """Which set of messages the service speaks; None before that is known."""
+        messages = self._link.contract
+        return None if messages is None else messages.name
 
     def __repr__(self) -> str:
         state = "connected" if self._link.channel else "not connected"
@@ -225,7 +289,8 @@ class RemoteMediaClient:
             RemoteMediaConnectionError: the service cannot be reached.
             RemoteMediaTimeoutError: it did not answer within ``timeout``.
             RemoteMediaError: AUTHENTICATION, if it refused the token;
-                VERSION_MISMATCH, if it does not speak protocol ``v1``.
+                VERSION_MISMATCH, if it does not speak protocol ``v1``, or it is not
+                known which contract its version speaks, and ``contract`` is None.
         """
         await self._link.connect()
 
@@ -316,7 +381,7 @@ class RemoteMediaClient:
         compression: Compression | None = None,
         response_metadata: ResponseMetadata | None = None,
         wait_for_ready: bool | None = None,
-    ) -> ExecutionResult:
+    ) -> ResultT_co:
         """Run a pipeline once, from whole inputs to whole outputs.
 
         Args:
@@ -324,7 +389,9 @@ class RemoteMediaClient:
                 ``pathlib.Path`` of a JSON or YAML file.
             audio_inputs: audio, by the id of the node it goes to.
             data_inputs: data, by the id of the node it goes to. A ``str`` is sent
-                as it is, as JSON text; anything else is encoded as JSON.
+                as it is, as JSON text; anything else is encoded as JSON. On the data
+                contract an array, bytes or a message of ``remotemedia.data`` is sent as
+                what it is.
             resource_limits: the most that the execution may use.
             idempotent: whether the service may execute it twice. It is made again then
                 as the client's ``retry`` says, and ``retryable`` of an error says so.
@@ -349,47 +416,38 @@ class RemoteMediaClient:
         operation = self._link.operation("execute_pipeline", is_idempotent=idempotent)
         received = response_metadata or ResponseMetadata()
 
-        def check(response: ExecuteResponse) -> None:
-            outcome = response.which_oneof("outcome")
-            if outcome == "error":
+        def check(response: object) -> None:
+            error = messages.error_of(response)
+            if error is not None:
                 raise from_response(
-                    response.error, headers=received.headers, trailers=received.trailers
-                )
-            if outcome != "result":
-                raise RemoteMediaError(
-                    "the service answered with neither a result nor an error",
-                    headers=received.headers,
-                    trailers=received.trailers,
+                    error, headers=received.headers, trailers=received.trailers
                 )
 
         with operation:
-            checked = to_manifest(manifest)
-            request = ExecuteRequest(
-                manifest=checked,
-                audio_inputs=audio_inputs_of(checked, audio_inputs),
-                data_inputs=data_inputs_of(checked, data_inputs),
-                client_version=PROTOCOL_VERSION,
+            messages = self._link.messages()
+            operation.other_contract = messages.other
+            request = messages.execute_request(
+                manifest, audio_inputs, data_inputs, resource_limits
             )
-            if resource_limits is not None:
-                request.resource_limits = checked_limits(resource_limits)
             caller = self._link.caller(
                 operation, wait_for_ready=wait_for_ready, check=check
             )
-            stub = PipelineExecutionServiceStub._over(caller)
-            response = await stub.execute_pipeline(
+            response = await messages.execute(
+                caller,
                 request,
-                timeout=self._link.seconds(timeout),
+                timeout=self._link.seconds(timeout, messages.max_execution_s),
                 metadata=self._link.metadata(operation, metadata),
                 compression=compression,
                 response_metadata=received,
             )
-            set_request_id(response.result, operation.request_id)
-            return response.result
+            result: ResultT_co = messages.result_of(response)
+            set_request_id(result, operation.request_id)
+            return result
 
     def stream_pipeline(
         self,
         manifest: ManifestSource,
-        audio_chunks: AudioChunkSource,
+        audio_chunks: ChunkSource,
         data_inputs: Mapping[str, object] | None = None,
         *,
         expected_chunk_size: int = 0,
@@ -399,7 +457,7 @@ class RemoteMediaClient:
         compression: Compression | None = None,
         max_in_flight_chunks: int | None = None,
         wait_for_ready: bool | None = None,
-    ) -> ChunkResults:
+    ) -> ChunkResults[ChunkT_co]:
         """Send audio chunk by chunk, and iterate over the results in order.
 
         ::
@@ -416,7 +474,8 @@ class RemoteMediaClient:
             manifest: the pipeline, as a dict, JSON text, ``PipelineManifest``, or the
                 ``pathlib.Path`` of a JSON or YAML file.
             audio_chunks: an asynchronous or plain iterable of ``(node_id, buffer)``
-                or ``(node_id, buffer, sequence)``. It is first asked for audio
+                or ``(node_id, buffer, sequence)``. On the data contract the buffer may
+                be any other value as well. It is first asked for audio
                 when the service is ready. A plain iterable may block: it is iterated
                 in a thread of its own.
             data_inputs: data, by the id of the node it goes to. A ``str`` is sent
@@ -458,7 +517,7 @@ class RemoteMediaClient:
     def open_stream(
         self,
         manifest: ManifestSource,
-        audio_chunks: AudioChunkSource | None = None,
+        audio_chunks: ChunkSource | None = None,
         data_inputs: Mapping[str, object] | None = None,
         *,
         expected_chunk_size: int = 0,
@@ -469,7 +528,7 @@ class RemoteMediaClient:
         max_buffered_chunks: int = 16,
         max_in_flight_chunks: int | None = None,
         wait_for_ready: bool | None = None,
-    ) -> PipelineStream:
+    ) -> PipelineStream[ChunkT_co]:
         """Open a live session: send audio and read results independently.
 
         ::
@@ -535,31 +594,26 @@ class RemoteMediaClient:
         max_buffered_chunks: int = 1,
         max_in_flight_chunks: int | None,
         wait_for_ready: bool | None,
-    ) -> PipelineStream:
+    ) -> PipelineStream[ChunkT_co]:
         operation = self._link.operation(name, is_stream=True)
         with operation:
             check_count("expected_chunk_size", expected_chunk_size, least=0)
             check_count("max_buffered_chunks", max_buffered_chunks)
             if max_in_flight_chunks is not None:
                 check_count("max_in_flight_chunks", max_in_flight_chunks)
-            checked = to_manifest(manifest)
-            init = StreamInit(
-                manifest=checked,
-                data_inputs=data_inputs_of(checked, data_inputs),
-                client_version=PROTOCOL_VERSION,
-                expected_chunk_size=expected_chunk_size,
+            messages = self._link.messages()
+            operation.other_contract = messages.other
+            checked = messages.manifest(manifest)
+            init = messages.init_request(
+                checked, data_inputs, expected_chunk_size, resource_limits
             )
-            if resource_limits is not None:
-                init.resource_limits = checked_limits(resource_limits)
             return PipelineStream(
-                StreamingPipelineServiceStub._over(
-                    self._link.caller(
-                        operation,
-                        compression=compression,
-                        wait_for_ready=wait_for_ready,
-                    )
+                self._link.caller(
+                    operation, compression=compression, wait_for_ready=wait_for_ready
                 ),
+                messages,
                 init,
+                [node.id for node in checked.nodes],
                 operation=operation,
                 open_timeout=self._options.timeout,
                 deadline=deadline_after(timeout),

@@ -161,6 +161,9 @@ _CLASS_OF_STATUS: dict[Status, type[RemoteMediaError]] = {
     Status.DEADLINE_EXCEEDED: RemoteMediaTimeoutError,
 }
 
+# What a service says with CANCELLED of a call that took it too long.
+_GAVE_UP = "Timeout expired"
+
 NODE_ID = r"[A-Za-z0-9_-]+"
 """What a node id looks like, as a regular expression."""
 
@@ -193,6 +196,8 @@ def from_call_error(error: CallError) -> RemoteMediaError:
     if error.status is Status.INTERNAL and (match := _NODE_FAILED.match(message)):
         error_type, node_id = ErrorType.NODE_EXECUTION, match["node"]
     cls = _CLASS_OF_STATUS.get(error.status, RemoteMediaError)
+    if error.status is Status.CANCELLED and message == _GAVE_UP:
+        cls = RemoteMediaTimeoutError
     return cls(
         message,
         error_type=error_type,

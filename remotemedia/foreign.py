@@ -31,13 +31,16 @@ _OURS = frozenset(
         "cli",
         "client",
         "client_caller",
+        "contracts",
+        "data",
+        "data_v1",
         "errors",
         "foreign",
         "grpc",
         "http2",
-        "inputs",
         "link",
         "manifest",
+        "media",
         "notebook",
         "operation",
         "otel",
@@ -49,6 +52,7 @@ _OURS = frozenset(
         "session",
         "testing",
         "v1",
+        "values",
     ]
 )
 

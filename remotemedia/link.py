@@ -14,7 +14,9 @@ import math
 import weakref
 from collections.abc import Callable
 from types import EllipsisType
+from typing import Any
 
+from remotemedia.contracts import Contract, contract_of
 from remotemedia.errors import RemoteMediaConnectionError, RemoteMediaError
 from remotemedia.grpc import (
     AUTHORIZATION,
@@ -28,19 +30,24 @@ from remotemedia.grpc import (
     ResponseMetadata,
     Retries,
 )
+from remotemedia.manifest import VERSION
 from remotemedia.operation import Operation
 from remotemedia.record import OnCallEnd
 from remotemedia.v1 import (
     ErrorType,
-    ExecuteResponse,
     PipelineExecutionServiceStub,
+    VersionInfo,
     VersionRequest,
     VersionResponse,
 )
 
-PROTOCOL_VERSION = "v1"
 REQUEST_ID = "x-request-id"
 """The metadata key that carries the id of a call."""
+
+_NOT_CONNECTED = (
+    "the client is not connected: use it as a context manager (`async with`, or `with` "
+    "of remotemedia.blocking), or call connect() first"
+)
 
 _RECONNECT = "reconnect"
 """The operation that checks the version again after connecting again."""
@@ -56,10 +63,13 @@ class Link:
         metadata: sent with every call.
         exposed: where a token would travel in plaintext; "" for nowhere.
         on_call_end: is told of the end of each call.
+        contract: the set of messages that the user chose; None to find it out.
 
     Attributes:
         address: where the calls go, as text.
         channel: the channel while the client is connected.
+        contract: the set of messages that the service speaks; None if that is not
+            known yet.
     """
 
     def __init__(
@@ -71,9 +81,12 @@ class Link:
         metadata: Metadata,
         exposed: str,
         on_call_end: OnCallEnd | None,
+        contract: Contract[Any] | None,
     ) -> None:
         self.address: str = address
         self.channel: Channel | None = None
+        self.contract: Contract[Any] | None = contract
+        self._is_contract_chosen = contract is not None
         self._make_channel = make_channel
         self._options = options
         self._metadata = metadata
@@ -154,16 +167,35 @@ class Link:
                 operation, is_repeated=is_repeated, wait_for_ready=wait_for_ready
             )
             return await PipelineExecutionServiceStub._over(caller).get_version(
-                VersionRequest(client_version=PROTOCOL_VERSION),
+                VersionRequest(client_version=VERSION),
                 timeout=self.seconds(timeout),
                 metadata=self.metadata(operation, metadata),
                 compression=compression,
                 response_metadata=response_metadata,
             )
 
-    def seconds(self, timeout: float | EllipsisType | None) -> float:
-        """The bound of a call, as a stub takes it: infinity for none."""
+    def messages(self) -> Contract[Any]:
+        """The set of messages that the service speaks.
+
+        Raises:
+            RemoteMediaConnectionError: that is found out when the client connects.
+        """
+        if self.contract is None:
+            raise RemoteMediaConnectionError(_NOT_CONNECTED)
+        return self.contract
+
+    def seconds(
+        self, timeout: float | EllipsisType | None, most_s: float | None = None
+    ) -> float:
+        """The bound of a call, as a stub takes it: infinity for none.
+
+        Args:
+            timeout: what the user gave for the call.
+            most_s: the bound where the user wants none.
+        """
         seconds = self._options.timeout if timeout is ... else timeout
+        if seconds is None:
+            seconds = most_s
         return math.inf if seconds is None else seconds
 
     def operation(
@@ -185,7 +217,7 @@ class Link:
         is_repeated: bool | None = None,
         compression: Compression | None = None,
         wait_for_ready: bool | None = None,
-        check: Callable[[ExecuteResponse], None] | None = None,
+        check: Callable[[Any], None] | None = None,
     ) -> Caller:
         """What makes the calls of an operation on the open connection.
 
@@ -202,10 +234,7 @@ class Link:
             RemoteMediaConnectionError: the client is not connected here.
         """
         if self.channel is None:
-            raise RemoteMediaConnectionError(
-                "the client is not connected: use it as a context manager (`async "
-                "with`, or `with` of remotemedia.blocking), or call connect() first"
-            )
+            raise RemoteMediaConnectionError(_NOT_CONNECTED)
         if self.channel.is_orphan:
             # It was connected in an earlier `asyncio.run`.
             self.channel.abandon()
@@ -254,11 +283,35 @@ class Link:
         if not answer.compatible:
             raise RemoteMediaError(
                 answer.compatibility_message
-                or f"the service does not speak protocol {PROTOCOL_VERSION}",
+                or f"the service does not speak protocol {VERSION}",
                 error_type=ErrorType.VERSION_MISMATCH,
                 operation=operation.name,
                 address=self.address,
             )
+        if not self._is_contract_chosen:
+            self._find_contract(operation, answer.version_info)
+
+    def _find_contract(self, operation: Operation, version: VersionInfo) -> None:
+        """Note which set of messages the service speaks.
+
+        Raises:
+            RemoteMediaError: VERSION_MISMATCH, if its version is not known, or it
+                speaks another set than before.
+        """
+        try:
+            found = contract_of(version)
+            before = self.contract
+            if operation.name == _RECONNECT and before and found.name != before.name:
+                raise RemoteMediaError(
+                    f"the service speaks the {found.name} contract now, and spoke the "
+                    f"{before.name} contract before: call disconnect(), and then "
+                    "connect()",
+                    error_type=ErrorType.VERSION_MISMATCH,
+                )
+        except RemoteMediaError as error:
+            error.operation, error.address = operation.name, self.address
+            raise
+        self.contract = found
 
     def _on_connected(self) -> None:
         """Check the version again, beside the calls, where `connect` does not do it."""

@@ -18,11 +18,12 @@ import json
 import os
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import (
+    TYPE_CHECKING,
     Any,
     NamedTuple,
     NoReturn,
@@ -31,22 +32,23 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
+    overload,
 )
 
 import betterproto
 from betterproto.casing import camel_case, snake_case
 
 from remotemedia.errors import NODE_ID, RemoteMediaError
-from remotemedia.v1 import (
-    Connection,
-    ErrorType,
-    ManifestMetadata,
-    NodeManifest,
-    PipelineManifest,
-)
+from remotemedia.v1 import Connection, ErrorType, NodeManifest, PipelineManifest
+
+if TYPE_CHECKING:
+    from remotemedia import data_v1
+
+AnyManifest: TypeAlias = "PipelineManifest | data_v1.PipelineManifest"
+"""The message of either contract."""
 
 ManifestSource: TypeAlias = (
-    "PipelineManifest | Mapping[str, object] | str | os.PathLike[str]"
+    "AnyManifest | Mapping[str, object] | str | os.PathLike[str]"
 )
 """A description of a pipeline: the message, a dict, JSON text, or the path of a file.
 
@@ -59,6 +61,7 @@ VERSION = "v1"
 _UNNAMED = "unnamed"
 
 MessageT = TypeVar("MessageT", bound=betterproto.Message)
+ManifestT = TypeVar("ManifestT", "PipelineManifest", "data_v1.PipelineManifest")
 EnumT = TypeVar("EnumT", bound=betterproto.Enum)
 
 _NODE_ID = re.compile(NODE_ID)
@@ -77,31 +80,21 @@ _OBJECT = (dict, Mapping)
 
 # Additional spellings of a field's name. `from` is a keyword of Python, so a dict that
 # is made with dict(...) has `from_`.
-_ALIASES: dict[tuple[type, str], tuple[str, ...]] = {
-    (Connection, "from_"): ("from_", "from_node", "fromNode"),
-    (Connection, "to"): ("to_node", "toNode"),
+_ALIASES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("Connection", "from_"): ("from_", "from_node", "fromNode"),
+    ("Connection", "to"): ("to_node", "toNode"),
 }
-
-# What the fields of a dict have where they are left out. (Made anew for each message.)
-_DEFAULTS: dict[type, Callable[[], dict[str, Any]]] = {
-    PipelineManifest: lambda: {
-        "version": VERSION,
-        "metadata": ManifestMetadata(name=_UNNAMED),
-    },
-    ManifestMetadata: lambda: {"name": _UNNAMED},
-}
-
 
 # Words that other pipeline formats use for our keys, where the spelling gives no hint.
-_SYNONYMS: dict[type, dict[str, str]] = {
-    PipelineManifest: {
+_SYNONYMS: dict[str, dict[str, str]] = {
+    "PipelineManifest": {
         "name": "metadata",
         "description": "metadata",
         "edges": "connections",
         "links": "connections",
         "steps": "nodes",
     },
-    NodeManifest: {
+    "NodeManifest": {
         "name": "id",
         "node_id": "id",
         "kind": "node_type",
@@ -111,7 +104,7 @@ _SYNONYMS: dict[type, dict[str, str]] = {
         "options": "params",
         "streaming": "is_streaming",
     },
-    Connection: {
+    "Connection": {
         **dict.fromkeys(("source", "src", "input", "start", "from_id"), "from"),
         **dict.fromkeys(("target", "destination", "dst", "dest", "to_id"), "to"),
         **dict.fromkeys(("output", "end", "sink"), "to"),
@@ -151,7 +144,15 @@ class _Field(NamedTuple):
     """Converts any other value, or raises an error that names the place."""
 
 
-def to_manifest(source: ManifestSource) -> PipelineManifest:
+@overload
+def to_manifest(source: ManifestSource) -> PipelineManifest: ...
+
+
+@overload
+def to_manifest(source: ManifestSource, cls: type[ManifestT]) -> ManifestT: ...
+
+
+def to_manifest(source: ManifestSource, cls: type[Any] = PipelineManifest) -> Any:
     """Turn a dict, JSON text, a file or a message into a checked manifest.
 
     A message is checked and returned as it is. In the other forms None or ``null`` is
@@ -162,6 +163,8 @@ def to_manifest(source: ManifestSource) -> PipelineManifest:
         source: the manifest. A file is given as a ``pathlib.Path``, ends in ``.json``,
             ``.yaml`` or ``.yml``, and is encoded in UTF-8; YAML needs the extra
             ``remotemedia[yaml]``.
+        cls: the message of the contract that is spoken. A message of the other
+            contract is turned into it.
 
     Raises:
         RemoteMediaError: the manifest breaks a rule (see :func:`check`), has an
@@ -174,13 +177,17 @@ def to_manifest(source: ManifestSource) -> PipelineManifest:
             the file has another ending.
         ImportError: the file is YAML, and PyYAML is not installed.
     """
-    if isinstance(source, PipelineManifest):
+    manifest: Any
+    if isinstance(source, cls):
         manifest = source
     elif isinstance(source, (str, *_OBJECT)):
         data = _parse_text(source) if isinstance(source, str) else source
-        manifest = _read_message(PipelineManifest, data, _Place("manifest"))
+        manifest = _read_message(cls, data, _Place("manifest"))
     elif isinstance(source, os.PathLike):
-        return _read_file(Path(source))
+        return _read_file(Path(source), cls)
+    elif getattr(source, "__proto_name__", None) == cls.__proto_name__:
+        # What both contracts know has the same numbers in both.
+        manifest = cls.FromString(bytes(source))
     else:
         raise TypeError(
             "a manifest is a dict, JSON text (str) or a PipelineManifest, or the "
@@ -204,7 +211,7 @@ def _parse_text(text: str) -> object:
         ) from error
 
 
-def _read_file(path: Path) -> PipelineManifest:
+def _read_file(path: Path, cls: type[Any]) -> Any:
     """Read a manifest from a file, whose path begins the text of every error."""
     suffix = path.suffix.lower()
     if suffix not in _FILE_SUFFIXES:
@@ -215,7 +222,7 @@ def _read_file(path: Path) -> PipelineManifest:
         place = _Place("manifest")
         text = path.read_text(encoding="utf-8")
         parse = _parse_json if suffix == ".json" else _parse_yaml
-        manifest = _read_message(PipelineManifest, parse(text, place), place)
+        manifest = _read_message(cls, parse(text, place), place)
         check(manifest)
     except OSError as error:
         problem = f"the manifest cannot be read: {error.strerror or error}"
@@ -269,7 +276,7 @@ def _parse_yaml(text: str, place: _Place) -> object:
         raise place.error(f"is not valid YAML: {error}") from error
 
 
-def check(manifest: PipelineManifest) -> None:
+def check(manifest: AnyManifest) -> None:
     """Check a manifest against the rules of the contract.
 
     A manifest has version ``v1``, a name and at least one node. Node ids are unique
@@ -289,11 +296,13 @@ def check(manifest: PipelineManifest) -> None:
     if not manifest.nodes:
         raise _Place("manifest.nodes").error("is empty; there is at least one node")
     seen: dict[str, int] = {}
-    for index, node in enumerate(manifest.nodes):
+    nodes: Sequence[NodeManifest | data_v1.NodeManifest] = manifest.nodes
+    for index, node in enumerate(nodes):
         _check_node(node, index, seen)
         seen[node.id] = index
     has_backward_connection = False
-    for index, connection in enumerate(manifest.connections):
+    connections: Sequence[Connection | data_v1.Connection] = manifest.connections
+    for index, connection in enumerate(connections):
         from_, to = connection.from_, connection.to
         for end, node_id in ((".from", from_), (".to", to)):
             if node_id not in seen:
@@ -304,10 +313,12 @@ def check(manifest: PipelineManifest) -> None:
         has_backward_connection |= seen[from_] >= seen[to]
     # If every connection leads to a later node, there is no cycle.
     if has_backward_connection:
-        execution_order(manifest)
+        _sorted_ids(nodes, connections)
 
 
-def _check_node(node: NodeManifest, index: int, seen: Mapping[str, int]) -> None:
+def _check_node(
+    node: NodeManifest | data_v1.NodeManifest, index: int, seen: Mapping[str, int]
+) -> None:
     node_id, params = node.id, node.params
     if not _NODE_ID.fullmatch(node_id):
         raise _Place(f"manifest.nodes[{index}].id", node_id).error(
@@ -344,11 +355,24 @@ def execution_order(manifest: PipelineManifest) -> list[NodeManifest]:
             `error_type` is VALIDATION.
     """
     nodes = {node.id: node for node in manifest.nodes}
-    sorter: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(nodes, ()))
-    for connection in manifest.connections:
+    ids = _sorted_ids(manifest.nodes, manifest.connections)
+    return [nodes[node_id] for node_id in ids]
+
+
+def _sorted_ids(
+    nodes: Sequence[NodeManifest | data_v1.NodeManifest],
+    connections: Sequence[Connection | data_v1.Connection],
+) -> list[str]:
+    """The ids in topological order.
+
+    Raises:
+        RemoteMediaError: VALIDATION, if the connections form a cycle.
+    """
+    sorter: TopologicalSorter[str] = TopologicalSorter({node.id: () for node in nodes})
+    for connection in connections:
         sorter.add(connection.to, connection.from_)
     try:
-        return [nodes[node_id] for node_id in sorter.static_order()]
+        return list(sorter.static_order())
     except CycleError as error:
         cycle = " → ".join(error.args[1])
         raise _Place("manifest.connections").error(
@@ -411,8 +435,7 @@ def _read_message(cls: type[MessageT], value: object, place: _Place) -> MessageT
             return value
         raise place.error(f"is {reprlib.repr(value)}; it must be an object")
     fields = _fields(cls)
-    defaults = _DEFAULTS.get(cls)
-    arguments = defaults() if defaults is not None else {}
+    arguments = _defaults(cls)
     given: dict[str, object] = {}
     for key, item in value.items():
         field = fields.get(key)
@@ -430,7 +453,7 @@ def _read_message(cls: type[MessageT], value: object, place: _Place) -> MessageT
     return cls(**arguments)
 
 
-def _read_node(value: object, place: _Place) -> NodeManifest:
+def _read_node(cls: type[MessageT], value: object, place: _Place) -> MessageT:
     """Read a node: errors inside it carry its id, and params may be an object."""
     if isinstance(value, _OBJECT):
         if isinstance(value.get("id"), str):
@@ -441,7 +464,7 @@ def _read_node(value: object, place: _Place) -> NodeManifest:
         elif not isinstance(params, str):
             text = to_json_text(params, str(place.inner(".params")))
             value = {**value, "params": text}
-    return _read_message(NodeManifest, value, place)
+    return _read_message(cls, value, place)
 
 
 def _read_list(
@@ -479,8 +502,8 @@ def _reader(hint: Any) -> Callable[[Any, _Place], object]:
     if get_origin(hint) is list:
         (item_hint,) = get_args(hint)
         return partial(_read_list, _reader(item_hint))
-    if hint is NodeManifest:
-        return _read_node
+    if hint.__name__ == "NodeManifest":
+        return partial(_read_node, hint)
     if issubclass(hint, betterproto.Message):
         return partial(_read_message, hint)
     if issubclass(hint, betterproto.Enum):
@@ -488,17 +511,30 @@ def _reader(hint: Any) -> Callable[[Any, _Place], object]:
     return partial(_read_plain, hint)
 
 
+def _defaults(cls: type) -> dict[str, Any]:
+    """What the fields of a message have where a dict leaves them out."""
+    if cls.__name__ == "PipelineManifest":
+        metadata = _hints(cls)["metadata"](name=_UNNAMED)
+        return {"version": VERSION, "metadata": metadata}
+    return {"name": _UNNAMED} if cls.__name__ == "ManifestMetadata" else {}
+
+
 @cache
-def _fields(cls: type[Any]) -> dict[str, _Field]:
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+@cache
+def _fields(cls: type) -> dict[str, _Field]:
     """The fields of a message by each spelling that a dict may use for them."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     fields: dict[str, _Field] = {}
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
         plain_type = hint if hint in (str, int, float, bool) else None
         reading = _Field(field.name, plain_type, _reader(hint))
         proto_name = field.name.rstrip("_")  # `from`, not `from_`
-        aliases = _ALIASES.get((cls, field.name), ())
+        aliases = _ALIASES.get((cls.__name__, field.name), ())
         for spelling in (proto_name, camel_case(proto_name), *aliases):
             fields[spelling] = reading
     return fields
@@ -507,6 +543,6 @@ def _fields(cls: type[Any]) -> dict[str, _Field]:
 def _suggestion(word: str, known: Mapping[str, object], cls: type | None = None) -> str:
     from difflib import get_close_matches  # rarely needed, and slow to import
 
-    synonym = _SYNONYMS.get(cls or object, {}).get(word.lower())
+    synonym = _SYNONYMS.get(cls.__name__ if cls else "", {}).get(word.lower())
     close = [synonym] if synonym else get_close_matches(word, known, 1)
     return f"; did you mean {close[0]!r}?" if close else ""

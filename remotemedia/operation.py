@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+_CANNOT_DECODE = "failed to decode Protobuf message"
+"""What a service says of a request in messages that are not its own."""
+
+
 class Operation:
     """One call of the user's, as a reusable context manager.
 
@@ -44,6 +48,8 @@ class Operation:
         iterable_error: the exception that the caller's own iterable raised, if any. It
             leaves the context unchanged, whatever its type.
         attempts: how many attempts there were.
+        other_contract: the set of messages that the service may speak instead of the
+            one of the call; "" for a call that is the same in both.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Operation:
         self.request_id: str = os.urandom(16).hex()
         self.iterable_error: BaseException | None = None
         self.attempts: int = 0
+        self.other_contract: str = ""
         self._is_stream = is_stream
         self._on_call_end = on_call_end
         self._started_s = time.monotonic()
@@ -91,6 +98,11 @@ class Operation:
             return
         if isinstance(exc, CallError):
             error = from_call_error(exc)
+            if self.other_contract and _CANNOT_DECODE in error.message:
+                error.message += (
+                    ". The service may speak the other set of messages: "
+                    f"RemoteMediaClient(…, contract={self.other_contract!r})"
+                )
             # The plain class stands for failures that would happen again.
             if (
                 self.is_idempotent

@@ -17,6 +17,7 @@ from remotemedia import notebook
 _REQUEST_ID = "_request_id"
 
 BufferT_co = TypeVar("BufferT_co", covariant=True)
+OutputT = TypeVar("OutputT")
 
 
 class _HasAudio(Protocol[BufferT_co]):
@@ -44,35 +45,24 @@ class DataOutputsMixin:
             KeyError: there is no such output, or `name` is None and there are several;
                 the message lists the existing ones.
         """
-        outputs = self.audio_outputs
-        if name is None and len(outputs) == 1:
-            (buffer,) = outputs.values()
-            return buffer
-        if name is not None and name in outputs:
-            return outputs[name]
-        if name is None and outputs:
-            names = _listed(outputs)
-            raise KeyError(f"there are several audio outputs, so name one of {names}")
-        raise KeyError(_missing(self, "audio", name))
+        return _output(self, "audio", self.audio_outputs, name)
 
-    def json(self, name: str) -> Any:
+    def json(self, name: str | None = None) -> Any:
         """Decode a data output from its JSON text.
 
         Args:
-            name: the name of the output, which is the id of the node it comes from.
+            name: the name of the output, which is the id of the node it comes from;
+                None for the only one.
 
         Returns:
             The value that ``json.loads`` makes of the text.
 
         Raises:
-            KeyError: there is no such output; the message lists the existing ones.
+            KeyError: there is no such output, or `name` is None and there are several;
+                the message lists the existing ones.
             ValueError: the output is not JSON.
         """
-        try:
-            text = self.data_outputs[name]
-        except KeyError:
-            raise KeyError(_missing(self, "data", name)) from None
-        return json.loads(text)
+        return parsed(_output(self, "data", self.data_outputs, name))
 
     def _repr_html_(self) -> str:
         """Show the metrics and the outputs as a table in a notebook."""
@@ -94,6 +84,33 @@ class ExecutionResultMixin(DataOutputsMixin):
 def set_request_id(result: ExecutionResultMixin, request_id: str) -> None:
     """Note which call returned a result."""
     vars(result)[_REQUEST_ID] = request_id
+
+
+def parsed(text: str) -> Any:
+    """The value of an output's JSON text.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply for Python.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+
+
+def _output(
+    result: Any, kind: str, outputs: Mapping[str, OutputT], name: str | None
+) -> OutputT:
+    """The output of a name, or the only one."""
+    if name is None and len(outputs) == 1:
+        (output,) = outputs.values()
+        return output
+    if name is not None and name in outputs:
+        return outputs[name]
+    if name is None and outputs:
+        names = _listed(outputs)
+        raise KeyError(f"there are several {kind} outputs, so name one of {names}")
+    raise KeyError(_missing(result, kind, name))
 
 
 def _missing(result: Any, kind: str, name: str | None) -> str:

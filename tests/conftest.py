@@ -14,7 +14,8 @@ import pytest_asyncio
 from conformance.oracle import grpc_modules
 from remotemedia import RemoteMediaClient
 from remotemedia.testing import LocalService
-from tests.support import core_server
+from remotemedia.testing.front import Contract
+from tests.support import core_data_server, core_server
 
 # No test fails because it was slow: machines are noisy.
 hypothesis.settings.register_profile(
@@ -57,6 +58,7 @@ SLOW = (
     "tests/codec/test_runs.py",
     "tests/codec/test_values.py",
     "tests/codegen/",
+    "tests/contracts/test_values.py::test_other_values_travel_as_json",
     "tests/docs/test_programs.py::test_the_programs_of_a_page_run",
     "tests/docs/test_site.py",
     "tests/faults/",
@@ -133,19 +135,30 @@ async def core(
 
 
 @pytest_asyncio.fixture
+async def core_data() -> AsyncIterator[core_data_server.CoreDataServer]:
+    """A service on grpcio's C core that speaks the data contract."""
+    async with core_data_server.serve() as server:
+        yield server
+
+
+@pytest_asyncio.fixture
 async def local() -> AsyncIterator[LocalService]:
     """The embedded service."""
     async with LocalService() as service:
         yield service
 
 
-@pytest_asyncio.fixture(params=["local", "core"])
+@pytest_asyncio.fixture(params=["local", "local data", "core"])
 async def address(
     request: pytest.FixtureRequest, core_modules: dict[str, ModuleType]
 ) -> AsyncIterator[str]:
-    """The address of a service. Each test runs against both services."""
-    if request.param == "local":
-        async with LocalService() as service:
+    """The address of a service. Each test runs against all of them.
+
+    Two are embedded services, one of each contract. The third is on grpcio's C core.
+    """
+    if request.param != "core":
+        contract: Contract = "data" if request.param == "local data" else "audio"
+        async with LocalService(contract=contract) as service:
             yield service.address
     else:
         async with core_server.serve(core_modules) as server:

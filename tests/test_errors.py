@@ -209,3 +209,12 @@ def test_repr_says_what_matters() -> None:
         "RemoteMediaError('boom', error_type=ErrorType.INTERNAL, "
         "failing_node_id='n', operation='op')"
     )
+
+
+def test_a_service_that_gives_up_has_timed_out() -> None:
+    error = from_call_error(CallError(Status.CANCELLED, "Timeout expired"))
+    assert isinstance(error, RemoteMediaTimeoutError)
+    assert error.status is Status.CANCELLED
+    assert not error.retryable
+    other = from_call_error(CallError(Status.CANCELLED, "the client left"))
+    assert type(other) is RemoteMediaError

@@ -58,6 +58,36 @@ def drop_connection(client: RemoteMediaClient) -> None:
     connection.abort()
 
 
+async def test_a_service_that_speaks_another_contract_now(core: CoreServer) -> None:
+    async with RemoteMediaClient(core.address) as client:
+        contracts = [client.contract]
+        core.execution.runtime = "0.4.0"
+        drop_connection(client)
+        await client.get_version()
+        checking = client._link._checking
+        assert checking is not None
+        await asyncio.wait({checking})
+        with pytest.raises(RemoteMediaError, match="the data contract now") as caught:
+            await client.execute_pipeline(PASS)
+        assert caught.value.error_type is ErrorType.VERSION_MISMATCH
+        # What the text says to do.
+        assert "disconnect(), and then connect()" in str(caught.value)
+        contracts.append(client.contract)
+        await client.disconnect()
+        await client.connect()
+        contracts.append(client.contract)
+        assert contracts == ["audio", "audio", "data"]
+    # What the user chose is not looked for again.
+    async with RemoteMediaClient(core.address, contract="audio") as client:
+        drop_connection(client)
+        assert await client.execute_pipeline(PASS)
+        checking = client._link._checking
+        assert checking is not None
+        await asyncio.wait({checking})
+        assert await client.execute_pipeline(PASS)
+        assert client.contract == "audio"
+
+
 async def test_a_check_that_fails_is_not_the_calls_failure(local: LocalService) -> None:
     records: list[CallRecord] = []
     async with RemoteMediaClient(

@@ -364,7 +364,7 @@ async def test_records_and_errors_name_the_server_that_was_asked() -> None:
 
 def test_a_hook_is_a_function() -> None:
     with pytest.raises(TypeError, match=r"on_call_end must be a function .* got 1"):
-        RemoteMediaClient(on_call_end=1)  # type: ignore[arg-type]  # the mistake
+        RemoteMediaClient(on_call_end=1)  # type: ignore[call-overload]  # the mistake
 
 
 def test_a_record_is_immutable() -> None:

@@ -89,7 +89,7 @@ def test_an_unknown_output_is_an_error_that_lists_the_known_ones() -> None:
     assert caught.value.args == (
         "no data output 'asr'; there are: 'bad', 'calc', 'vad'",
     )
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
     with pytest.raises(KeyError, match="there are: none"):
         ExecutionResult().json("asr")
 
@@ -139,3 +139,8 @@ def test_values_in_a_notebook_are_escaped_and_short() -> None:
 def test_a_table_in_a_notebook_has_a_bounded_number_of_rows() -> None:
     result = ChunkResult(data_outputs={str(i): "1" for i in range(10_000)})
     assert len(table(result)) == 101
+
+
+def test_json_that_is_nested_too_deeply_is_not_valid() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        ChunkResult(data_outputs={"vad": "[" * 200_000}).json()

@@ -94,9 +94,12 @@ def main() -> None:
     setting = report.setting(quick=arguments.quick)
     with ExitStack() as stack:
         modules = Path(stack.enter_context(TemporaryDirectory()))
-        oracle.protoc(
-            oracle.CONTRACT, f"--python_out={modules}", f"--grpc_python_out={modules}"
-        )
+        (modules / "data").mkdir()
+        for protos, out in (
+            (oracle.CONTRACT, modules),
+            (oracle.DATA_CONTRACT, modules / "data"),
+        ):
+            oracle.protoc(protos, f"--python_out={out}", f"--grpc_python_out={out}")
         stock.generate(modules)
         processes = Processes(modules, stack)
         workers = [

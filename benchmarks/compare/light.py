@@ -16,10 +16,10 @@ from typing import cast
 from benchmarks.compare.clients import requests
 from benchmarks.compare.loops import FASTEST
 from benchmarks.compare.server import (
+    AUDIO,
     CLOSED,
     METRICS,
     READY,
-    VERSION,
     execution,
     result,
 )
@@ -123,16 +123,16 @@ class Light(asyncio.Protocol):
     def _on_message(self, stream: int, request: bytes, out: list[bytes]) -> None:
         kind = request[:1]
         if kind == _CHUNK:
-            out.append(message(stream, result(request)))
+            out.append(message(stream, result(request, AUDIO)))
             self._chunks[stream] += 1
             if self._chunks[stream] % _CHUNKS_BETWEEN_METRICS == 0:
                 out.append(message(stream, METRICS))
         elif request == requests.VERSION:
-            self._end(stream, VERSION, out)
+            self._end(stream, AUDIO.version, out)
         elif kind == _INIT and len(request) <= _MAX_INIT_BYTES:
             out.append(message(stream, READY))
         elif kind == _INIT:
-            self._end(stream, execution(request), out)
+            self._end(stream, execution(request, AUDIO), out)
         else:
             self._end(stream, CLOSED, out)
 

@@ -14,7 +14,13 @@ from benchmarks.compare.clients import SOCKET
 from benchmarks.compare.results import Figures
 from conformance import oracle
 
-SERVERS = ("server", "light", "echo")
+SERVERS = {
+    "server": ("server", "audio"),
+    "data": ("server", "data"),
+    "light": ("light",),
+    "echo": ("echo",),
+}
+"""The modules of the servers, and their arguments."""
 
 
 class Worker:
@@ -50,13 +56,14 @@ class Processes:
     """Starts the servers, and workers, and ends them with the comparison.
 
     Args:
-        modules: a folder with the modules that plain protoc generated.
+        modules: a folder with the modules that plain protoc generated, and with a
+            folder "data" for those of the data contract.
         stack: ends the processes.
     """
 
     def __init__(self, modules: Path, stack: ExitStack) -> None:
-        path = os.pathsep.join((str(modules), str(oracle.REPOSITORY)))
-        self.environment = os.environ | {"PYTHONPATH": path}
+        self.environment = _importing(modules)
+        self._data_environment = _importing(modules / "data")
         self._stack = stack
         self._addresses = {name: self._serve(name) for name in SERVERS}
 
@@ -66,11 +73,20 @@ class Processes:
     ) -> Iterator[Worker]:
         """Run the process of a client."""
         address = self._addresses["echo" if client == SOCKET else server]
-        with self._run("worker", client, event_loop, address) as process:
+        is_data = server == "data"
+        with self._run(
+            "worker",
+            f"{client}_data" if is_data else client,
+            event_loop,
+            address,
+            environment=self._data_environment if is_data else self.environment,
+        ) as process:
             yield Worker(process, client, event_loop)
 
     def _serve(self, name: str) -> str:
-        process = self._stack.enter_context(self._run(name))
+        process = self._stack.enter_context(
+            self._run(*SERVERS[name], environment=self.environment)
+        )
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         if not address:
@@ -78,16 +94,24 @@ class Processes:
         return address
 
     @contextmanager
-    def _run(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def _run(
+        self, name: str, *arguments: str, environment: dict[str, str]
+    ) -> Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.{name}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=self.environment,
+            env=environment,
         )
         try:
             yield process
         finally:
             process.kill()
             process.communicate()
+
+
+def _importing(modules: Path) -> dict[str, str]:
+    """The environment of a process that imports modules of a folder, and ours."""
+    path = os.pathsep.join((str(modules), str(oracle.REPOSITORY)))
+    return os.environ | {"PYTHONPATH": path}

@@ -50,9 +50,10 @@ bytes" sends messages that were encoded beforehand through grpclib's client API.
 socket" sends the same bytes through an asyncio socket and back.
 
 Every client runs in a process of its own. All call one server, which also runs in a
-process of its own. It uses grpcio's C core, and copies the audio from the request into
-the answer without decoding it. Each client builds its messages, waits for the session
-to be ready, and reads the fields of the results, in its own idiom. Ours does so through
+process of its own; the rows of the data contract have one that speaks it. It uses
+grpcio's C core, and copies the audio, or another value, from the request into the
+answer without decoding it. Each client builds its messages, waits for the session to be
+ready, and reads the fields of the results, in its own idiom. Ours does so through
 `RemoteMediaClient`, with all its checks, a dict as the manifest, and a deadline.
 
 - Processor time is that of the client's process with all its threads, for each
@@ -65,6 +66,8 @@ to be ready, and reads the fields of the results, in its own idiom. Ours does so
   over. All sessions are open from before the first chunk until after the last answer.
 - With 1,000 live streams, grpcio's server is as busy as the clients. Therefore they are
   also measured against a server that does almost nothing, on a core of its own.
+- On the data contract, the clients make each message of a numpy array, and make a numpy
+  array of each result: audio, a frame of video, or a tensor.
 - Memory is the peak during the call, less what the process had before it.
 - Each figure is the median of several rounds, in which the clients take turns. Each
   ratio is the median of the ratios of the rounds, ours divided by grpc.aio's, so less

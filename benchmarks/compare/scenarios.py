@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.compare.clients import (
     GRPC_AIO,
@@ -21,7 +22,10 @@ from benchmarks.compare.clients import (
     SAMPLE_RATE,
     SOCKET,
     STOCK,
+    VALUES,
     Client,
+    DataClient,
+    Kind,
 )
 from benchmarks.compare.loops import EVENT_LOOPS
 from benchmarks.compare.results import Figures, Target
@@ -104,6 +108,36 @@ async def stream(clients: Sequence[Client], count: int, *, size: int) -> Figures
         results += 1
 
     figures = await cost(clients[0].stream(chunks(), on_result), count)
+    if results != count:
+        raise RuntimeError(f"{results} results for {count} chunks")
+    return figures
+
+
+async def execute_value(
+    clients: Sequence[DataClient], count: int, *, kind: Kind
+) -> Figures:
+    """Execute a pipeline with a value of the data contract, which comes back."""
+
+    async def work() -> None:
+        for _ in range(count):
+            check_size(kind, await clients[0].execute(kind))
+
+    await work()
+    return await cost(work(), count)
+
+
+async def stream_values(
+    clients: Sequence[DataClient], count: int, *, kind: Kind
+) -> Figures:
+    """Send values of the data contract as fast as possible in one session."""
+    results = 0
+
+    def on_result(size: int) -> None:
+        nonlocal results
+        results += 1
+        check_size(kind, size)
+
+    figures = await cost(clients[0].stream(kind, count, on_result), count)
     if results != count:
         raise RuntimeError(f"{results} results for {count} chunks")
     return figures
@@ -210,6 +244,12 @@ async def echo(client: Client, audio: bytes) -> None:
         raise RuntimeError(f"{received} bytes came back of {len(audio)}")
 
 
+def check_size(kind: Kind, received: int) -> None:
+    """Check that as much came back as was sent."""
+    if received != VALUES[kind].nbytes:
+        raise RuntimeError(f"{received} bytes came back of {VALUES[kind].nbytes}")
+
+
 def samples(size: int) -> bytes:
     """Return silent audio of `size` bytes."""
     return bytes(size)
@@ -245,7 +285,7 @@ class Scenario:
 
     Attributes:
         title: what the scenario does.
-        measure: the function that does it.
+        measure: the function that does it, with the clients of a contract.
         count: how many operations a round has.
         quick_count: the same in a quick run.
         targets: the targets, by the names of their figures.
@@ -254,10 +294,11 @@ class Scenario:
         event_loops: the event loops that it runs on.
         is_fresh: whether each round gets a fresh process.
         server: the server to call. Any but the default one needs a fresh process.
+            "data" is that of the data contract, which has clients of its own.
     """
 
     title: str
-    measure: Callable[[Sequence[Client], int], Awaitable[Figures]]
+    measure: Callable[[Sequence[Any], int], Awaitable[Figures]]
     count: int
     quick_count: int
     targets: dict[str, Target]
@@ -363,6 +404,46 @@ SCENARIOS = {
         1000,
         60,
         {},
+    ),
+    "data_audio": Scenario(
+        "data contract, stream, audio chunks of 6,400 bytes",
+        partial(stream_values, kind="audio"),
+        3000,
+        300,
+        {"wall_us": Target(1.0)},
+        clients=(OURS, GRPC_AIO),
+        is_fresh=True,
+        server="data",
+    ),
+    "data_frame": Scenario(
+        "data contract, stream, frames of 640 x 480 in RGB24",
+        partial(stream_values, kind="frame"),
+        150,
+        10,
+        {"wall_us": Target(1.0)},
+        clients=(OURS, GRPC_AIO),
+        is_fresh=True,
+        server="data",
+    ),
+    "data_tensor": Scenario(
+        "data contract, stream, tensors of 1 MiB",
+        partial(stream_values, kind="tensor"),
+        150,
+        10,
+        {"wall_us": Target(1.0)},
+        clients=(OURS, GRPC_AIO),
+        is_fresh=True,
+        server="data",
+    ),
+    "data_execute_tensor": Scenario(
+        "data contract, execute_pipeline, a tensor of 1 MiB",
+        partial(execute_value, kind="tensor"),
+        60,
+        4,
+        {"wall_us": Target(1.0)},
+        clients=(OURS, GRPC_AIO),
+        is_fresh=True,
+        server="data",
     ),
     "latency": Scenario(
         "a live stream, 50 chunks of 1,280 bytes a second",

@@ -2,6 +2,7 @@
 
     python -m benchmarks.compare.worker CLIENT EVENT_LOOP ADDRESS
 
+The client is a module of ``benchmarks.compare.clients``.
 Each line of its input is the name of a scenario and a count. It answers each with a
 line of JSON: the figures, or an empty object if the scenario failed.
 """
@@ -13,8 +14,9 @@ import gc
 import json
 import sys
 import traceback
+from typing import Any
 
-from benchmarks.compare.clients import Client, make
+from benchmarks.compare.clients import make
 from benchmarks.compare.loops import EVENT_LOOPS
 from benchmarks.compare.results import Figures
 from benchmarks.compare.scenarios import CONNECTIONS, SCENARIOS
@@ -23,7 +25,7 @@ from benchmarks.compare.scenarios import CONNECTIONS, SCENARIOS
 TIMEOUT_S = 120.0
 
 
-async def connect(name: str, address: str) -> list[Client]:
+async def connect(name: str, address: str) -> list[Any]:
     """Open the connections of the client."""
     clients = [make(name) for _ in range(CONNECTIONS)]
     for client in clients:
@@ -31,7 +33,7 @@ async def connect(name: str, address: str) -> list[Client]:
     return clients
 
 
-async def measure(clients: list[Client], name: str, count: int) -> Figures:
+async def measure(clients: list[Any], name: str, count: int) -> Figures:
     """Run a scenario, with a time limit."""
     gc.collect()
     work = SCENARIOS[name].measure(clients, count)
@@ -39,7 +41,7 @@ async def measure(clients: list[Client], name: str, count: int) -> Figures:
     return figures
 
 
-async def close(clients: list[Client]) -> None:
+async def close(clients: list[Any]) -> None:
     """Close the connections."""
     for client in clients:
         await client.close()

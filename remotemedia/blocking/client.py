@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
-from remotemedia.blocking.derive import Blocking, constructs, makes, waits_for
+from typing_extensions import Unpack
+
+from remotemedia.blocking.derive import Blocking, described, makes, waits_for
 from remotemedia.blocking.stream import ChunkResults, PipelineStream
+from remotemedia.client import ClientOptions, ResultT_co
 from remotemedia.client import RemoteMediaClient as AsyncClient
+from remotemedia.contracts import ContractName
+from remotemedia.session import ChunkT_co
+from remotemedia.v1 import ChunkResult, ExecutionResult
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from remotemedia import data
 
-class RemoteMediaClient(Blocking[AsyncClient]):
+
+class RemoteMediaClient(
+    Blocking[AsyncClient[ResultT_co, ChunkT_co]], Generic[ResultT_co, ChunkT_co]
+):
     """A connection to a RemoteMedia pipeline service, for programs without asyncio.
 
     ::
@@ -26,10 +37,39 @@ class RemoteMediaClient(Blocking[AsyncClient]):
     needs a client of its own.
     """
 
-    @constructs(AsyncClient)
-    def __init__(self, asynchronous: AsyncClient) -> None:
+    @overload
+    def __init__(
+        self: RemoteMediaClient[ExecutionResult, ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: Literal["audio"] | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: RemoteMediaClient[data.ExecutionResult, data.ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: Literal["data"],
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: RemoteMediaClient[ExecutionResult, ChunkResult],
+        address: str | Sequence[str] = "localhost:50051",
+        *,
+        contract: ContractName | None,
+        **options: Unpack[ClientOptions],
+    ) -> None: ...
+
+    @described(AsyncClient)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Make a client; nothing is sent yet."""
-        super().__init__(asynchronous)
+        # Which of the overloads it is, type checkers know of whoever calls this.
+        make: Any = AsyncClient
+        super().__init__(make(*args, **kwargs))
 
     def __enter__(self) -> Self:
         self.connect()
@@ -42,6 +82,11 @@ class RemoteMediaClient(Blocking[AsyncClient]):
         traceback: TracebackType | None,
     ) -> None:
         self.disconnect()
+
+    @property
+    def contract(self) -> ContractName | None:
+        """Which set of messages the service speaks; None before that is known."""
+        return self._asynchronous.contract
 
     @waits_for(AsyncClient.connect)
     def connect(self) -> None:
@@ -59,18 +104,18 @@ class RemoteMediaClient(Blocking[AsyncClient]):
     def get_version(self) -> None:
         """Ask what the service is, and what it can do."""
 
-    @waits_for(AsyncClient.execute_pipeline)
+    @waits_for(AsyncClient[ResultT_co, ChunkT_co].execute_pipeline)
     def execute_pipeline(self) -> None:
         """Run a pipeline once, from whole inputs to whole outputs."""
 
-    @makes(AsyncClient.stream_pipeline, ChunkResults)
+    @makes(AsyncClient[ResultT_co, ChunkT_co].stream_pipeline, ChunkResults[ChunkT_co])
     def stream_pipeline(self) -> None:
         """Send audio chunk by chunk, and iterate over the results in order.
 
         ``audio_chunks`` is iterated in a thread of its own.
         """
 
-    @makes(AsyncClient.open_stream, PipelineStream)
+    @makes(AsyncClient[ResultT_co, ChunkT_co].open_stream, PipelineStream[ChunkT_co])
     def open_stream(self) -> None:
         """Open a live session: send audio and read results independently.
 

@@ -16,41 +16,31 @@ from remotemedia.blocking.loop import wait_for
 P = ParamSpec("P")
 T = TypeVar("T")
 AsyncT = TypeVar("AsyncT")
+AsyncT_co = TypeVar("AsyncT_co", covariant=True)
 MadeT = TypeVar("MadeT")
+CallT = TypeVar("CallT", bound=Callable[..., object])
 BlockingT = TypeVar("BlockingT", bound="Blocking[Any]")
 
 
-class Blocking(Generic[AsyncT]):
+class Blocking(Generic[AsyncT_co]):
     """Base class of the blocking classes: each object stands for an asynchronous one.
 
     Args:
         asynchronous: the object that does the work, on the background loop.
     """
 
-    def __init__(self, asynchronous: AsyncT) -> None:
+    def __init__(self, asynchronous: AsyncT_co) -> None:
         self._asynchronous = asynchronous
 
     def __repr__(self) -> str:
         return f"<blocking {self._asynchronous!r}>"
 
 
-def constructs(
-    make: Callable[P, AsyncT],
-) -> Callable[
-    [Callable[[BlockingT, AsyncT], None]], Callable[Concatenate[BlockingT, P], None]
-]:
-    """Give ``__init__`` the parameters of an asynchronous class.
+def described(source: Callable[..., object]) -> Callable[[CallT], CallT]:
+    """Give a function the signature of another one, or of a class, in its place."""
 
-    The decorated ``__init__`` is called with an object of that class.
-    """
-
-    def decorate(
-        body: Callable[[BlockingT, AsyncT], None],
-    ) -> Callable[Concatenate[BlockingT, P], None]:
-        def init(self: BlockingT, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            body(self, make(*args, **kwargs))
-
-        return _described(init, body, make)
+    def decorate(body: CallT) -> CallT:
+        return _described(body, body, source)
 
     return decorate
 
@@ -96,14 +86,12 @@ def makes(
     return decorate
 
 
-CallT = TypeVar("CallT", bound=Callable[..., object])
-
-
 def _described(
     call: CallT, body: Callable[..., object], source: Callable[..., object]
 ) -> CallT:
     """Give a function the name and docstring of one, and the signature of another."""
-    update_wrapper(call, body)
+    if call is not body:
+        update_wrapper(call, body)
     annotated = source.__init__ if inspect.isclass(source) else source
     call.__annotations__ = dict(annotated.__annotations__)
     signature = inspect.signature(source)

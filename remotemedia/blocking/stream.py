@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal
 
 from remotemedia.blocking.derive import Blocking, waits_for
 from remotemedia.blocking.loop import begin, end, wait_for
 from remotemedia.grpc import Metadata
 from remotemedia.session import ChunkResults as AsyncResults
+from remotemedia.session import ChunkT_co
 from remotemedia.session import PipelineStream as AsyncStream
-from remotemedia.v1 import (
-    AudioBuffer,
-    ChunkResult,
-    StreamClosed,
-    StreamMetrics,
-    StreamReady,
-)
+from remotemedia.v1 import StreamClosed, StreamMetrics, StreamReady
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from remotemedia.values import Value
+
 READ_AHEAD = 16
 """How many results ``stream_pipeline`` reads before somebody asks for them."""
 
 
-class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
+class PipelineStream(
+    Blocking[AsyncStream[ChunkT_co]], Iterator[ChunkT_co], Generic[ChunkT_co]
+):
     """A live session: send audio, iterate over what comes back.
 
     ::
@@ -58,7 +57,7 @@ class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
     ) -> None:
         wait_for(self._asynchronous.__aexit__(exc_type, exc, traceback))
 
-    def __next__(self) -> ChunkResult:
+    def __next__(self) -> ChunkT_co:
         try:
             return wait_for(self._asynchronous.__anext__())
         except StopAsyncIteration:
@@ -66,12 +65,12 @@ class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
 
     @waits_for(AsyncStream.send)
     def send(self) -> None:
-        """Send a chunk of audio to a node; wait while the service is behind."""
+        """Send a chunk to a node; wait while the service is behind."""
 
     def try_send(
         self,
         node_id: str,
-        buffer: AudioBuffer,
+        value: Value,
         *,
         when_full: Literal["raise", "drop_oldest"] = "raise",
     ) -> None:
@@ -80,7 +79,7 @@ class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
         The arguments and the errors are those of
         ``remotemedia.PipelineStream.try_send``.
         """
-        self._asynchronous.try_send(node_id, buffer, when_full=when_full)
+        self._asynchronous.try_send(node_id, value, when_full=when_full)
 
     @waits_for(AsyncStream.half_close)
     def half_close(self) -> None:
@@ -108,6 +107,11 @@ class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
     def closed(self) -> StreamClosed | None:
         """The service's ``closed`` message; None before it arrived."""
         return self._asynchronous.closed
+
+    @property
+    def loading(self) -> Sequence[str]:
+        """What the service has said of loading the pipeline, the latest last."""
+        return self._asynchronous.loading
 
     @property
     def request_id(self) -> str:
@@ -145,7 +149,9 @@ class PipelineStream(Blocking[AsyncStream], Iterator[ChunkResult]):
         return self._asynchronous.round_trip_ms
 
 
-class ChunkResults(Blocking[AsyncResults], Iterator[ChunkResult]):
+class ChunkResults(
+    Blocking[AsyncResults[ChunkT_co]], Iterator[ChunkT_co], Generic[ChunkT_co]
+):
     """The results of a stream, in order.
 
     The session opens when the first result is asked for, and up to 16 results are read
@@ -154,7 +160,7 @@ class ChunkResults(Blocking[AsyncResults], Iterator[ChunkResult]):
     call itself; and when its context is left.
     """
 
-    def __init__(self, asynchronous: AsyncResults) -> None:
+    def __init__(self, asynchronous: AsyncResults[ChunkT_co]) -> None:
         super().__init__(asynchronous)
         self._reader = _Reader(asynchronous)
 
@@ -169,7 +175,7 @@ class ChunkResults(Blocking[AsyncResults], Iterator[ChunkResult]):
     ) -> None:
         self.close()
 
-    def __next__(self) -> ChunkResult:
+    def __next__(self) -> ChunkT_co:
         """The next result.
 
         Raises:
@@ -192,36 +198,34 @@ class ChunkResults(Blocking[AsyncResults], Iterator[ChunkResult]):
         self._reader.stop()
 
 
-class _Reader:
+class _Reader(Generic[ChunkT_co]):
     """Reads results on the background loop, a few ahead of whoever takes them.
 
     It does not refer to the object that users have, so that dropping that ends it.
     """
 
-    def __init__(self, results: AsyncResults) -> None:
+    def __init__(self, results: AsyncResults[ChunkT_co]) -> None:
         self._results = results
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(READ_AHEAD)
         self._taken = 0
         # A result, or why there are no more; None at the normal end.
-        self._read: queue.SimpleQueue[ChunkResult | BaseException | None]
+        self._read: queue.SimpleQueue[ChunkT_co | BaseException | None]
         self._read = queue.SimpleQueue()
 
-    def take(self) -> ChunkResult:
+    def take(self) -> ChunkT_co:
         if self._loop is None:
             wait_for(self._start())
         found = self._read.get()
-        if isinstance(found, ChunkResult):
-            self._taken += 1
-            if self._taken % (READ_AHEAD // 2) == 0:
-                self._tell(self._make_room)
-            return found
-        # It is the end for everybody who asks.
-        self._read.put(found)
-        if found is None:
-            raise StopIteration
-        raise found
+        if found is None or isinstance(found, BaseException):
+            # It is the end for everybody who asks.
+            self._read.put(found)
+            raise StopIteration if found is None else found
+        self._taken += 1
+        if self._taken % (READ_AHEAD // 2) == 0:
+            self._tell(self._make_room)
+        return found
 
     def stop(self) -> None:
         """End the session, without waiting."""

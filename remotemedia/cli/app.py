@@ -32,6 +32,9 @@ _OPTIONS = {
     "ssl=True, or allow_insecure_token=True where the network is safe": "--tls",
     "ssl=True": "--tls",
     "ssl=TLS(ca=…)": "--tls-ca FILE",
+    "RemoteMediaClient(…, contract='data'), or 'audio'": "--contract data, or audio",
+    "RemoteMediaClient(…, contract='data')": "--contract data",
+    "RemoteMediaClient(…, contract='audio')": "--contract audio",
     "data_inputs[": "--data [",
     "audio_inputs[": "--audio [",
 }

@@ -24,8 +24,9 @@ def version(make_client: options.MakeClient, *, address: str, as_json: bool) -> 
     """Show what the service at ADDRESS is, and which node types it has."""
     with make_client(address) as client:
         info = client.get_version()
+        contract = client.contract
     if as_json:
-        show_json(info.to_dict())
+        show_json({"contract": contract, **info.to_dict()})
         return
     show_table(
         address,
@@ -33,6 +34,7 @@ def version(make_client: options.MakeClient, *, address: str, as_json: bool) -> 
         [
             ("protocol", info.protocol_version),
             ("runtime", info.runtime_version),
+            ("contract", contract),
             ("built", info.build_timestamp),
             ("protocols", ", ".join(info.supported_protocols)),
             ("node types", "\n".join(info.supported_node_types)),
@@ -54,11 +56,14 @@ def check(
 ) -> None:
     """Check a manifest against the rules, and its node types against a service."""
     checked = to_manifest(manifest)
+    unchecked = "pass --address"
     if address is not None:
         with make_client(address) as client:
             known = set(client.get_version().supported_node_types)
+        # A service of the data contract may list none, and have them all the same.
+        unchecked = "" if known else "the service lists none"
         for node in checked.nodes:
-            if node.node_type not in known:
+            if known and node.node_type not in known:
                 close = get_close_matches(node.node_type, known, 1)
                 advice = f"did you mean {close[0]!r}? It has" if close else "it has"
                 raise RemoteMediaError(
@@ -77,7 +82,7 @@ def check(
         after[connection.from_].append(connection.to)
     show_table(
         f"{checked.metadata.name}: the manifest is right"
-        + ("" if address else " (node types were not checked: pass --address)"),
+        + (f" (node types were not checked: {unchecked})" if unchecked else ""),
         ("node", "type", "goes to"),
         [
             (node.id, node.node_type, ", ".join(after[node.id]))

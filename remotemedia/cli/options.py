@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import click
 
 from remotemedia.blocking import RemoteMediaClient
+from remotemedia.contracts import ContractName
 from remotemedia.grpc import TLS
 
 MakeClient: TypeAlias = "Callable[[str], RemoteMediaClient]"
@@ -62,6 +63,12 @@ def connects(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="Seconds that a call may take.",
     )
+    @click.option(
+        "--contract",
+        type=click.Choice(get_args(ContractName)),
+        help="The set of messages that the service speaks; by default, the one of the "
+        "version that it states.",
+    )
     @wraps(command)
     def call(
         *,
@@ -69,15 +76,21 @@ def connects(command: Callable[..., None]) -> Callable[..., None]:
         tls: bool,
         tls_ca: Path | None,
         timeout: float,
+        contract: ContractName | None,
         **arguments: Any,
     ) -> None:
+        # The results of either contract have what those of audio have.
+        make: Any = RemoteMediaClient
+
         def make_client(address: str) -> RemoteMediaClient:
-            return RemoteMediaClient(
+            client: RemoteMediaClient = make(
                 address,
+                contract=contract,
                 token=read_token(token_file),
                 ssl=TLS(ca=tls_ca) if tls_ca else tls,
                 timeout=timeout,
             )
+            return client
 
         command(make_client, **arguments)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -20,7 +20,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from remotemedia.v1 import AudioBuffer, ChunkResult
+from remotemedia.protobuf import Enum
+from remotemedia.v1 import AudioBuffer, ChunkResult, ExecutionResult
+
+if TYPE_CHECKING:
+    from remotemedia.data_v1 import DataBuffer
 
 _MAX_CHARACTERS = 1000
 """How much a table shows of a value."""
@@ -83,6 +87,9 @@ def show_result(result: ChunkResult, start_s: float, bar: Progress) -> None:
     for name, buffer in result.audio_outputs.items():
         seconds = round(buffer.duration, 3)
         line.append(f"  {name} ", "bold").append(f"{seconds:g} s audio")
+    for output in others(result):
+        kind = "" if output.kind == "text" else output.kind
+        line.append(f"  {output.name} ", "bold").append(f"{output.text} {kind}".strip())
     console = Console(highlight=False) if bar.console.stderr else bar.console
     if console.is_terminal:
         console.print(line, no_wrap=True, overflow="ellipsis")
@@ -97,14 +104,76 @@ def shortened(text: str) -> str:
     return f"{text[:_MAX_CHARACTERS]}… ({len(text)} characters; --json shows all)"
 
 
-def outputs(
-    audio: Mapping[str, AudioBuffer], data: Mapping[str, str]
-) -> dict[str, Any]:
-    """The outputs of a pipeline, as JSON has them; of audio, only what it is."""
-    return {
+def outputs(result: ExecutionResult | ChunkResult) -> dict[str, Any]:
+    """The outputs of a pipeline by kind, as JSON has them.
+
+    Of audio, arrays, video and bytes it has only what they are.
+    """
+    audio, data = result.audio_outputs, result.data_outputs
+    found: dict[str, Any] = {
         "audio": {name: described(buffer) for name, buffer in audio.items()},
         "data": {name: decoded(text) for name, text in data.items()},
     }
+    for output in others(result):
+        found.setdefault(output.kind, {})[output.name] = output.value
+    return found
+
+
+class Output(NamedTuple):
+    """An output that is neither audio nor JSON.
+
+    Attributes:
+        name: its name.
+        kind: what it is, such as ``"array"``.
+        value: what JSON has of it.
+        text: the same for people.
+    """
+
+    name: str
+    kind: str
+    value: object
+    text: str
+
+
+def others(result: ExecutionResult | ChunkResult) -> Iterator[Output]:
+    """The outputs that are neither audio nor JSON, which the data contract may have."""
+    buffers: Mapping[str, DataBuffer] = getattr(result, "outputs", {})
+    for name, buffer in buffers.items():
+        kind = buffer.which_oneof("data_type")
+        if kind not in ("audio", "json"):
+            yield Output(name, *_shown(kind, buffer))
+
+
+def _shown(kind: str, buffer: DataBuffer) -> tuple[str, object, str]:
+    """The kind, the value and the text of an output; what it states is not checked."""
+    if kind in ("numpy", "tensor"):
+        array = buffer.numpy if kind == "numpy" else buffer.tensor
+        dtype, shape = _name(array.dtype), list(array.shape)
+        return "array", {"dtype": dtype, "shape": shape}, f"{dtype} {tuple(shape)}"
+    if kind == "video":
+        frame = buffer.video
+        pixels = _name(frame.format)
+        value = {"width": frame.width, "height": frame.height, "format": pixels}
+        return "video", value, f"{frame.width} x {frame.height} {pixels}"
+    if kind == "text":
+        try:
+            text = buffer.text.text
+        except ValueError:
+            # Not in the encoding that it states.
+            text = buffer.text.text_data.decode(errors="replace")
+        return "text", text, text
+    if kind == "binary":
+        size, mime_type = len(buffer.binary.data), buffer.binary.mime_type
+        value = {"bytes": size, "mime_type": mime_type}
+        return "binary", value, f"{size} bytes {mime_type}".rstrip()
+    if kind == "file":
+        return "file", buffer.file.to_dict(), buffer.file.path
+    return kind or "empty", {}, ""
+
+
+def _name(value: str | Enum) -> str:
+    """The name of a member; its number if it has none. A ``str`` stays as it is."""
+    return value if isinstance(value, str) else value.name or str(int(value))
 
 
 def described(buffer: AudioBuffer) -> dict[str, object]:

@@ -8,6 +8,7 @@ import click
 
 from remotemedia.cli import options
 from remotemedia.cli.output import (
+    others,
     outputs,
     shortened,
     show_json,
@@ -49,8 +50,7 @@ def run(
     if out is not None:
         write_audio(out, result.audio_outputs)
     if as_json:
-        found = outputs(result.audio_outputs, result.data_outputs)
-        show_json({**found, "metrics": result.metrics.to_dict()})
+        show_json({**outputs(result), "metrics": result.metrics.to_dict()})
         return
     rows = [
         (
@@ -65,6 +65,7 @@ def run(
         (node_id, "data", shortened(text))
         for node_id, text in result.data_outputs.items()
     ]
+    rows += [(name, kind, shortened(text)) for name, kind, _, text in others(result)]
     show_table(
         f"done in {result.metrics.wall_time_ms:.1f} ms", ("node", "", "output"), rows
     )

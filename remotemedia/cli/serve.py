@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from remotemedia.cli import options
 from remotemedia.testing import LocalService
 from remotemedia.testing.__main__ import serve as serve_until_stopped
+from remotemedia.testing.front import Contract
 
 
 @click.command()
@@ -21,6 +23,13 @@ from remotemedia.testing.__main__ import serve as serve_until_stopped
     default=50051,
     show_default=True,
     help="0 for any free port.",
+)
+@click.option(
+    "--contract",
+    type=click.Choice(get_args(Contract)),
+    default="audio",
+    show_default=True,
+    help="The set of messages that the service speaks.",
 )
 @click.option(
     "--tls-cert",
@@ -36,6 +45,7 @@ from remotemedia.testing.__main__ import serve as serve_until_stopped
 def serve(
     host: str,
     port: int,
+    contract: Contract,
     tls_cert: Path | None,
     tls_key: Path | None,
     token_file: Path | None,
@@ -49,6 +59,7 @@ def serve(
         port=port,
         token=options.read_token(token_file),
         ssl=tls_context(tls_cert, tls_key),
+        contract=contract,
     )
     asyncio.run(serve_until_stopped(service))
 

@@ -74,8 +74,7 @@ def stream(
             if writer is not None and result.audio_outputs:
                 writer.write(result.audio())
             if as_json:
-                found = outputs(result.audio_outputs, result.data_outputs)
-                show_json({"sequence": result.sequence, **found})
+                show_json({"sequence": result.sequence, **outputs(result)})
             else:
                 show_result(result, result.sequence * chunk_ms / 1000, bar)
         closed = session.closed

@@ -22,7 +22,8 @@ layers, and each imports only those before it:
 - `json_types`: other well-known types, which JSON has a form of its own for,
 - `json_writer`, `json_reader`: messages to JSON, and back,
 - `json_format`: the methods of messages for JSON,
-- `message`: the base class of messages.
+- `message`: the base class of messages,
+- `wire_types`: a check that a server makes of what it has decoded.
 
 `wkt` is generated: the messages of `google/protobuf/*.proto`. It is built on this
 package as any generated code is, so importing this package does not import it.
@@ -40,6 +41,7 @@ from remotemedia.protobuf.wire import (
     as_bytes,
     joined,
 )
+from remotemedia.protobuf.wire_types import check_wire_types
 
 __all__ = [
     "COMPUTED",
@@ -53,6 +55,7 @@ __all__ = [
     "Parts",
     "as_bytes",
     "attach_codec",
+    "check_wire_types",
     "field",
     "joined",
 ]

@@ -17,10 +17,13 @@ _classes: dict[str, type[Any]] = {}
 def register(full_name: str, cls: type[Codec]) -> None:
     """Register a message class.
 
-    Of several classes with one name, as of a package that was generated twice, the last
-    counts.
+    Of several classes with one name, as of a proto package that was generated twice,
+    the first counts: importing another package must not change what a program finds.
+    A module that is reloaded replaces its own classes.
     """
-    _classes[full_name] = cls
+    known = _classes.get(full_name)
+    if known is None or known.__module__ == cls.__module__:
+        _classes[full_name] = cls
 
 
 def find(full_name: str) -> type[Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
-from remotemedia.session.stream import PipelineStream
-from remotemedia.v1 import ChunkResult
+from remotemedia.session.stream import ChunkT_co, PipelineStream
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from remotemedia.grpc import Metadata
 
 
-class ChunkResults(AsyncGenerator[ChunkResult, None]):
+class ChunkResults(AsyncGenerator[ChunkT_co, None], Generic[ChunkT_co]):
     """The results of a stream: an asynchronous generator of them.
 
     The session opens when the first result is asked for. It ends with the iteration;
@@ -30,7 +29,7 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
                     break
     """
 
-    def __init__(self, stream: PipelineStream) -> None:
+    def __init__(self, stream: PipelineStream[ChunkT_co]) -> None:
         self._stream = stream
         self._is_begun = False
         self._is_over = False
@@ -50,7 +49,7 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
         """The metadata of the trailers, which end the call; empty before that."""
         return self._stream.trailers
 
-    async def __anext__(self) -> ChunkResult:
+    async def __anext__(self) -> ChunkT_co:
         """The next result.
 
         Raises:
@@ -93,7 +92,7 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
     ) -> None:
         await self.aclose()
 
-    async def asend(self, value: None) -> ChunkResult:
+    async def asend(self, value: None) -> ChunkT_co:
         """As ``__anext__``; the value is ignored."""
         return await self.__anext__()
 
@@ -102,7 +101,7 @@ class ChunkResults(AsyncGenerator[ChunkResult, None]):
         typ: type[BaseException] | BaseException,
         val: object = None,
         tb: TracebackType | None = None,
-    ) -> ChunkResult:
+    ) -> ChunkT_co:
         """End the session, and raise the exception."""
         await self.aclose()
         raise typ

@@ -6,9 +6,10 @@
     server:         ready        result result …                 closed
 
 ``TRANSITIONS`` holds every step that is legal. A step that is not in it is refused with
-one uniform error that says which side broke the rule. Both ends feed the same machine
-with every message they send or receive: the client's stream and the embedded service
-run the same rules, and neither sends what the other would refuse.
+one uniform error that says which side broke the rule. Both ends tell the same machine
+of every message they send or receive: the client's stream and the embedded service
+run the same rules, and neither sends what the other would refuse. What a message is,
+whoever knows its set says.
 
 Two rules are about numbers and stand outside the table. Chunks are numbered 0, 1, 2, ….
 Results come in the order of their chunks, none, one or several for each: services skip
@@ -27,12 +28,7 @@ import json
 from typing import TYPE_CHECKING
 
 from remotemedia.errors import RemoteMediaError
-from remotemedia.v1 import (
-    ErrorType,
-    StreamControlCommand,
-    StreamRequest,
-    StreamResponse,
-)
+from remotemedia.v1 import ErrorType
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,27 +53,31 @@ class Event(str, enum.Enum):
     """What moves a session: the messages that either side sends."""
 
     INIT = "init"
-    CHUNK = "audio_chunk"
+    CHUNK = "chunk"
     CLOSE = "close"
     CANCEL = "cancel"
+    LOADING = "loading"
+    """How far the service is with loading the pipeline; no result of a chunk."""
     READY = "ready"
     RESULT = "result"
     METRICS = "metrics"
     ERROR = "error"
     CLOSED = "closed"
     NOTHING = "nothing"
-    """A message with none of its fields set, or a control without a command."""
+    """A message that says none of the above."""
 
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.NEW, Event.INIT): State.OPENING,
     (State.NEW, Event.ERROR): State.FAILED,
     (State.OPENING, Event.READY): State.OPEN,
+    (State.OPENING, Event.LOADING): State.OPENING,
     (State.OPENING, Event.RESULT): State.OPENING,
     (State.OPENING, Event.ERROR): State.FAILED,
     (State.OPEN, Event.CHUNK): State.OPEN,
     (State.OPEN, Event.RESULT): State.OPEN,
     (State.OPEN, Event.METRICS): State.OPEN,
+    (State.OPEN, Event.LOADING): State.OPEN,
     (State.OPEN, Event.CLOSE): State.CLOSING,
     (State.OPEN, Event.CANCEL): State.CANCELLING,
     # The service may end a session by itself, for example when it was idle.
@@ -85,21 +85,18 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.OPEN, Event.ERROR): State.FAILED,
     (State.CLOSING, Event.RESULT): State.CLOSING,
     (State.CLOSING, Event.METRICS): State.CLOSING,
+    (State.CLOSING, Event.LOADING): State.CLOSING,
     (State.CLOSING, Event.CLOSED): State.CLOSED,
     (State.CLOSING, Event.ERROR): State.FAILED,
     # Results that were on their way when the client cancelled.
     (State.CANCELLING, Event.RESULT): State.CANCELLING,
     (State.CANCELLING, Event.METRICS): State.CANCELLING,
+    (State.CANCELLING, Event.LOADING): State.CANCELLING,
     (State.CANCELLING, Event.CLOSED): State.CLOSED,
     (State.CANCELLING, Event.ERROR): State.FAILED,
 }
 
 _ENDINGS = {Event.CLOSE: State.CLOSING, Event.CANCEL: State.CANCELLING}
-_EVENT_OF_FIELD = {event.value: event for event in Event}
-_EVENT_OF_COMMAND = {
-    StreamControlCommand.COMMAND_CLOSE: Event.CLOSE,
-    StreamControlCommand.COMMAND_CANCEL: Event.CANCEL,
-}
 
 
 class Session:
@@ -134,28 +131,16 @@ class Session:
         """Whether nothing more can be sent or received."""
         return self.state is State.CLOSED or self.state is State.FAILED
 
-    def request(self, message: StreamRequest) -> Event:
-        """Take a message that the client sends.
-
-        Raises:
-            RemoteMediaError: VALIDATION, if the client may not send it now. The
-                session stays as it was.
-        """
-        field = message.which_oneof("request")
-        if field == "control":
-            event = _EVENT_OF_COMMAND.get(message.control.command, Event.NOTHING)
-        else:
-            event = _EVENT_OF_FIELD.get(field, Event.NOTHING)
-        return self.client_sends(
-            event, message.audio_chunk.sequence if event is Event.CHUNK else 0
-        )
-
     def client_sends(self, event: Event, sequence: int = 0) -> Event:
-        """Take a message of the client whose kind is known; as ``request``.
+        """Take a message that the client sends.
 
         Args:
             event: what the message is.
             sequence: the number of a chunk.
+
+        Raises:
+            RemoteMediaError: VALIDATION, if the client may not send it now. The
+                session stays as it was.
         """
         after = TRANSITIONS.get((self.state, event))
         if after is None:
@@ -171,20 +156,21 @@ class Session:
         self.state = after
         return event
 
-    def response(self, message: StreamResponse) -> Event:
+    def server_sends(self, event: Event, sequence: int = 0) -> Event:
         """Take a message that the server sends.
+
+        Args:
+            event: what the message is.
+            sequence: the number of a result's chunk.
 
         Raises:
             RemoteMediaError: INTERNAL, if the server may not send it now. The session
                 stays as it was.
         """
-        field = message.which_oneof("response")
-        event = _EVENT_OF_FIELD.get(field, Event.NOTHING)
         after = TRANSITIONS.get((self.state, event))
         if after is None:
             raise self._refusal("server", event)
         if event is Event.RESULT:
-            sequence = message.result.sequence
             if self.state is State.OPENING:
                 pass
             elif not self.results <= sequence < self.chunks:

@@ -12,13 +12,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from remotemedia.v1 import AudioBuffer
+    from remotemedia.session.messages import Payload
 
 _MAX_BYTES = 8 * 1024 * 1024
 
 
 class Outbox:
-    """A bounded queue of chunks. It is full with so many chunks, or 8 MiB of audio.
+    """A bounded queue of chunks. It is full with so many chunks, or 8 MiB of them.
 
     It belongs to the event loop that it is made in. It knows nothing of whether the
     session goes on: whoever waits is woken by ``wake`` when that changes, and looks
@@ -39,7 +39,7 @@ class Outbox:
             raise ValueError(f"max_buffered_chunks must be positive, got {max_chunks}")
         self.dropped: int = 0
         self._max_chunks = max_chunks
-        self._chunks: deque[tuple[str, AudioBuffer]] = deque()
+        self._chunks: deque[tuple[str, Payload]] = deque()
         self._size_bytes = 0
         self._changed = asyncio.Event()
         self._is_closed = False
@@ -55,14 +55,12 @@ class Outbox:
         """Whether a chunk has to wait."""
         return len(self._chunks) >= self._max_chunks or self._size_bytes >= _MAX_BYTES
 
-    def put(
-        self, node_id: str, buffer: AudioBuffer, *, drop_oldest: bool = False
-    ) -> bool:
+    def put(self, node_id: str, payload: Payload, *, drop_oldest: bool = False) -> bool:
         """Take a chunk in, from any thread; whether there was room for it.
 
         Args:
             node_id: id of the chunk's node.
-            buffer: its audio.
+            payload: what it is, checked.
             drop_oldest: make room by dropping the chunk that has waited longest.
         """
         with self._lock:
@@ -73,12 +71,12 @@ class Outbox:
                     return False
                 self._remove_oldest()
                 self.dropped += 1
-            self._chunks.append((node_id, buffer))
-            self._size_bytes += len(buffer.samples)
+            self._chunks.append((node_id, payload))
+            self._size_bytes += payload[1]
         self.wake()
         return True
 
-    def take(self) -> tuple[str, AudioBuffer]:
+    def take(self) -> tuple[str, Payload]:
         """Hand on the chunk that has waited longest. There must be one."""
         with self._lock:
             chunk = self._remove_oldest()
@@ -110,7 +108,7 @@ class Outbox:
         self._changed.clear()
         await self._changed.wait()
 
-    def _remove_oldest(self) -> tuple[str, AudioBuffer]:
+    def _remove_oldest(self) -> tuple[str, Payload]:
         chunk = self._chunks.popleft()
-        self._size_bytes -= len(chunk[1].samples)
+        self._size_bytes -= chunk[1][1]
         return chunk

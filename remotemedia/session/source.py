@@ -1,4 +1,4 @@
-"""The caller's iterable of audio, as the source of a session's chunks.
+"""The caller's iterable of chunks, as the source of a session's chunks.
 
 An asynchronous iterable is awaited in the session's own task. A plain one may block,
 as a microphone's ``read`` or a file on a network does, so it is iterated in a thread of
@@ -25,16 +25,17 @@ from contextvars import copy_context
 from typing import TypeAlias
 
 from remotemedia.grpc import WaitTimeoutError, wait_at_most
-from remotemedia.v1 import AudioBuffer
+from remotemedia.values import Value
 
-AudioChunkLike: TypeAlias = "tuple[str, AudioBuffer] | tuple[str, AudioBuffer, int]"
-"""A node's id and audio for it, and optionally the chunk's sequence number."""
+ChunkLike: TypeAlias = "tuple[str, Value] | tuple[str, Value, int]"
+"""A node's id, audio or another value for it, and optionally the chunk's sequence
+number."""
 
-AudioChunkSource: TypeAlias = "AsyncIterable[AudioChunkLike] | Iterable[AudioChunkLike]"
+ChunkSource: TypeAlias = "AsyncIterable[ChunkLike] | Iterable[ChunkLike]"
 """An asynchronous or plain iterable of chunks."""
 
 _Answer: TypeAlias = (
-    "asyncio.Future[tuple[tuple[AudioChunkLike] | None, BaseException | None]]"
+    "asyncio.Future[tuple[tuple[ChunkLike] | None, BaseException | None]]"
 )
 """A future of an item, in a tuple, or of what the iterable raised; neither at its end.
 
@@ -54,7 +55,7 @@ class Source:
         TypeError: it is not iterable.
     """
 
-    def __init__(self, chunks: AudioChunkSource) -> None:
+    def __init__(self, chunks: ChunkSource) -> None:
         if not isinstance(chunks, (AsyncIterable, Iterable)):
             raise TypeError(
                 "audio_chunks must be an asynchronous or plain iterable of (node_id, "
@@ -62,12 +63,12 @@ class Source:
                 + (": call the function first" if callable(chunks) else "")
             )
         self._chunks = chunks
-        self._iterator: AsyncIterator[AudioChunkLike] | None = None
+        self._iterator: AsyncIterator[ChunkLike] | None = None
         self._task: asyncio.Task[object] | None = None
         self._is_waiting = False
         self._is_stopped = False
 
-    async def next(self) -> AudioChunkLike:
+    async def next(self) -> ChunkLike:
         """The next chunk. The same task asks for all of them.
 
         Raises:
@@ -103,7 +104,7 @@ class Source:
             await self._iterator.aclose()
 
 
-def _async_iterator(chunks: AudioChunkSource) -> AsyncIterator[AudioChunkLike]:
+def _async_iterator(chunks: ChunkSource) -> AsyncIterator[ChunkLike]:
     if isinstance(chunks, AsyncIterable):
         return chunks.__aiter__()
     if isinstance(chunks, (list, tuple)):
@@ -112,16 +113,16 @@ def _async_iterator(chunks: AudioChunkSource) -> AsyncIterator[AudioChunkLike]:
 
 
 async def _iterate(
-    chunks: Iterable[AudioChunkLike],
-) -> AsyncGenerator[AudioChunkLike, None]:
+    chunks: Iterable[ChunkLike],
+) -> AsyncGenerator[ChunkLike, None]:
     for chunk in chunks:
         yield chunk
 
 
-class _ThreadIterator(AsyncIterator[AudioChunkLike]):
+class _ThreadIterator(AsyncIterator[ChunkLike]):
     """Iterates over a plain iterable in a thread, when it is asked to."""
 
-    def __init__(self, chunks: Iterable[AudioChunkLike]) -> None:
+    def __init__(self, chunks: Iterable[ChunkLike]) -> None:
         self._chunks = chunks
         self._loop = asyncio.get_running_loop()
         # Whoever asks for an item; None to say that nobody will.
@@ -136,7 +137,7 @@ class _ThreadIterator(AsyncIterator[AudioChunkLike]):
             daemon=True,
         ).start()
 
-    async def __anext__(self) -> AudioChunkLike:
+    async def __anext__(self) -> ChunkLike:
         answer: _Answer = self._loop.create_future()
         self._asking.put(answer)
         item, error = await answer
@@ -157,9 +158,9 @@ class _ThreadIterator(AsyncIterator[AudioChunkLike]):
             raise self._close_error
 
     def _run(self) -> None:
-        iterator: Iterator[AudioChunkLike] | None = None
+        iterator: Iterator[ChunkLike] | None = None
         while (answer := self._asking.get()) is not None:
-            item: tuple[AudioChunkLike] | None = None
+            item: tuple[ChunkLike] | None = None
             error: BaseException | None = None
             try:
                 if iterator is None:
@@ -185,7 +186,7 @@ class _ThreadIterator(AsyncIterator[AudioChunkLike]):
 
 
 def _answer(
-    answer: _Answer, item: tuple[AudioChunkLike] | None, error: BaseException | None
+    answer: _Answer, item: tuple[ChunkLike] | None, error: BaseException | None
 ) -> None:
     # Otherwise whoever asked was cancelled.
     if not answer.done():

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import EllipsisType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
+
+from typing_extensions import TypeVar
 
 from remotemedia.errors import (
     RemoteMediaError,
@@ -37,18 +40,16 @@ from remotemedia.grpc import (
 from remotemedia.operation import Operation
 from remotemedia.session.actions import ACTIONS, Action, why_refused
 from remotemedia.session.machine import Event, Session, State
+from remotemedia.session.messages import Payload, StreamMessages
 from remotemedia.session.outbox import Outbox
 from remotemedia.session.sender import Sender
 from remotemedia.session.source import Source
 from remotemedia.v1 import (
-    AudioBuffer,
     ChunkResult,
     ErrorType,
     StreamClosed,
-    StreamInit,
     StreamMetrics,
     StreamReady,
-    StreamResponse,
 )
 
 if TYPE_CHECKING:
@@ -56,10 +57,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from remotemedia.v1 import StreamingPipelineServiceStub
+    from remotemedia.grpc import Caller
+    from remotemedia.values import Value
+
+ChunkT_co = TypeVar("ChunkT_co", bound=ChunkResult, default=ChunkResult, covariant=True)
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""How much is kept of results that nobody reads while ``close`` waits, encoded."""
+"""How much is kept of results that nobody reads, encoded: while ``close`` waits, and of
+what comes before the session is open."""
+
+MOST_LOADING_TEXTS = 100
 
 # How long a service may take to end a call after it said that it would.
 _GOODBYE_S = 1.0
@@ -67,7 +74,7 @@ _GOODBYE_S = 1.0
 _LEFT = "the session was left before it was open"
 
 
-class PipelineStream:
+class PipelineStream(Generic[ChunkT_co]):
     """A live session: send audio, iterate over what comes back.
 
     From ``RemoteMediaClient.open_stream``, as a context manager and an asynchronous
@@ -100,8 +107,10 @@ class PipelineStream:
 
     def __init__(
         self,
-        stub: StreamingPipelineServiceStub,
-        init: StreamInit,
+        caller: Caller,
+        messages: StreamMessages,
+        init: object,
+        node_ids: Iterable[str],
         *,
         operation: Operation,
         open_timeout: float | None,
@@ -118,7 +127,8 @@ class PipelineStream:
         self.closed: StreamClosed | None = None
         self.chunks_acknowledged: int = 0
         self.round_trip_ms: float | None = None
-        self._stub = stub
+        self._caller = caller
+        self._messages = messages
         self._operation = operation
         self._timeout_s = open_timeout
         self._deadline = deadline
@@ -126,6 +136,8 @@ class PipelineStream:
         self._outbox = Outbox(max_buffered_chunks)
         self._sender = Sender(
             init,
+            node_ids,
+            messages,
             operation=operation,
             outbox=self._outbox,
             source=source,
@@ -138,8 +150,9 @@ class PipelineStream:
         self._is_reset = False
         self._session = Session()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._responses: ResponseStream[StreamResponse] | None = None
-        self._unread: deque[ChunkResult] = deque()
+        self._responses: ResponseStream[Any] | None = None
+        self._loading: deque[str] = deque(maxlen=MOST_LOADING_TEXTS)
+        self._unread: deque[ChunkT_co] = deque()
         # How many tasks wait for a result, and whether any task reads.
         self._iterating = 0
         self._is_reading = False
@@ -159,6 +172,15 @@ class PipelineStream:
     def trailers(self) -> Metadata:
         """The metadata of the trailers, which end the call; empty before that."""
         return NO_METADATA if self._responses is None else self._responses.trailers
+
+    @property
+    def loading(self) -> Sequence[str]:
+        """What the service has said of loading the pipeline, the latest last.
+
+        A service of the data contract says it before the session is open, so look at it
+        from another task, or afterwards. The last hundred texts are kept.
+        """
+        return tuple(self._loading)
 
     @property
     def chunks_sent(self) -> int:
@@ -212,7 +234,7 @@ class PipelineStream:
                 with self._operation:
                     action = self._action("leave")
                     if action is Action.DO:
-                        self._begin_to_end(Event.CLOSE)
+                        self._begin_to_end(Event.CLOSE, self._timeout_s)
                     if action is not Action.NOTHING:
                         await self._wait_for_end(self._timeout_s, keep_results=False)
                 if self.closed is not None and self._responses is not None:
@@ -222,28 +244,29 @@ class PipelineStream:
         finally:
             await self._reset(None)
 
-    async def send(self, node_id: str, buffer: AudioBuffer) -> None:
-        """Send a chunk of audio to a node; wait while the service is behind.
+    async def send(self, node_id: str, value: Value) -> None:
+        """Send a chunk to a node; wait while the service is behind.
 
         Args:
             node_id: id of the node in the manifest.
-            buffer: the audio.
+            value: an ``AudioBuffer``; or what else the service's contract carries.
 
         Raises:
-            TypeError, ValueError: the buffer is not valid; nothing was sent.
+            TypeError, ValueError: the value is not valid, or the contract cannot carry
+                it; nothing was sent.
             RemoteMediaError: VALIDATION, if the manifest has no such node;
                 RESOURCE_LIMIT, if the chunk is over ``max_send_bytes``; or the session
                 takes no more chunks, or it failed.
         """
         with self._operation:
             self._check_loop()
-            self._check_chunk(node_id, buffer)
+            payload = self._checked(node_id, value)
             while True:
                 self._action("send")
                 if self._is_call_over:
                     # Why it is over is what the service said last.
                     await self._read_to_end()
-                elif self._outbox.put(node_id, buffer):
+                elif self._outbox.put(node_id, payload):
                     return
                 else:
                     await self._outbox.wait()
@@ -251,7 +274,7 @@ class PipelineStream:
     def try_send(
         self,
         node_id: str,
-        buffer: AudioBuffer,
+        value: Value,
         *,
         when_full: Literal["raise", "drop_oldest"] = "raise",
     ) -> None:
@@ -261,13 +284,13 @@ class PipelineStream:
 
         Args:
             node_id: id of the node in the manifest.
-            buffer: the audio.
+            value: as for ``send``.
             when_full: what to do where the service is so far behind that
                 ``max_buffered_chunks`` wait already. ``"drop_oldest"`` drops the chunk
                 that has waited longest, and counts it in ``chunks_dropped``.
 
         Raises:
-            TypeError, ValueError: the buffer is not valid, or ``when_full`` is neither
+            TypeError, ValueError: the value is not valid, or ``when_full`` is neither
                 of the two; nothing was sent.
             RemoteMediaError: RESOURCE_LIMIT, if there is no room or the chunk is over
                 ``max_send_bytes``; VALIDATION, if the manifest has no such node; or
@@ -279,13 +302,13 @@ class PipelineStream:
                 f"when_full is {when_full!r}; it must be 'raise' or 'drop_oldest'"
             )
         with self._operation:
-            self._check_chunk(node_id, buffer)
+            payload = self._checked(node_id, value)
             self._action("send")
             if self._is_call_over:
                 raise RemoteMediaError("the session is over: iterate to learn why")
             drop_oldest = when_full == "drop_oldest"
             try:
-                if self._outbox.put(node_id, buffer, drop_oldest=drop_oldest):
+                if self._outbox.put(node_id, payload, drop_oldest=drop_oldest):
                     return
                 # The session may have ended in another thread meanwhile.
                 self._action("send")
@@ -338,7 +361,7 @@ class PipelineStream:
             timeout_s = self._seconds(timeout)
             action = self._action("close")
             if action is Action.DO:
-                self._begin_to_end(Event.CLOSE)
+                self._begin_to_end(Event.CLOSE, timeout_s)
             if action is not Action.NOTHING:
                 await self._wait_for_end(timeout_s)
             return self.closed
@@ -382,7 +405,7 @@ class PipelineStream:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> ChunkResult:
+    async def __anext__(self) -> ChunkT_co:
         """The next result.
 
         Raises:
@@ -438,14 +461,14 @@ class PipelineStream:
             )
         return action
 
-    def _check_chunk(self, node_id: str, buffer: AudioBuffer) -> None:
+    def _checked(self, node_id: str, value: object) -> Payload:
         if self._has_source:
             raise RemoteMediaError(
                 "the stream takes its audio from audio_chunks: open one without it to "
                 "send chunks yourself",
                 error_type=ErrorType.VALIDATION,
             )
-        self._sender.validate(node_id, buffer, "the chunk")
+        return self._sender.checked(node_id, value, "the chunk")
 
     @property
     def _is_call_over(self) -> bool:
@@ -479,14 +502,21 @@ class PipelineStream:
         if self._is_reset:
             raise RemoteMediaError(_LEFT)
         self._session = Session()
-        self._responses = self._stub.stream_pipeline(
+        # What an earlier attempt has brought.
+        self._unread.clear()
+        self._loading.clear()
+        self._responses = self._messages.open_stream(
+            self._caller,
             self._sender.requests(self._session),
             deadline=self._deadline,
             metadata=self._metadata,
         )
         try:
+            kept_bytes = 0
             while self.ready is None:
-                await self._receive()
+                kept_bytes = await self._receive_and_keep(kept_bytes)
+                if kept_bytes > MAX_UNREAD_BYTES:
+                    raise _too_much_unread("before the session was open")
                 if self._session.is_over:
                     raise RemoteMediaError(
                         _LEFT
@@ -497,9 +527,17 @@ class PipelineStream:
             await self._responses.aclose()
             raise
 
-    def _begin_to_end(self, ending: Event) -> None:
-        """Have the service told of the end, after the chunks that were accepted."""
+    def _begin_to_end(self, ending: Event, timeout_s: float | None = None) -> None:
+        """Have the service told of the end, after the chunks that were accepted.
+
+        Args:
+            ending: CLOSE or CANCEL.
+            timeout_s: how long the end is waited for; None for no bound.
+        """
         self._session.ending = ending
+        if timeout_s is not None:
+            # The service needs some of it for its last word.
+            self._sender.most_settle_s = timeout_s / 2
         if ending is Event.CANCEL:
             self._outbox.close()
         self._sender.stop()
@@ -522,25 +560,39 @@ class PipelineStream:
         """
         kept_bytes = 0
         while not self._session.is_over:
-            count = len(self._unread)
-            await self._receive()
-            if not keep_results:
-                if not self._iterating:
-                    self._unread.clear()
-            elif len(self._unread) > count:
-                kept_bytes += len(self._unread[-1])
-                if kept_bytes > MAX_UNREAD_BYTES:
-                    # Others may have read some meanwhile.
-                    kept_bytes = sum(map(len, self._unread))
+            if keep_results:
+                kept_bytes = await self._receive_and_keep(kept_bytes)
                 if kept_bytes > MAX_UNREAD_BYTES:
                     await self._reset(
-                        RemoteMediaError(
-                            f"more than {MAX_UNREAD_BYTES} bytes of results came that "
-                            "nobody reads: iterate while the stream closes",
-                            error_type=ErrorType.RESOURCE_LIMIT,
+                        _too_much_unread(
+                            "that nobody reads: iterate while the stream closes"
                         )
                     )
+            else:
+                await self._receive()
+                if not self._iterating:
+                    self._unread.clear()
         self._session.raise_failure()
+
+    async def _receive_and_keep(self, kept_bytes: int) -> int:
+        """Read the next response, where results are kept that nobody reads.
+
+        Args:
+            kept_bytes: the size of the results so far; those that were read meanwhile
+                may be in it.
+
+        Returns:
+            The same with the new one. Over the limit it is exact.
+        """
+        count = len(self._unread)
+        await self._receive()
+        if len(self._unread) > count:
+            size_of = self._messages.result_bytes
+            kept_bytes += size_of(self._unread[-1])
+            if kept_bytes > MAX_UNREAD_BYTES:
+                # Others may have read some meanwhile.
+                kept_bytes = sum(map(size_of, self._unread))
+        return kept_bytes
 
     async def _reset(self, failure: BaseException | None) -> None:
         """End the session at once; the service sees a reset, unless it was over."""
@@ -604,19 +656,29 @@ class PipelineStream:
             if response is None:
                 self._end(None)
                 return
-            event = self._session.response(response)
+            event, content = self._messages.read(response)
             if event is Event.RESULT:
-                self._note(response.result)
-            elif event is Event.READY:
-                self.ready = response.ready
+                sequence = content.sequence
+                self._session.server_sends(event, sequence)
+                round_trip_s = self._sender.on_result(self._session, sequence)
+                if round_trip_s is not None:
+                    self.round_trip_ms = round_trip_s * 1000
+                    self.chunks_acknowledged += 1
+                self._unread.append(content)
+                return
+            self._session.server_sends(event)
+            if event is Event.READY:
+                self.ready = content
             elif event is Event.METRICS:
-                self.metrics = response.metrics
+                self.metrics = content
+            elif event is Event.LOADING:
+                self._loading.append(printable(content))
             elif event is Event.CLOSED:
-                self.closed = response.closed
+                self.closed = content
                 self._end(None)
             else:
                 raise from_response(
-                    response.error, headers=self.headers, trailers=self.trailers
+                    content, headers=self.headers, trailers=self.trailers
                 )
         except asyncio.CancelledError:
             raise
@@ -653,9 +715,9 @@ class PipelineStream:
                 waiter.set_result(None)
         self._read_waiters.clear()
 
-    def _note(self, result: ChunkResult) -> None:
-        round_trip_s = self._sender.on_result(self._session, result.sequence)
-        if round_trip_s is not None:
-            self.round_trip_ms = round_trip_s * 1000
-            self.chunks_acknowledged += 1
-        self._unread.append(result)
+
+def _too_much_unread(how: str) -> RemoteMediaError:
+    return RemoteMediaError(
+        f"more than {MAX_UNREAD_BYTES} bytes of results came {how}",
+        error_type=ErrorType.RESOURCE_LIMIT,
+    )

@@ -34,12 +34,15 @@ def check_node_id(node_id: str, node_ids: Collection[str], where: str) -> None:
     )
 
 
-def check_audio(buffer: AudioBuffer, where: str) -> None:
-    """Check that a buffer is audio as the contract has it.
+def check_audio(buffer: object, where: str) -> AudioBuffer:
+    """Check that a value is audio as the contract has it.
 
     Args:
         buffer: the audio.
         where: what it is, for the error.
+
+    Returns:
+        The same buffer.
 
     Raises:
         TypeError: it is not an ``AudioBuffer``, or its samples are not bytes.
@@ -54,3 +57,4 @@ def check_audio(buffer: AudioBuffer, where: str) -> None:
         buffer.validate()
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+    return buffer

@@ -12,7 +12,6 @@ neither the client's calls nor its connections, which are tested against this se
 
 from remotemedia.testing.faults import Fault
 from remotemedia.testing.node import (
-    Json,
     Node,
     NodeCall,
     NodeOutput,
@@ -20,6 +19,7 @@ from remotemedia.testing.node import (
     Parameter,
 )
 from remotemedia.testing.service import LocalService
+from remotemedia.values import Json
 
 __all__ = [
     "Fault",

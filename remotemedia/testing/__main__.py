@@ -11,8 +11,9 @@ import asyncio
 import os
 import signal
 import sys
+from typing import get_args
 
-from remotemedia.testing.limits import MAX_REQUEST_BYTES
+from remotemedia.testing.front import Contract
 from remotemedia.testing.service import LocalService
 
 
@@ -49,12 +50,17 @@ def main() -> None:
     parser.add_argument(
         "--max-request-bytes",
         type=int,
-        default=MAX_REQUEST_BYTES,
         metavar="BYTES",
-        help="the largest request message that is accepted; default: %(default)s",
+        help="the largest request message that is accepted; default: the contract's",
+    )
+    parser.add_argument(
+        "--contract",
+        choices=get_args(Contract),
+        default="audio",
+        help="the set of messages that the service speaks; default: %(default)s",
     )
     options = parser.parse_args()
-    if options.max_request_bytes <= 0:
+    if options.max_request_bytes is not None and options.max_request_bytes <= 0:
         parser.error("--max-request-bytes: the number must be positive")
     token = None
     if options.token_env is not None:
@@ -66,6 +72,7 @@ def main() -> None:
         port=options.port,
         token=token,
         max_request_bytes=options.max_request_bytes,
+        contract=options.contract,
     )
     try:
         asyncio.run(serve(service))

@@ -8,7 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from remotemedia.testing.limits import check_samples
-from remotemedia.testing.node import Node, NodeCall, NodeOutput, Parameter
+from remotemedia.testing.node import (
+    Node,
+    NodeCall,
+    NodeOutput,
+    Parameter,
+    WrongKindError,
+)
 from remotemedia.testing.nodes import is_number
 from remotemedia.v1 import AudioBuffer, AudioFormat
 
@@ -166,7 +172,7 @@ class VAD(Node):
 
 def _audio(call: NodeCall) -> AudioBuffer:
     if call.audio is None:
-        raise ValueError(
+        raise (ValueError if call.data is None else WrongKindError)(
             "no audio came; send some in audio_inputs, or connect a node that gives it"
         )
     return call.audio

@@ -7,18 +7,8 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from typing import NamedTuple
 
-
-class DescribedFile(NamedTuple):
-    """A proto file, compiled."""
-
-    descriptor: bytes
-    """A ``google.protobuf.FileDescriptorProto``, encoded, without comments."""
-    imports: tuple[str, ...]
-    symbols: tuple[str, ...]
-    """The full names of all that it defines."""
-
+from remotemedia.testing.reflection import DescribedFile
 
 FILES: dict[str, DescribedFile] = {
     "common.proto": DescribedFile(

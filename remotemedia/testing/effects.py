@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 from grpclib.const import Status
@@ -23,17 +23,12 @@ from remotemedia.http2.compat import (
     stream_id,
     transport_of,
 )
-from remotemedia.testing.failures import to_stream_response
-from remotemedia.v1 import (
-    ChunkResult,
-    ErrorResponse,
-    ErrorType,
-    ExecuteResponse,
-    StreamResponse,
-)
+from remotemedia.v1 import ErrorType
 
 if TYPE_CHECKING:
     from grpclib.server import Stream
+
+    from remotemedia.testing.front import Front
 
 Method: TypeAlias = Literal["GetVersion", "ExecutePipeline", "StreamPipeline"]
 """A method of the contract's services, by its name in the protos."""
@@ -53,13 +48,15 @@ class Call:
     Attributes:
         method: the call's method.
         stream: the service's end of the call.
+        front: the front end of the contract that the call is made by.
         result: the result that is about to be sent, for a fault at a chunk.
     """
 
     method: Method
-    # The types of the messages depend on the method.
+    # The types of the messages depend on the method and the contract.
     stream: Stream[Any, Any]
-    result: ChunkResult = field(default_factory=ChunkResult)
+    front: Front
+    result: Any = None
 
     def abandon(self) -> NoReturn:
         """End the call without sending another frame.
@@ -117,23 +114,15 @@ class AnswerError(Effect):
 
     async def apply(self, call: Call) -> None:
         """Send the error in the form that the contract has for this method."""
-        response: StreamResponse | ExecuteResponse
+        error = RemoteMediaError(
+            self.message,
+            error_type=self.error_type,
+            failing_node_id=self.failing_node_id,
+        )
         if call.method == "StreamPipeline":
-            error = RemoteMediaError(
-                self.message,
-                error_type=self.error_type,
-                failing_node_id=self.failing_node_id,
-            )
-            response = StreamResponse(error=to_stream_response(error))
+            await call.stream.send_message(call.front.stream_error(error))
         else:
-            response = ExecuteResponse(
-                error=ErrorResponse(
-                    error_type=self.error_type,
-                    message=self.message,
-                    failing_node_id=self.failing_node_id,
-                )
-            )
-        await call.stream.send_message(response)
+            await call.stream.send_message(call.front.execution_error(error))
         raise CallOverError
 
 

@@ -1,54 +1,74 @@
-"""The embedded service's unary calls: ``PipelineExecutionService``."""
+"""Executions of the embedded service: one run of a pipeline for each call.
+
+The messages of a call are the business of the front ends.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from grpclib.exceptions import GRPCError
-
-from remotemedia import __version__
 from remotemedia.errors import RemoteMediaError
 from remotemedia.manifest import VERSION
-from remotemedia.testing.failures import to_status
+from remotemedia.testing.front import PipelineRequest
 from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType
-from remotemedia.testing.pipeline import Pipeline
+from remotemedia.testing.pipeline import Carrier, Outputs, Pipeline
 from remotemedia.testing.transport import serialization
 from remotemedia.v1 import (
     ErrorType,
-    ExecuteRequest,
-    ExecuteResponse,
-    ExecutionResult,
+    ExecutionMetrics,
     ExecutionStatus,
     NodeResult,
     NodeStatus,
-    PipelineExecutionServiceBase,
     ResourceLimits,
     VersionInfo,
-    VersionRequest,
     VersionResponse,
 )
 
+DataT = TypeVar("DataT")
 
-class ExecutionService(PipelineExecutionServiceBase):
-    """Describes the service, and executes pipelines."""
+
+@dataclass(frozen=True)
+class Executed(Generic[DataT]):
+    """What an execution gave, and what it cost."""
+
+    outputs: Outputs[DataT]
+    metrics: ExecutionMetrics
+    node_results: list[NodeResult]
+    status: ExecutionStatus
+
+
+class Engine(Generic[DataT]):
+    """Makes pipelines of requests, and executes them.
+
+    Args:
+        node_types: the node types of the service, by name.
+        limits: the service's default limits.
+        carrier: what the contract says about data.
+    """
 
     def __init__(
-        self, node_types: Mapping[str, NodeType], limits: ResourceLimits
+        self,
+        node_types: Mapping[str, NodeType],
+        limits: ResourceLimits,
+        carrier: Carrier[DataT],
     ) -> None:
         self._node_types = node_types
         self._limits = limits
+        self._carrier = carrier
 
-    async def get_version(self, request: VersionRequest, /) -> VersionResponse:
+    def version(self, client_version: str, runtime_version: str) -> VersionResponse:
         """Describe the service; a client without a version counts as compatible."""
-        compatible = request.client_version in ("", VERSION)
+        compatible = client_version in ("", VERSION)
         return VersionResponse(
             version_info=VersionInfo(
                 protocol_version=VERSION,
-                runtime_version=__version__,
+                runtime_version=runtime_version,
                 supported_node_types=sorted(self._node_types),
                 supported_protocols=[VERSION],
                 build_timestamp=_build_timestamp(),
@@ -57,53 +77,52 @@ class ExecutionService(PipelineExecutionServiceBase):
             compatibility_message=(
                 f"the service speaks {VERSION}"
                 if compatible
-                else unsupported(request.client_version)
+                else _unsupported(client_version)
             ),
         )
 
-    async def execute_pipeline(self, request: ExecuteRequest, /) -> ExecuteResponse:
-        """Execute a pipeline; a failure becomes a gRPC status."""
-        try:
-            return ExecuteResponse(result=await self._execute(request))
-        except RemoteMediaError as error:
-            raise GRPCError(*to_status(error)) from error
+    def pipeline(self, request: PipelineRequest) -> Pipeline[DataT]:
+        """Make the pipeline that a client asks for.
 
-    async def _execute(self, request: ExecuteRequest) -> ExecutionResult:
-        if request.client_version:
-            check_version(request.client_version)
-        pipeline = Pipeline(
+        Raises:
+            RemoteMediaError: VALIDATION, if the request is wrong; VERSION_MISMATCH, if
+                it is of another protocol; NODE_EXECUTION, if a node could not be made.
+        """
+        if request.client_version not in ("", VERSION):
+            raise RemoteMediaError(
+                _unsupported(request.client_version),
+                error_type=ErrorType.VERSION_MISMATCH,
+            )
+        return Pipeline(
             request.manifest,
-            request.data_inputs,
-            in_force(request.resource_limits, self._limits),
+            request.inputs,
+            in_force(request.limits, self._limits),
             self._node_types,
+            self._carrier,
         )
-        outputs = await pipeline.run(request.audio_inputs)
-        return ExecutionResult(
-            audio_outputs=outputs.audio,
-            data_outputs=outputs.data,
-            # Without the time to encode this result, which is not known yet.
-            metrics=pipeline.metrics(serialization.get().seconds),
-            node_results=[
+
+    async def execute(self, request: PipelineRequest) -> Executed[DataT]:
+        """Execute a pipeline.
+
+        Raises:
+            RemoteMediaError: the request is wrong, a node failed, or a limit was
+                exceeded.
+        """
+        pipeline = self.pipeline(request)
+        outputs = await pipeline.run({})
+        return Executed(
+            outputs,
+            # Without the time to encode the result, which is not known yet.
+            pipeline.metrics(serialization.get().seconds),
+            [
                 NodeResult(node_id=node_id, status=NodeStatus.SUCCESS)
                 for node_id in pipeline.node_ids
             ],
-            status=ExecutionStatus.SUCCESS,
+            ExecutionStatus.SUCCESS,
         )
 
 
-def check_version(client_version: str) -> None:
-    """Check the protocol version that a client speaks.
-
-    Raises:
-        RemoteMediaError: VERSION_MISMATCH, if it is not the contract's version.
-    """
-    if client_version != VERSION:
-        raise RemoteMediaError(
-            unsupported(client_version), error_type=ErrorType.VERSION_MISMATCH
-        )
-
-
-def unsupported(client_version: str) -> str:
+def _unsupported(client_version: str) -> str:
     """The message for a protocol version that the service does not speak."""
     return f"the client speaks {client_version!r}, and the service {VERSION!r} only"
 

@@ -125,8 +125,8 @@ class Fault:
     ) -> Fault:
         """The service sends an ``ErrorResponse`` and ends the call with OK.
 
-        On a stream, the type of the response is INTERNAL and its text begins with a
-        prefix for `error_type`, as the contract says.
+        On a stream of the audio contract, the type of the response is INTERNAL and its
+        text begins with a prefix for `error_type`, as the contract says.
 
         Raises:
             ValueError: the method is ``GetVersion``, whose response has no error.

@@ -5,15 +5,11 @@ The numbers come from the contract.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from remotemedia.errors import RemoteMediaError
 from remotemedia.v1 import ErrorType, ResourceLimits
 
-if TYPE_CHECKING:
-    from remotemedia.v1 import AudioBuffer
-
 MAX_REQUEST_BYTES = 4 * 2**20
+MAX_DATA_REQUEST_BYTES = 10 * 2**20
 
 _DEFAULT_MEMORY_BYTES = 100_000_000
 _DEFAULT_TIMEOUT_MS = 5_000
@@ -64,8 +60,18 @@ def check_samples(num_samples: int, limits: ResourceLimits, node_id: str) -> Non
         )
 
 
+def _size_of(value: object) -> int:
+    """The bytes of media in a value; JSON counts nothing."""
+    # The fields in which messages have their bytes.
+    for name in ("samples", "data", "pixel_data", "text_data"):
+        held = getattr(value, name, None)
+        if isinstance(held, bytes):
+            return len(held)
+    return 0
+
+
 class MemoryMeter:
-    """Counts the bytes of audio that one run of a pipeline holds."""
+    """Counts the bytes of media that one run of a pipeline holds."""
 
     def __init__(self, limits: ResourceLimits) -> None:
         self._limit = limits.max_memory_bytes
@@ -76,20 +82,27 @@ class MemoryMeter:
         """Start a new run, which holds nothing; the peak remains."""
         self._held.clear()
 
-    def add(self, buffer: AudioBuffer, node_id: str) -> None:
-        """Count a buffer; a buffer that a node passes on unchanged counts once.
+    def add(self, value: object, node_id: str) -> int:
+        """Count a value; a value that a node passes on unchanged counts once.
+
+        Returns:
+            Its bytes.
 
         Raises:
             RemoteMediaError: RESOURCE_LIMIT, if it is over `max_memory_bytes`.
         """
-        self._held[id(buffer)] = len(buffer.samples)
+        size = _size_of(value)
+        if not size:
+            return 0
+        self._held[id(value)] = size
         total = sum(self._held.values())
         self.peak_bytes = max(self.peak_bytes, total)
         if total > self._limit:
             raise exceeded(
-                f"{total} bytes of audio, where max_memory_bytes is {self._limit}",
+                f"{total} bytes of media, where max_memory_bytes is {self._limit}",
                 node_id,
             )
+        return size
 
 
 def exceeded(what: str, node_id: str = "") -> RemoteMediaError:

@@ -10,19 +10,66 @@ from __future__ import annotations
 import asyncio
 import inspect
 import reprlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard, Union, cast
+
+from betterproto import Message
+
+from remotemedia.values import Json
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from remotemedia.data_v1 import (
+        BinaryBuffer,
+        FileBuffer,
+        NumpyBuffer,
+        TensorBuffer,
+        TextBuffer,
+        VideoFrame,
+    )
     from remotemedia.v1 import AudioBuffer, ResourceLimits
 
-Json: TypeAlias = (
-    "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-)
-"""A value that JSON can represent. None counts as no data."""
+# Nothing is imported for these where no type checker looks.
+Data: TypeAlias = Union[
+    "Json",
+    "VideoFrame",
+    "TensorBuffer",
+    "NumpyBuffer",
+    "TextBuffer",
+    "BinaryBuffer",
+    "FileBuffer",
+    "npt.NDArray[np.generic]",
+    bytes,
+]
+"""What is not audio; None counts as no data.
+
+Only the data contract carries more than JSON.
+
+The nodes after it get an array as a ``NumpyBuffer``, and bytes as a ``BinaryBuffer``. A
+``str`` is JSON; text of the data contract is a ``TextBuffer``.
+"""
+
+
+class WrongKindError(ValueError):
+    """A node was sent a kind of data that it does not take."""
+
+
+def is_message(value: object) -> bool:
+    """Whether a value is audio, or data of another kind than JSON."""
+    return isinstance(value, Message)
+
+
+def is_array(value: object) -> TypeGuard[npt.NDArray[Any]]:
+    """Whether a value is an array of numpy's."""
+    # Who has an array has imported numpy.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
 
 
 @dataclass(frozen=True)
@@ -30,7 +77,12 @@ class NodeOutput:
     """The output of a node: audio, data, both or nothing."""
 
     audio: AudioBuffer | None = None
-    data: Json = None
+    data: Data = None
+
+    @property
+    def is_something(self) -> bool:
+        """Whether there is audio or data."""
+        return self.audio is not None or self.data is not None
 
 
 @dataclass(frozen=True)
@@ -42,10 +94,13 @@ class NodeCall:
         params: the node's parameters.
         audio: the audio that the client sent to this node; otherwise the audio of the
             first upstream node that returned some; otherwise None.
-        data: the JSON value that the client sent to this node; otherwise the data of
-            the first upstream node that returned some; otherwise None.
+        data: the data that the client sent to this node; otherwise the data of the
+            first upstream node that returned some; otherwise None. JSON comes as its
+            value, and the other kinds of the data contract as messages of
+            ``remotemedia.data_v1``.
         upstream: the output of each upstream node, by node id, in the order of the
-            connections; for nodes that combine several inputs.
+            connections; for nodes that combine several inputs. Inputs that the client
+            sends by name, with the data contract, are here as well.
         limits: the limits that apply.
         sequence: the number of the chunk in its session, and of the last chunk where
             the client closes the session; None in an execution.
@@ -61,7 +116,7 @@ class NodeCall:
     sequence: int | None
 
 
-NodeReturn: TypeAlias = "NodeOutput | AudioBuffer | Json"
+NodeReturn: TypeAlias = "NodeOutput | AudioBuffer | Data"
 """What a node may return: audio, data, or both in a ``NodeOutput``."""
 
 NodeFunction: TypeAlias = "Callable[[NodeCall], NodeReturn | Awaitable[NodeReturn]]"

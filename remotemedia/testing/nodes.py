@@ -6,7 +6,14 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
-from remotemedia.testing.node import Node, NodeCall, NodeOutput, Parameter
+from remotemedia.testing.node import (
+    Node,
+    NodeCall,
+    NodeOutput,
+    Parameter,
+    WrongKindError,
+    is_message,
+)
 
 Number: TypeAlias = "int | float"
 
@@ -40,7 +47,7 @@ class PassThrough(Node):
 
 
 class Echo(Node):
-    """Wraps each JSON input in an object with a counter; audio is passed on."""
+    """Wraps each JSON input in an object with a counter; all else is passed on."""
 
     parameters: ClassVar[Sequence[Parameter] | None] = ()
 
@@ -50,8 +57,8 @@ class Echo(Node):
 
     def process(self, call: NodeCall) -> NodeOutput:
         """Return ``{"input": …, "counter": n, "node": "Echo"}``; n starts at 1."""
-        if call.data is None:
-            return NodeOutput(call.audio)
+        if call.data is None or is_message(call.data):
+            return NodeOutput(call.audio, call.data)
         self._counter += 1
         wrapped = {"input": call.data, "counter": self._counter, "node": "Echo"}
         return NodeOutput(call.audio, wrapped)
@@ -75,8 +82,9 @@ class Calculator(Node):
     def process(self, call: NodeCall) -> Number:
         """Calculate; a result that is a whole number is an int."""
         if not is_number(call.data):
-            raise ValueError(
-                f"the input is {call.data!r}; it must be a number, from data_inputs "
+            found = call.audio if call.data is None else call.data
+            raise (WrongKindError if is_message(found) else ValueError)(
+                f"the input is {found!r}; it must be a number, from data_inputs "
                 "or a connected node"
             )
         calculate = _OPERATIONS[self.operation or self.values["operation"]]

@@ -6,6 +6,9 @@ client closes a session, each node gets a last call, to return what it held back
 
 A sink is a node that no connection leaves. A run returns the audio and the data of the
 sinks, and the data of any other node that returned data together with audio.
+
+The pipeline is the same for both contracts. What data may be, and the form in which it
+leaves, is the business of a ``Carrier``.
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from remotemedia import manifest as manifests
 from remotemedia.errors import RemoteMediaError
 from remotemedia.testing.failures import invalid
 from remotemedia.testing.limits import MemoryMeter, check_samples, exceeded
 from remotemedia.testing.node import (
-    Json,
+    Data,
     Node,
     NodeCall,
     NodeOutput,
@@ -41,18 +44,67 @@ from remotemedia.v1 import (
     PipelineManifest,
     ResourceLimits,
 )
+from remotemedia.values import Json
 
 T = TypeVar("T")
+DataT = TypeVar("DataT")
+DataT_co = TypeVar("DataT_co", covariant=True)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """The outputs of one run of a pipeline, by node id; data is JSON text."""
+class NodeInput:
+    """What a client sends to a node.
+
+    Attributes:
+        audio: the audio, if any.
+        data: the data, if any.
+        named: several inputs at once, by name. For the node, they are like outputs of
+            upstream nodes of these names.
+    """
+
+    audio: AudioBuffer | None = None
+    data: Data = None
+    named: Mapping[str, NodeOutput] = field(default_factory=dict)
+
+    @property
+    def values(self) -> list[NodeOutput]:
+        """All that there is."""
+        return [NodeOutput(self.audio, self.data), *self.named.values()]
+
+
+_NO_INPUT = NodeInput()
+
+
+@dataclass(frozen=True)
+class Outputs(Generic[DataT]):
+    """The outputs of one run of a pipeline, by node id; data as it leaves."""
 
     audio: dict[str, AudioBuffer] = field(default_factory=dict)
-    data: dict[str, str] = field(default_factory=dict)
+    data: dict[str, DataT] = field(default_factory=dict)
+
+
+class Carrier(Protocol[DataT_co]):
+    """Says what the data of nodes may be, and makes of it what leaves."""
+
+    def take(self, data: Data) -> Data:
+        """Return data that a node returned, as the nodes after it get it.
+
+        Raises:
+            TypeError: the contract has no such kind of data.
+            ValueError: the data is not valid.
+        """
+        ...
+
+    def encode(self, data: Data) -> DataT_co:
+        """Return data of a node as it leaves.
+
+        Raises:
+            TypeError: JSON cannot say it.
+            ValueError: JSON cannot say it.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -65,7 +117,7 @@ class _Step:
     sources: list[str]
 
 
-class Pipeline:
+class Pipeline(Generic[DataT]):
     """A checked pipeline with its nodes, to be run once or many times.
 
     Attributes:
@@ -74,23 +126,25 @@ class Pipeline:
         has_last_calls: whether a node of the pipeline may hold something back.
         samples: the samples, over all channels, that were received so far.
         seconds: the time that all runs have taken so far.
-        memory: counts the audio that a run holds.
+        memory: counts the audio and other media that a run holds.
     """
 
     def __init__(
         self,
         manifest: PipelineManifest,
-        data_inputs: Mapping[str, str],
+        inputs: Mapping[str, NodeInput],
         limits: ResourceLimits,
         node_types: Mapping[str, NodeType],
+        carrier: Carrier[DataT],
     ) -> None:
         """Check the manifest and make its nodes.
 
         Args:
             manifest: the pipeline.
-            data_inputs: JSON text by node id; the same for every run.
+            inputs: what the client sends by node id; the same for every run.
             limits: the limits that apply; the time limit is for each run.
             node_types: the node types of the service, by name.
+            carrier: what the contract says about data.
 
         Raises:
             RemoteMediaError: VALIDATION, if the request is wrong; NODE_EXECUTION, if
@@ -115,22 +169,23 @@ class Pipeline:
         self._limits = limits
         self._cpu_seconds = 0.0
         self._node_metrics = {node_id: NodeMetrics() for node_id in self.node_ids}
-        self._data = {
-            node_id: self._data_input(node_id, text)
-            for node_id, text in data_inputs.items()
-        }
+        self._carrier = carrier
+        for node_id, given in inputs.items():
+            self._check_input(node_id, given)
+        self._inputs = inputs
 
     async def run(
         self,
-        audio_inputs: Mapping[str, AudioBuffer],
+        inputs: Mapping[str, NodeInput],
         sequence: int | None = None,
         *,
         is_end: bool = False,
-    ) -> Outputs:
+    ) -> Outputs[DataT]:
         """Run the nodes.
 
         Args:
-            audio_inputs: audio by node id; empty at the end of a session.
+            inputs: what the client sends for this run, by node id; it comes before what
+                it sends for every run. Empty at the end of a session.
             sequence: the number of the chunk in its session; None for an execution.
             is_end: whether the client closed the session after that chunk.
 
@@ -139,11 +194,14 @@ class Pipeline:
                 exceeded; `failing_node_id` is the id of the node.
         """
         self.memory.clear()
-        for node_id, buffer in audio_inputs.items():
-            self._check_input(node_id, buffer)
+        for node_id, given in inputs.items():
+            self._check_input(node_id, given)
+        for node_id, given in (*self._inputs.items(), *inputs.items()):
+            for value in given.values:
+                self._hold(value, node_id)
         started, cpu_started = time.perf_counter(), time.thread_time()
         try:
-            return await self._run(audio_inputs, sequence, is_end, started)
+            return await self._run(inputs, sequence, is_end, started)
         finally:
             self.seconds += time.perf_counter() - started
             self._cpu_seconds += time.thread_time() - cpu_started
@@ -167,30 +225,31 @@ class Pipeline:
 
     async def _run(
         self,
-        audio_inputs: Mapping[str, AudioBuffer],
+        inputs: Mapping[str, NodeInput],
         sequence: int | None,
         is_end: bool,
         started: float,
-    ) -> Outputs:
+    ) -> Outputs[DataT]:
         given: dict[str, NodeOutput] = {}
-        outputs = Outputs()
+        outputs = Outputs[DataT]()
         for step in self._steps:
             upstream = {source: given[source] for source in step.sources}
-            before = upstream.values()
-            audio = _first(
-                audio_inputs.get(step.node_id), *(out.audio for out in before)
-            )
-            data = _first(*(out.data for out in before))
-            # The client's data goes with its chunks. At the end, it is no input of its
-            # own.
-            if not is_end or audio is not None or data is not None:
-                data = _first(self._data.get(step.node_id), data)
+            sent = inputs.get(step.node_id, _NO_INPUT)
+            came = [*sent.values, *upstream.values()]
+            # What the client sends for every run goes with its chunks. At the end, it
+            # is no input of its own.
+            standing = self._inputs.get(step.node_id, _NO_INPUT)
+            if is_end and not any(value.is_something for value in came):
+                standing = _NO_INPUT
+            values = [*sent.values, *standing.values, *upstream.values()]
+            audio = _first(*(value.audio for value in values))
+            data = _first(*(value.data for value in values))
             call = NodeCall(
                 step.node_id,
                 step.params,
                 audio,
                 data,
-                upstream,
+                {**upstream, **standing.named, **sent.named},
                 self._limits,
                 sequence,
             )
@@ -205,13 +264,15 @@ class Pipeline:
                 self._return(step.node_id, output, outputs)
         return outputs
 
-    def _return(self, node_id: str, output: NodeOutput, outputs: Outputs) -> None:
+    def _return(
+        self, node_id: str, output: NodeOutput, outputs: Outputs[DataT]
+    ) -> None:
         """Add the output of a node to the outputs of the run, as far as it belongs."""
         is_sink = node_id in self.sinks
         if is_sink and output.audio is not None:
             outputs.audio[node_id] = output.audio
         if output.data is not None and (is_sink or output.audio is not None):
-            outputs.data[node_id] = json.dumps(output.data, allow_nan=False)
+            outputs.data[node_id] = self._carrier.encode(output.data)
 
     async def _process(
         self,
@@ -240,7 +301,7 @@ class Pipeline:
         finished = time.perf_counter()
         if finished - run_started > limit:
             raise self._too_late(call)
-        output = _to_output(result)
+        output = self._to_output(result)
         metrics = self._node_metrics[call.node_id]
         metrics.execution_time_ms += (finished - started) * 1000
         if call.audio is not None:
@@ -248,17 +309,41 @@ class Pipeline:
         if output.audio is not None:
             output.audio.validate()
             check_samples(output.audio.num_samples, self._limits, call.node_id)
-            self.memory.add(output.audio, call.node_id)
-            metrics.memory_bytes = max(metrics.memory_bytes, len(output.audio.samples))
+        held_bytes = self._hold(output, call.node_id)
+        metrics.memory_bytes = max(metrics.memory_bytes, held_bytes)
         return output
+
+    def _to_output(self, result: NodeReturn) -> NodeOutput:
+        if isinstance(result, AudioBuffer):
+            return NodeOutput(audio=result)
+        if not isinstance(result, NodeOutput):
+            result = NodeOutput(data=result)
+        data = self._carrier.take(result.data)
+        return result if data is result.data else NodeOutput(result.audio, data)
+
+    def _hold(self, value: NodeOutput, node_id: str) -> int:
+        """Count the memory of a value, and return how many bytes that is."""
+        audio_bytes = self.memory.add(value.audio, node_id)
+        return audio_bytes + self.memory.add(value.data, node_id)
 
     def _too_late(self, call: NodeCall) -> RemoteMediaError:
         return exceeded(
             f"the time limit of {self._limits.max_timeout_ms} ms passed", call.node_id
         )
 
-    def _check_input(self, node_id: str, buffer: AudioBuffer) -> None:
-        self._check_known(node_id, "audio")
+    def _check_input(self, node_id: str, given: NodeInput) -> None:
+        if node_id not in self._node_metrics:
+            what = "data" if given.audio is None else "audio"
+            raise invalid(
+                f"there is {what} for node {node_id!r}, and no such node in the "
+                f"manifest; it has {', '.join(sorted(self._node_metrics))}",
+                node_id,
+            )
+        for value in given.values:
+            if value.audio is not None:
+                self._check_audio(node_id, value.audio)
+
+    def _check_audio(self, node_id: str, buffer: AudioBuffer) -> None:
         check_samples(buffer.num_samples, self._limits, node_id)
         try:
             buffer.validate()
@@ -266,26 +351,7 @@ class Pipeline:
             raise invalid(
                 f"the audio for node {node_id!r} is not valid: {error}", node_id
             ) from error
-        self.memory.add(buffer, node_id)
         self.samples += buffer.num_samples
-
-    def _data_input(self, node_id: str, text: str) -> Json:
-        self._check_known(node_id, "data")
-        try:
-            data: Json = manifests.parse_json(text)
-        except ValueError as error:
-            raise invalid(
-                f"data_inputs[{node_id!r}] is not valid JSON: {error}", node_id
-            ) from error
-        return data
-
-    def _check_known(self, node_id: str, what: str) -> None:
-        if node_id not in self._node_metrics:
-            raise invalid(
-                f"there is {what} for node {node_id!r}, and no such node in the "
-                f"manifest; it has {', '.join(sorted(self._node_metrics))}",
-                node_id,
-            )
 
 
 def _make_step(
@@ -337,14 +403,6 @@ def _without_cancelling(function: Callable[[], T]) -> T:
         return function()
     except asyncio.CancelledError as error:
         raise RuntimeError("the node raised CancelledError") from error
-
-
-def _to_output(result: NodeReturn) -> NodeOutput:
-    if isinstance(result, NodeOutput):
-        return result
-    if isinstance(result, AudioBuffer):
-        return NodeOutput(audio=result)
-    return NodeOutput(data=result)
 
 
 def _first(*values: T | None) -> T | None:

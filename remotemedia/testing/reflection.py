@@ -10,21 +10,28 @@ https://github.com/grpc/grpc/blob/master/doc/server-reflection.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import betterproto
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.server import Stream
-
-from remotemedia.testing.descriptors import FILES
 
 SERVICES = (
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 )
 
-_FILE_OF_SYMBOL = {symbol: name for name in FILES for symbol in FILES[name].symbols}
+
+class DescribedFile(NamedTuple):
+    """A proto file, compiled."""
+
+    descriptor: bytes
+    """A ``google.protobuf.FileDescriptorProto``, encoded, without comments."""
+    imports: tuple[str, ...]
+    symbols: tuple[str, ...]
+    """The full names of all that it defines."""
 
 
 @dataclass(eq=False, repr=False)
@@ -88,10 +95,17 @@ class ReflectionService:
 
     Args:
         services: their full names.
+        files: the compiled protos that define them, by name.
     """
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(
+        self, services: Iterable[str], files: Mapping[str, DescribedFile]
+    ) -> None:
         self._services = sorted(services)
+        self._files = files
+        self._file_of_symbol = {
+            symbol: name for name, file in files.items() for symbol in file.symbols
+        }
 
     async def info(self, stream: Stream[ReflectionRequest, ReflectionResponse]) -> None:
         """Answer each question in turn."""
@@ -108,13 +122,14 @@ class ReflectionService:
             return ReflectionResponse(list_services_response=ServiceNames(names))
         name = str(value)
         if kind != "file_by_filename":
-            name = _FILE_OF_SYMBOL.get(name, "")
-        if name not in FILES:
+            name = self._file_of_symbol.get(name, "")
+        if name not in self._files:
             error = ReflectionError(
                 Status.NOT_FOUND.value, f"there is no {value!r} in this service"
             )
             return ReflectionResponse(error_response=error)
-        descriptors = [FILES[found].descriptor for found in _with_imports(name)]
+        found = _with_imports(name, self._files)
+        descriptors = [self._files[file].descriptor for file in found]
         return ReflectionResponse(file_descriptor_response=FileDescriptors(descriptors))
 
     def __mapping__(self) -> dict[str, Handler]:
@@ -130,13 +145,13 @@ class ReflectionService:
         }
 
 
-def _with_imports(name: str) -> Iterator[str]:
+def _with_imports(name: str, files: Mapping[str, DescribedFile]) -> Iterator[str]:
     """The file, and before it every file that it needs, each once."""
     seen: dict[str, None] = {}
 
     def visit(file: str) -> None:
         if file not in seen:
-            for imported in FILES[file].imports:
+            for imported in files[file].imports:
                 visit(imported)
             seen[file] = None
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from remotemedia.testing.effects import Method
     from remotemedia.testing.faults import Fault
-    from remotemedia.v1 import StreamRequest, StreamResponse
+    from remotemedia.testing.front import Front
 
     Handler: TypeAlias = Callable[[Stream[Any, Any]], Awaitable[None]]
 
@@ -35,9 +35,15 @@ class _PendingFault:
 
 
 class FaultScript:
-    """The faults that are still to happen, in order."""
+    """The faults that are still to happen, in order.
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    Args:
+        faults: what is to go wrong.
+        front: the front end of the contract that the service speaks.
+    """
+
+    def __init__(self, faults: Iterable[Fault], front: Front) -> None:
+        self._front = front
         self._pending: list[_PendingFault] = []
         for fault in faults:
             self.add(fault)
@@ -59,10 +65,12 @@ class FaultScript:
         self, handler: Handler, method: Method, stream: Stream[Any, Any]
     ) -> None:
         try:
-            await self.apply_due(Call(method, stream))
+            await self.apply_due(Call(method, stream, self._front))
             if method == "StreamPipeline":
                 # It has the part of a stream that the generated code uses.
-                stream = cast("Stream[Any, Any]", _FaultyStream(stream, self))
+                stream = cast(
+                    "Stream[Any, Any]", _FaultyStream(stream, self, self._front)
+                )
             await handler(stream)
         except CallOverError:
             pass
@@ -85,16 +93,22 @@ class _FaultyStream:
     """The stream of a session, with faults applied to its results."""
 
     def __init__(
-        self, stream: Stream[StreamRequest, StreamResponse], script: FaultScript
+        self, stream: Stream[Any, Any], script: FaultScript, front: Front
     ) -> None:
         self._stream = stream
         self._script = script
+        self._front = front
+        self._is_ready = False
 
-    def __aiter__(self) -> AsyncIterator[StreamRequest]:
+    def __aiter__(self) -> AsyncIterator[Any]:
         return self._stream.__aiter__()
 
-    async def send_message(self, message: StreamResponse) -> None:
-        if betterproto.which_one_of(message, "response")[0] == "result":
-            call = Call("StreamPipeline", self._stream, message.result)
+    # A response of either contract; both have the fields that are read here.
+    async def send_message(self, message: Any) -> None:
+        kind = betterproto.which_one_of(message, "response")[0]
+        self._is_ready = self._is_ready or kind == "ready"
+        # Before the session is ready, a result reports how nodes load.
+        if kind == "result" and self._is_ready:
+            call = Call("StreamPipeline", self._stream, self._front, message.result)
             await self._script.apply_due(call, message.result.sequence)
         await self._stream.send_message(message)

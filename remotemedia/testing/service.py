@@ -18,15 +18,12 @@ from remotemedia.http2.compat import listening_port
 from remotemedia.testing import health
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.call_log import log_call, log_refusal
-from remotemedia.testing.execution import ExecutionService
+from remotemedia.testing.front import Contract, Front, Servable
 from remotemedia.testing.health import HealthService
-from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.reflection import ReflectionService
 from remotemedia.testing.script import FaultScript
-from remotemedia.testing.streaming import StreamingService
 from remotemedia.testing.transport import (
-    Servable,
     SocketServer,
     Stopwatch,
     let_call_end,
@@ -50,7 +47,7 @@ IDLE_TIMEOUT = 300.0
 class LocalService:
     """A pipeline service in this process, on a real socket.
 
-    It behaves as the v1 contract says::
+    It behaves as the contract says, the audio contract or the data contract::
 
         async with LocalService(nodes={"Upper": lambda call: call.data.upper()}) as s:
             async with RemoteMediaClient(s.address) as client:
@@ -84,8 +81,9 @@ class LocalService:
         nodes: Mapping[str, NodeType] | None = None,
         limits: ResourceLimits | None = None,
         idle_timeout: float = IDLE_TIMEOUT,
-        max_request_bytes: int = MAX_REQUEST_BYTES,
+        max_request_bytes: int | None = None,
         faults: Iterable[Fault] = (),
+        contract: Contract = "audio",
     ) -> None:
         """Configure the service; :meth:`start` or ``async with`` starts it.
 
@@ -102,12 +100,18 @@ class LocalService:
                 contract's caps, 1 GB and 30 s, always apply.
             idle_timeout: seconds without a message after which a session ends.
             max_request_bytes: the size of the largest request message that is accepted;
-                by default the contract's limit, 4 MiB.
+                None for the contract's limit: 4 MiB for audio, and 10 MiB for data.
             faults: what is to go wrong; see ``Fault``.
+            contract: the set of messages that the service speaks: ``"audio"``, the one
+                of October 2025, or ``"data"``, the one after it.
 
         Raises:
-            ValueError: `max_request_bytes` is not positive.
+            ValueError: `max_request_bytes` is not positive, or there is no such
+                contract.
         """
+        front = front_of(contract)
+        if max_request_bytes is None:
+            max_request_bytes = front.max_request_bytes
         if max_request_bytes <= 0:
             raise ValueError(
                 f"max_request_bytes is {max_request_bytes}; it must be positive"
@@ -121,16 +125,12 @@ class LocalService:
             ssl.set_alpn_protocols(["h2"])
         self._token = token
         node_types = {**REFERENCE_NODES, **AUDIO_NODES, **(nodes or {})}
-        limits = limits or ResourceLimits()
-        services = (
-            ExecutionService(node_types, limits),
-            StreamingService(node_types, limits, idle_timeout),
-        )
+        services = front.services(node_types, limits or ResourceLimits(), idle_timeout)
         names = _names(services)
         self._health = HealthService(names)
-        reflection = ReflectionService([*names, health.SERVICE])
+        reflection = ReflectionService([*names, health.SERVICE], front.files)
         self._services = (*services, self._health, reflection)
-        self._faults = FaultScript(faults)
+        self._faults = FaultScript(faults, front)
         self._server: SocketServer | None = None
         self._address = ""
 
@@ -245,6 +245,23 @@ class LocalService:
                 "the bearer token in the metadata 'authorization' is "
                 f"{'wrong' if shown else 'missing'}",
             )
+
+
+def front_of(contract: Contract) -> Front:
+    """The front end of a contract.
+
+    Raises:
+        ValueError: there is no such contract.
+    """
+    if contract == "audio":
+        from remotemedia.testing.audio_front import AudioFront
+
+        return AudioFront()
+    if contract == "data":
+        from remotemedia.testing.data_front import DataFront
+
+        return DataFront()
+    raise ValueError(f"contract is {contract!r}; it must be 'audio' or 'data'")
 
 
 def _names(services: Iterable[Servable]) -> list[str]:

@@ -1,9 +1,9 @@
-"""The embedded service's sessions: ``StreamingPipelineService``.
+"""The embedded service's sessions: a pipeline that runs chunk by chunk.
 
 A session reads one request at a time and answers it before it reads the next. Chunks
 that were not read yet fill the HTTP/2 flow-control window, which slows down a client
 that sends too fast. ``remotemedia.session.machine`` checks every message, in both
-directions.
+directions. The messages themselves are the business of the front ends.
 
 When the client says that no more audio comes, by CLOSE or by ending its side of the
 call, what the nodes held back is sent as one more result, with the sequence of the last
@@ -16,28 +16,20 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from typing import Generic, NamedTuple, TypeVar
 
 from remotemedia.errors import RemoteMediaError
 from remotemedia.session import Event, Session
-from remotemedia.testing.execution import check_version
-from remotemedia.testing.failures import invalid, to_stream_response
-from remotemedia.testing.limits import in_force
-from remotemedia.testing.node import NodeType
-from remotemedia.testing.pipeline import Pipeline
+from remotemedia.testing.execution import Engine
+from remotemedia.testing.failures import invalid
+from remotemedia.testing.front import ChunkOutput, StreamFront
+from remotemedia.testing.pipeline import NodeInput, Pipeline
 from remotemedia.testing.transport import serialization
-from remotemedia.v1 import (
-    AudioBuffer,
-    AudioChunk,
-    ChunkResult,
-    ResourceLimits,
-    StreamClosed,
-    StreamingPipelineServiceBase,
-    StreamInit,
-    StreamMetrics,
-    StreamReady,
-    StreamRequest,
-    StreamResponse,
-)
+from remotemedia.v1 import StreamClosed, StreamMetrics, StreamReady, StreamResponse
+
+DataT = TypeVar("DataT")
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
 
 _RECOMMENDED_CHUNK_SAMPLES = 4096
 _MAX_BUFFER_LATENCY_MS = 100
@@ -49,90 +41,110 @@ _REASONS = {
 }
 
 
-class StreamingService(StreamingPipelineServiceBase):
-    """Runs pipelines chunk by chunk."""
+class _Reply(NamedTuple, Generic[ResponseT]):
+    """A message to the client: what it is, and for a result the number of its chunk."""
+
+    event: Event
+    sequence: int
+    message: ResponseT
+
+
+async def converse(
+    requests: AsyncIterator[RequestT],
+    front: StreamFront[RequestT, ResponseT, DataT],
+    engine: Engine[DataT],
+    idle_timeout: float,
+) -> AsyncGenerator[ResponseT, None]:
+    """Serve one session; a failure is a message, and the call ends with OK."""
+    rules = Session()
+    conversation = _Conversation(requests, front, engine, idle_timeout, rules)
+    async with aclosing(conversation.replies()) as replies:
+        try:
+            async for reply in replies:
+                rules.server_sends(reply.event, reply.sequence)
+                yield reply.message
+        except RemoteMediaError as error:
+            rules.server_sends(Event.ERROR)
+            yield front.error(error)
+
+
+class _Conversation(Generic[RequestT, ResponseT, DataT]):
+    """The messages of one session, in both directions."""
 
     def __init__(
         self,
-        node_types: Mapping[str, NodeType],
-        limits: ResourceLimits,
+        requests: AsyncIterator[RequestT],
+        front: StreamFront[RequestT, ResponseT, DataT],
+        engine: Engine[DataT],
         idle_timeout: float,
+        rules: Session,
     ) -> None:
-        self._node_types = node_types
-        self._limits = limits
+        self._requests = requests
+        self._front = front
+        self._engine = engine
         self._idle_timeout = idle_timeout
+        self._rules = rules
 
-    async def stream_pipeline(
-        self, requests: AsyncIterator[StreamRequest], /
-    ) -> AsyncGenerator[StreamResponse, None]:
-        """Serve one session; a failure is a message, and the call ends with OK."""
-        rules = Session()
-        async with aclosing(self._converse(requests, rules)) as responses:
-            try:
-                async for response in responses:
-                    rules.response(response)
-                    yield response
-            except RemoteMediaError as error:
-                failure = StreamResponse(error=to_stream_response(error))
-                rules.response(failure)
-                yield failure
+    async def replies(self) -> AsyncGenerator[_Reply[ResponseT], None]:
+        """Answer each message of the client.
 
-    async def _converse(
-        self, requests: AsyncIterator[StreamRequest], rules: Session
-    ) -> AsyncGenerator[StreamResponse, None]:
+        Raises:
+            RemoteMediaError: the session failed.
+        """
+        rules, front = self._rules, self._front
         try:
-            request = await self._next(requests)
+            request = await self._next()
         except asyncio.TimeoutError:
             raise invalid(f"no init came within {self._idle_timeout:g} s") from None
         if request is None:
             return
-        rules.request(request)
-        session = self._open(request.init)
-        yield session.ready()
+        rules.client_sends(*front.event(request))
+        opening = front.opening(request)
+        if not opening.client_version:
+            raise invalid("init.client_version is empty; a stream must say it")
+        session = _LiveSession(self._engine.pipeline(opening))
+        for message in front.loading(opening.manifest):
+            yield _Reply(Event.LOADING, 0, message)
+        yield self._say(Event.READY, session.ready())
         while True:
             try:
-                request = await self._next(requests)
+                request = await self._next()
             except asyncio.TimeoutError:
-                yield session.closed(f"idle for {self._idle_timeout:g} s")
+                reason = f"idle for {self._idle_timeout:g} s"
+                yield self._say(Event.CLOSED, session.closed(reason))
                 return
-            event = None if request is None else rules.request(request)
+            event = None
+            if request is not None:
+                event = rules.client_sends(*front.event(request))
             if event in (None, Event.CLOSE) and rules.chunks:
                 rest = await session.finish(rules.chunks - 1)
                 if rest is not None:
-                    yield rest
+                    yield self._result(rest)
             if request is None or event is None:
                 return
             if event is not Event.CHUNK:
-                yield session.closed(_REASONS[event])
+                yield self._say(Event.CLOSED, session.closed(_REASONS[event]))
                 return
-            yield await session.process(request.audio_chunk)
+            output = await session.process(front.chunk(request), rules.chunks - 1)
+            yield self._result(output)
             if rules.chunks % _CHUNKS_BETWEEN_METRICS == 0:
-                yield session.metrics()
+                yield self._say(Event.METRICS, session.metrics())
 
-    async def _next(
-        self, requests: AsyncIterator[StreamRequest]
-    ) -> StreamRequest | None:
+    async def _next(self) -> RequestT | None:
         """The next request, or None after the last."""
-        return await asyncio.wait_for(anext(requests, None), self._idle_timeout)
+        return await asyncio.wait_for(anext(self._requests, None), self._idle_timeout)
 
-    def _open(self, init: StreamInit) -> _LiveSession:
-        if not init.client_version:
-            raise invalid("init.client_version is empty; a stream must say it")
-        check_version(init.client_version)
-        return _LiveSession(
-            Pipeline(
-                init.manifest,
-                init.data_inputs,
-                in_force(init.resource_limits, self._limits),
-                self._node_types,
-            )
-        )
+    def _say(self, event: Event, response: StreamResponse) -> _Reply[ResponseT]:
+        return _Reply(event, 0, self._front.response(response))
+
+    def _result(self, output: ChunkOutput[DataT]) -> _Reply[ResponseT]:
+        return _Reply(Event.RESULT, output.sequence, self._front.result(output))
 
 
-class _LiveSession:
+class _LiveSession(Generic[DataT]):
     """An open session: its pipeline, and the messages about it."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline[DataT]) -> None:
         self._id = uuid.uuid4().hex
         self._pipeline = pipeline
         self._chunks = 0
@@ -146,34 +158,32 @@ class _LiveSession:
             )
         )
 
-    async def process(self, chunk: AudioChunk) -> StreamResponse:
-        inputs = {chunk.node_id: chunk.buffer}
-        result = await self._run(inputs, chunk.sequence, is_end=False)
+    async def process(
+        self, inputs: Mapping[str, NodeInput], sequence: int
+    ) -> ChunkOutput[DataT]:
+        output = await self._run(inputs, sequence, is_end=False)
         self._chunks += 1
-        return StreamResponse(result=result)
+        return output
 
-    async def finish(self, sequence: int) -> StreamResponse | None:
+    async def finish(self, sequence: int) -> ChunkOutput[DataT] | None:
         """What the nodes held back, if anything, as a result for the last chunk."""
         if not self._pipeline.has_last_calls:
             return None
-        result = await self._run({}, sequence, is_end=True)
-        has_audio = any(buffer.samples for buffer in result.audio_outputs.values())
-        if has_audio or result.data_outputs:
-            return StreamResponse(result=result)
-        return None
+        output = await self._run({}, sequence, is_end=True)
+        has_audio = any(buffer.samples for buffer in output.outputs.audio.values())
+        return output if has_audio or output.outputs.data else None
 
     async def _run(
-        self, inputs: Mapping[str, AudioBuffer], sequence: int, *, is_end: bool
-    ) -> ChunkResult:
+        self, inputs: Mapping[str, NodeInput], sequence: int, *, is_end: bool
+    ) -> ChunkOutput[DataT]:
         pipeline = self._pipeline
         seconds_before = pipeline.seconds
         outputs = await pipeline.run(inputs, sequence, is_end=is_end)
-        return ChunkResult(
-            sequence=sequence,
-            audio_outputs=outputs.audio,
-            data_outputs=outputs.data,
-            processing_time_ms=(pipeline.seconds - seconds_before) * 1000,
-            total_samples_processed=pipeline.samples,
+        return ChunkOutput(
+            sequence,
+            outputs,
+            (pipeline.seconds - seconds_before) * 1000,
+            pipeline.samples,
         )
 
     def metrics(self) -> StreamResponse:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from grpclib.config import Configuration
-from grpclib.const import Handler, Status
+from grpclib.const import Status
 from grpclib.encoding.proto import ProtoCodec
 from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
@@ -33,11 +33,13 @@ from remotemedia.http2.compat import (
     refuse_compressed_calls,
     wrap_connections,
 )
+from remotemedia.protobuf import check_wire_types
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from grpclib.server import Stream
 
+    from remotemedia.testing.front import Servable
     from remotemedia.testing.script import Handler as HandlerFunction
 
 check_names(SERVER_NAMES)
@@ -55,12 +57,6 @@ _WINDOWS = Configuration(
 
 # How long clients may take to read the rest when the service stops.
 _FAREWELL_S = 1.0
-
-
-class Servable(Protocol):
-    """A service: it names the handler of each of its routes."""
-
-    def __mapping__(self) -> Mapping[str, Handler]: ...
 
 
 class Stopwatch:
@@ -99,11 +95,13 @@ class LimitedCodec(ProtoCodec):
             )
         started = time.perf_counter()
         try:
-            return super().decode(data, message_type)
+            message: Any = super().decode(data, message_type)
+            check_wire_types(message)
+            return message
         except ValueError as error:
             raise GRPCError(
                 Status.INTERNAL,
-                f"the request is not a {message_type.__name__}: {error}",
+                f"failed to decode Protobuf message: {error}",
             ) from error
         finally:
             serialization.get().seconds += time.perf_counter() - started

@@ -10,10 +10,10 @@ from remotemedia.blocking import RemoteMediaClient
 from remotemedia.testing import LocalService
 
 
-@pytest.fixture
-def service() -> Iterator[LocalService]:
-    """A service that runs on the background loop."""
-    with LocalService() as service:
+@pytest.fixture(params=["audio", "data"])
+def service(request: pytest.FixtureRequest) -> Iterator[LocalService]:
+    """A service of each contract, which runs on the background loop."""
+    with LocalService(contract=request.param) as service:
         yield service
 
 

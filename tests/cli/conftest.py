@@ -11,16 +11,24 @@ import pytest
 
 from remotemedia import AudioBuffer
 from remotemedia.cli.app import run
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
 from tests.support.pipelines import PASS, pipeline, tone
 
 Command = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(params=["audio", "data"])
+def contract(request: pytest.FixtureRequest) -> ContractName:
+    """Each contract: a command does the same on both."""
+    name: ContractName = request.param
+    return name
+
+
 @pytest.fixture
-def service() -> Iterator[LocalService]:
-    """A service that runs on the background loop."""
-    with LocalService() as service:
+def service(contract: ContractName) -> Iterator[LocalService]:
+    """A service of each contract, which runs on the background loop."""
+    with LocalService(contract=contract) as service:
         yield service
 
 

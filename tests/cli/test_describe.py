@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
+from remotemedia.cli.app import run
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
 from tests.cli.conftest import Command
+from tests.support.core_data_server import CoreDataServer
 from tests.support.pipelines import pipeline
 
 
-def test_version_shows_the_node_types(command: Command, service: LocalService) -> None:
+def test_version_shows_the_node_types(
+    command: Command, service: LocalService, contract: ContractName
+) -> None:
     code, out, err = command("version", service.address)
     assert (code, err) == (0, "")
     assert "CalculatorNode" in out
+    assert ["contract", contract] in [line.split() for line in out.splitlines()]
     code, out, _ = command("version", "--json")
     assert code == 0
     info = json.loads(out)
+    assert info["contract"] == contract
     assert info["protocolVersion"] == "v1"
     assert "VAD" in info["supportedNodeTypes"]
 
@@ -66,3 +76,15 @@ def test_check_asks_the_service_for_its_node_types(
     assert code == 3
     assert "in node 'src'" in err
     assert "no node type 'Unknown'; it has: AddNode, " in err
+
+
+async def test_check_with_a_service_that_lists_no_node_types(
+    core_data: CoreDataServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "unknown.json"
+    path.write_text(json.dumps(pipeline("src", "Unknown")))
+    arguments = ["check", str(path), "--address", core_data.address]
+    assert await asyncio.to_thread(run, arguments) == 0
+    assert "(node types were not checked: the service lists none)" in (
+        capsys.readouterr().out
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 import trustme
 
 from remotemedia.cli.app import run
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
+from tests.support.pipelines import PASS
 
 
 def secured(authority: trustme.CA) -> ssl.SSLContext:
@@ -52,3 +55,30 @@ def test_tls_with_an_authority_of_ones_own(
         assert run(["version", service.address, "--tls-ca", str(file)]) == 0
         assert run(["version", service.address, "--tls"]) == 8
     assert "certificate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("contract", "other"), [("audio", "data"), ("data", "audio")])
+def test_the_contract_can_be_chosen(
+    contract: ContractName,
+    other: ContractName,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "pass.json"
+    path.write_text(json.dumps(PASS))
+    call = ["run", str(path), "--data", "src=1", "--contract"]
+    with LocalService(contract=contract) as service:
+        assert run([*call, contract, "--address", service.address]) == 0
+        assert run([*call, other, "--address", service.address]) != 0
+    said = f"may speak the other set of messages: --contract {contract} ["
+    assert said in capsys.readouterr().err
+
+
+def test_an_unknown_version_says_how_to_choose(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("remotemedia.testing.audio_front._RUNTIME_VERSION", "7.1.0")
+    with LocalService() as service:
+        assert run(["version", service.address]) == 7
+        assert "Say it yourself: --contract data, or audio" in capsys.readouterr().err
+        assert run(["version", service.address, "--contract", "audio"]) == 0

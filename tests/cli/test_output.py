@@ -9,16 +9,37 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from remotemedia import AudioBuffer, AudioFormat, ChunkResult
+from remotemedia import (
+    AudioBuffer,
+    AudioFormat,
+    ChunkResult,
+    ExecutionResult,
+    data,
+    data_v1,
+)
 from remotemedia.cli.output import (
+    others,
     outputs,
     progress,
     show_json,
     show_result,
     show_table,
     write_audio,
+)
+from remotemedia.contracts.values import to_wire_audio
+from remotemedia.data import (
+    BinaryBuffer,
+    DataBuffer,
+    FileBuffer,
+    JsonData,
+    NumpyBuffer,
+    PixelFormat,
+    TensorBuffer,
+    TextBuffer,
+    VideoFrame,
 )
 from tests.support.pipelines import tone
 
@@ -39,7 +60,11 @@ def test_json_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_outputs_have_no_samples() -> None:
-    assert outputs({"src": tone(1600)}, {"vad": '{"speech": true}', "raw": "text"}) == {
+    result = ExecutionResult(
+        audio_outputs={"src": tone(1600)},
+        data_outputs={"vad": '{"speech": true}', "raw": "text"},
+    )
+    assert outputs(result) == {
         "audio": {
             "src": {
                 "seconds": 0.1,
@@ -50,6 +75,70 @@ def test_outputs_have_no_samples() -> None:
         },
         "data": {"vad": {"speech": True}, "raw": "text"},
     }
+
+
+EVERY_KIND = {
+    "sound": DataBuffer(audio=to_wire_audio(tone(1600))),
+    "level": DataBuffer(json=JsonData(json_payload='{"rms_db": -9}')),
+    "matrix": DataBuffer(numpy=NumpyBuffer.from_numpy(np.zeros((2, 3), np.int16))),
+    "logits": DataBuffer(tensor=TensorBuffer.from_numpy(np.zeros(5, np.float32))),
+    "frame": DataBuffer(video=VideoFrame.from_numpy(np.zeros((2, 4, 3), np.uint8))),
+    "words": DataBuffer(text=TextBuffer.from_text("čau")),
+    "broken": DataBuffer(text=TextBuffer(text_data=b"\xff!", encoding="utf-8")),
+    "picture": DataBuffer(binary=BinaryBuffer(data=b"\0\1", mime_type="image/png")),
+    "bytes": DataBuffer(binary=BinaryBuffer(data=b"\0")),
+    "clip": DataBuffer(file=FileBuffer(path="/a.wav", size=3)),
+    "nothing": DataBuffer(),
+}
+
+
+def test_outputs_of_every_kind_are_told() -> None:
+    result = data.ExecutionResult(data_v1.ExecutionResult(data_outputs=EVERY_KIND))
+    found = outputs(result)
+    assert found.pop("audio").keys() == {"sound"}
+    assert found == {
+        "data": {"level": {"rms_db": -9}},
+        "array": {
+            "matrix": {"dtype": "int16", "shape": [2, 3]},
+            "logits": {"dtype": "F32", "shape": [5]},
+        },
+        "video": {"frame": {"width": 4, "height": 2, "format": "RGB24"}},
+        "text": {"words": "čau", "broken": "\ufffd!"},
+        "binary": {
+            "picture": {"bytes": 2, "mime_type": "image/png"},
+            "bytes": {"bytes": 1, "mime_type": ""},
+        },
+        "file": {"clip": {"path": "/a.wav", "size": "3"}},
+        "empty": {"nothing": {}},
+    }
+    json.dumps(found)
+
+
+def test_a_value_without_a_name_is_a_number() -> None:
+    frame = VideoFrame(width=1, height=1, format=PixelFormat.try_value(77))
+    outs = {"frame": DataBuffer(video=frame)}
+    result = data.ExecutionResult(data_v1.ExecutionResult(data_outputs=outs))
+    assert [output.text for output in others(result)] == ["1 x 1 77"]
+
+
+def test_a_line_has_outputs_of_every_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    result = data.ChunkResult(data_v1.ChunkResult(data_outputs=EVERY_KIND))
+    with progress() as bar:
+        show_result(result, 0.0, bar)
+    line = capsys.readouterr().out.strip("\n")
+    assert line.partition(" s  ")[2].split("  ") == [
+        'level {"rms_db": -9}',
+        "sound 0.1 s audio",
+        "matrix int16 (2, 3) array",
+        "logits F32 (5,) array",
+        "frame 4 x 2 RGB24 video",
+        "words čau",
+        "broken \ufffd!",
+        "picture 2 bytes image/png binary",
+        "bytes 1 bytes binary",
+        "clip /a.wav file",
+        "nothing empty",
+    ]
 
 
 def test_only_one_audio_output_can_be_written(tmp_path: Path) -> None:

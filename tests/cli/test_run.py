@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from remotemedia import AudioBuffer
+from remotemedia.cli.app import run
+from remotemedia.testing import LocalService
 from tests.cli.conftest import Command
 from tests.support.pipelines import pipeline
 
@@ -68,3 +73,20 @@ def test_inputs_that_make_no_sense_are_refused(
     code, _, err = command("run", calculation, *options)
     assert code == 2
     assert text in err
+
+
+def test_outputs_of_the_data_contract_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "flip.json"
+    path.write_text(json.dumps(pipeline("flip", "Flip")))
+    nodes = {"Flip": lambda call: np.zeros((2, call.data), np.float32)}
+    call = ["run", str(path), "--data", "flip=3", "--address"]
+    with (
+        LocalService(contract="data", nodes=nodes) as service,
+        redirect_stdout(StringIO()) as out,
+    ):
+        assert run([*call, service.address]) == 0
+        assert run([*call, service.address, "--json"]) == 0
+    rows = [line.split() for line in out.getvalue().splitlines()]
+    assert ["flip", "array", "float32", "(2,", "3)"] in rows
+    found = json.loads(out.getvalue().splitlines()[-1])
+    assert found["array"] == {"flip": {"dtype": "float32", "shape": [2, 3]}}

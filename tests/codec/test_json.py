@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conformance import oracle
 from remotemedia.protobuf import DecodeError
-from tests.codec.contract import GOOGLE, every_message
+from tests.codec.contract import every_message
 from tests.codec.effort import examples
 from tests.codec.generated import PROTOS
 from tests.codec.json_trip import check_trip
@@ -32,7 +32,8 @@ ALL_TYPES = oracle.load(PROTOS)
 @examples(10)
 @given(data=st.data())
 def test_messages_of_the_contract(pair: Pair, data: st.DataObject) -> None:
-    check_trip(pair, data.draw(messages(pair.descriptor)), GOOGLE.pool)
+    pool = pair.descriptor.file.pool
+    check_trip(pair, data.draw(messages(pair.descriptor)), pool)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Random values of every message of the contract, compared with Google's protobuf."""
+"""Random values of every message of both contracts, compared with Google's protobuf."""
 
 from __future__ import annotations
 

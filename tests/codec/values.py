@@ -60,11 +60,14 @@ class Pair:
         return str(self.descriptor.name)
 
 
-def pair_of(descriptor: Descriptor) -> Pair:
-    """Find our class: `package.Outer.Inner` is `OuterInner` in module `package`."""
-    package = descriptor.file.package
-    path = descriptor.full_name.removeprefix(f"{package}.").replace(".", "_")
-    module = importlib.import_module(package)
+def pair_of(descriptor: Descriptor, package: str = "") -> Pair:
+    """Find our class: `package.Outer.Inner` is `OuterInner` in module `package`.
+
+    The module has the name of the proto package if `package` does not give another.
+    """
+    proto_package = descriptor.file.package
+    path = descriptor.full_name.removeprefix(f"{proto_package}.").replace(".", "_")
+    module = importlib.import_module(package or proto_package)
     return Pair(
         GetMessageClass(descriptor), getattr(module, pythonize_class_name(path))
     )

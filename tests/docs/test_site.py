@@ -23,6 +23,8 @@ MODULES = (
     "remotemedia.otel",
     "remotemedia.grpc",
     "remotemedia.v1",
+    "remotemedia.data",
+    "remotemedia.data_v1",
 )
 
 

@@ -50,8 +50,9 @@ def test_what_makes_no_sense_is_refused_at_once(
 ) -> None:
     with pytest.raises(error, match=text):
         ChannelConfig.of(**{"address": "a:1", **arguments})
+    make: Any = RemoteMediaClient
     with pytest.raises(error, match=text):
-        RemoteMediaClient(**{"address": "a:1", **arguments})
+        make(**{"address": "a:1", **arguments})
 
 
 def test_where_plaintext_would_leave_this_machine() -> None:

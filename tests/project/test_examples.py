@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +21,7 @@ import soundfile  # type: ignore[import-untyped]  # it has no type hints
 
 from tests.support import core_server
 from tests.support.core_server import CoreServer
-from tests.support.processes import free_port
+from tests.support.processes import address_of, free_port, service_process
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIMPLE = EXAMPLES / "simple_execution.py"
@@ -75,8 +75,24 @@ def write_tone(
     soundfile.write(path, np.tile(tone[:, None] / 2, channels), rate, subtype)
 
 
-def test_simple_execution() -> None:
-    done = process(SIMPLE)
+@pytest.fixture(scope="module")
+def data_service() -> Iterator[str]:
+    """The address of a service that speaks the data contract."""
+    with service_process("--contract", "data") as service:
+        yield address_of(service)
+
+
+@pytest.fixture(params=["audio", "data"])
+def where(request: pytest.FixtureRequest, data_service: str) -> tuple[str, ...]:
+    """The options that lead an example to each contract: it runs unchanged on both.
+
+    Without any, an example starts a service of the audio contract itself.
+    """
+    return () if request.param == "audio" else ("--address", data_service)
+
+
+def test_simple_execution(where: tuple[str, ...]) -> None:
+    done = process(SIMPLE, *where)
     assert (done.returncode, done.stderr) == (0, "")
     assert "protocol v1" in done.stdout
     assert "CalculatorNode" in done.stdout
@@ -85,8 +101,8 @@ def test_simple_execution() -> None:
     assert done.stdout.count("ms in the node") == 4
 
 
-def test_streaming_audio_with_the_clip_of_speech() -> None:
-    done = process(STREAMING)
+def test_streaming_audio_with_the_clip_of_speech(where: tuple[str, ...]) -> None:
+    done = process(STREAMING, *where)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [
         line.split() for line in done.stdout.splitlines() if line[:5].strip().isdigit()
@@ -278,8 +294,8 @@ async def test_live_without_the_nodes(echo: CoreServer) -> None:
 # batch.py
 
 
-def test_batch_with_the_clip_of_speech() -> None:
-    done = process(BATCH)
+def test_batch_with_the_clip_of_speech(where: tuple[str, ...]) -> None:
+    done = process(BATCH, *where)
     assert done.returncode == 0
     assert "1/1" in done.stderr
     speech = json.loads(done.stdout)["speech.wav"]["speech_s"]
@@ -325,9 +341,9 @@ def test_batch_without_files(tmp_path: Path) -> None:
 # live.py
 
 
-def test_live_with_a_file(tmp_path: Path) -> None:
+def test_live_with_a_file(tmp_path: Path, where: tuple[str, ...]) -> None:
     write_tone(tmp_path / "in.wav", 8000, 1, "PCM_16")
-    done = process(LIVE, "--file", tmp_path / "in.wav")
+    done = process(LIVE, "--file", tmp_path / "in.wav", *where)
     assert (done.returncode, done.stderr) == (0, "")
     assert "playing in.wav" in done.stdout
     # 0.35 s are four chunks, the last of which is shorter.

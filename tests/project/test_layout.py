@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "remotemedia"
 TESTS = REPOSITORY / "tests"
 
-GENERATED = ("v1/", "protobuf/wkt/")
+GENERATED = ("v1/", "data_v1/", "protobuf/wkt/")
 
 
 def modules() -> list[str]:

@@ -47,9 +47,9 @@ MANIFEST = {
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: RemoteMediaClient("localhost:1", True),  # type: ignore[call-arg]  # wrong
-        lambda: RemoteMediaClient(credentials=None),  # type: ignore[call-arg]  # wrong
-        lambda: RemoteMediaClient(options=[]),  # type: ignore[call-arg]  # wrong
+        lambda: RemoteMediaClient("localhost:1", True),  # type: ignore[call-overload]  # wrong
+        lambda: RemoteMediaClient(credentials=None),  # type: ignore[call-overload]  # wrong
+        lambda: RemoteMediaClient(options=[]),  # type: ignore[call-overload]  # wrong
         lambda: AudioBuffer(b"", 1, 1, AudioFormat.F32, 0),  # type: ignore[call-arg]  # wrong
         lambda: RemoteMediaError("no", ErrorType.INTERNAL),  # type: ignore[call-arg]  # wrong
     ],

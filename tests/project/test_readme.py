@@ -19,8 +19,17 @@ README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_quick_start_runs() -> None:
+def on(contract: str, program: str) -> str:
+    """A program whose service speaks a contract. What its client does is unchanged."""
+    before, start, after = program.partition("LocalService()")
+    assert start
+    return f"{before}LocalService(contract={contract!r}){after}"
+
+
+@pytest.mark.parametrize("contract", ["audio", "data"])
+def test_the_quick_start_runs(contract: str) -> None:
     (program,) = [block for block in BLOCKS if "asyncio.run(" in block]
+    program = on(contract, program)
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
@@ -54,8 +63,10 @@ async def test_the_custom_node_runs() -> None:
         assert result.json("n") == "HELLO"
 
 
-def test_the_blocking_example_runs() -> None:
+@pytest.mark.parametrize("contract", ["audio", "data"])
+def test_the_blocking_example_runs(contract: str) -> None:
     (program,) = [block for block in BLOCKS if "remotemedia.blocking" in block]
+    program = on(contract, program)
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         cwd=REPOSITORY,

@@ -15,6 +15,7 @@ LAYERS = [
     *("json_values", "json_names", "well_known"),
     *("json_types", "json_writer", "json_reader", "json_format"),
     "message",
+    "wire_types",
     "__init__",
 ]
 """The modules from the lowest to the highest; each imports only lower ones."""

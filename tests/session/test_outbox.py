@@ -7,9 +7,12 @@ import threading
 
 import pytest
 
-from remotemedia import AudioBuffer
+from remotemedia.session.messages import Payload
 from remotemedia.session.outbox import Outbox
-from tests.support.pipelines import tone
+
+
+def chunk(size_bytes: int = 32) -> Payload:
+    return object(), size_bytes, None
 
 
 def empty(max_chunks: int = 16) -> Outbox:
@@ -19,7 +22,7 @@ def empty(max_chunks: int = 16) -> Outbox:
 def filled(count: int, max_chunks: int = 16) -> Outbox:
     outbox = empty(max_chunks)
     for number in range(count):
-        outbox.put(str(number), tone(16))
+        outbox.put(str(number), chunk())
     return outbox
 
 
@@ -41,7 +44,7 @@ async def test_it_is_full_by_count() -> None:
 
 async def test_it_is_full_by_bytes() -> None:
     outbox = empty(100)
-    mebibyte = AudioBuffer(samples=bytes(1024 * 1024))
+    mebibyte = chunk(1024 * 1024)
     for _ in range(7):
         outbox.put("src", mebibyte)
     assert not outbox.is_full
@@ -51,9 +54,9 @@ async def test_it_is_full_by_bytes() -> None:
     outbox.take()
     assert not outbox.is_full
     outbox = empty(100)
-    outbox.put("src", AudioBuffer(samples=bytes(8 * 1024 * 1024 - 1)))
+    outbox.put("src", chunk(8 * 1024 * 1024 - 1))
     assert not outbox.is_full
-    outbox.put("src", AudioBuffer(samples=b"1"))
+    outbox.put("src", chunk(1))
     assert outbox.is_full
 
 
@@ -64,7 +67,7 @@ async def test_whoever_waits_is_woken_by_every_change(change: str) -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     if change == "put":
-        outbox.put("src", tone(16))
+        outbox.put("src", chunk())
     elif change == "take":
         outbox.take()
     elif change == "close":
@@ -87,9 +90,9 @@ async def test_a_change_before_the_wait_does_not_end_it() -> None:
 
 async def test_without_room_nothing_is_taken_in_or_the_oldest_is_dropped() -> None:
     outbox = filled(2, max_chunks=2)
-    assert not outbox.put("2", tone(16))
+    assert not outbox.put("2", chunk())
     assert (len(outbox), outbox.dropped) == (2, 0)
-    assert outbox.put("2", tone(16), drop_oldest=True)
+    assert outbox.put("2", chunk(), drop_oldest=True)
     assert (len(outbox), outbox.dropped) == (2, 1)
     assert drained(outbox) == ["1", "2"]
 
@@ -97,14 +100,14 @@ async def test_without_room_nothing_is_taken_in_or_the_oldest_is_dropped() -> No
 async def test_what_is_closed_takes_nothing() -> None:
     outbox = filled(1)
     outbox.close()
-    assert not outbox.put("1", tone(16))
-    assert not outbox.put("1", tone(16), drop_oldest=True)
+    assert not outbox.put("1", chunk())
+    assert not outbox.put("1", chunk(), drop_oldest=True)
     assert (len(outbox), outbox.dropped) == (0, 1)
 
 
 async def test_with_room_nothing_is_dropped() -> None:
     outbox = filled(1, max_chunks=2)
-    assert outbox.put("1", tone(16), drop_oldest=True)
+    assert outbox.put("1", chunk(), drop_oldest=True)
     assert (len(outbox), outbox.dropped) == (2, 0)
 
 
@@ -119,7 +122,7 @@ async def test_chunks_come_from_any_thread() -> None:
 
     def produce() -> None:
         for _ in range(100):
-            outbox.put("src", tone(16))
+            outbox.put("src", chunk())
 
     threads = [threading.Thread(target=produce) for _ in range(4)]
     for thread in threads:
@@ -144,7 +147,7 @@ def test_a_loop_that_is_closed_takes_nothing() -> None:
 
     def produce() -> None:
         try:
-            outbox.put("src", tone(16))
+            outbox.put("src", chunk())
         except RuntimeError as error:
             raised.append(error)
 

@@ -8,24 +8,23 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 
 from remotemedia import AudioBuffer, ErrorType, NodeManifest, RemoteMediaError
+from remotemedia.contracts.audio import AudioContract
 from remotemedia.operation import Operation
 from remotemedia.session.machine import Event, Session, State
+from remotemedia.session.messages import StreamMessages
 from remotemedia.session.outbox import Outbox
 from remotemedia.session.sender import Sender
-from remotemedia.session.source import AudioChunkSource, Source
+from remotemedia.session.source import ChunkSource, Source
 from remotemedia.v1 import (
     AudioChunk,
     PipelineManifest,
     StreamControlCommand,
     StreamInit,
-    StreamReady,
     StreamRequest,
-    StreamResponse,
 )
 from tests.support.pipelines import tone
 
 INIT = StreamInit(manifest=PipelineManifest(nodes=[NodeManifest(id="src")]))
-READY = StreamResponse(ready=StreamReady())
 
 
 class Sending:
@@ -33,16 +32,19 @@ class Sending:
 
     def __init__(
         self,
-        source: AudioChunkSource | None = None,
+        source: ChunkSource | None = None,
         *,
         max_in_flight: int | None = None,
         max_send_bytes: int | None = None,
+        messages: StreamMessages | None = None,
     ) -> None:
         self.session = Session()
         self.outbox = Outbox(100)
         self.operation = Operation("test", "here")
         self.sender = Sender(
-            INIT,
+            StreamRequest(init=INIT),
+            ["src"],
+            messages or AudioContract(),
             operation=self.operation,
             outbox=self.outbox,
             source=None if source is None else Source(source),
@@ -56,7 +58,7 @@ class Sending:
     async def open(self) -> None:
         """Send the init, and let the service be ready."""
         assert (await anext(self.requests)).init == INIT
-        self.session.response(READY)
+        self.session.server_sends(Event.READY)
         self.sender.begin()
 
     async def sent(self) -> list[StreamRequest]:
@@ -103,7 +105,7 @@ async def test_chunks_of_the_outbox_and_then_the_end(
     sending = Sending()
     await sending.open()
     for _ in range(2):
-        sending.outbox.put("src", tone(16))
+        sending.outbox.put("src", (tone(16), 32, 0.001))
     sending.session.ending = ending
     *chunks, last = await sending.sent()
     assert len(chunks) == 2
@@ -192,6 +194,47 @@ async def test_chunks_wait_for_answers() -> None:
     assert len(await step) == 6
 
 
+class Settling(AudioContract):
+    """A set of messages whose service loses what it has not answered."""
+
+    settle_s = 60.0
+
+
+async def test_the_last_answers_come_before_the_end_where_it_would_lose_them() -> None:
+    sending = Sending([("src", tone(16))] * 2, messages=Settling())
+    await sending.open()
+    assert len(await read(sending.requests, 2)) == 2
+    step = asyncio.ensure_future(anext(sending.requests))
+    await turns()
+    assert not step.done()
+    sending.sender.on_result(sending.session, 0)
+    await turns()
+    assert not step.done()
+    sending.sender.on_result(sending.session, 1)
+    assert (await step).control.command is StreamControlCommand.COMMAND_CLOSE
+
+
+async def test_answers_that_do_not_come_are_waited_for_in_vain_only_a_while() -> None:
+    messages = Settling()
+    messages.settle_s = 0.01
+    sending = Sending([("src", tone(16))], messages=messages)
+    await sending.open()
+    _, last = await read(sending.requests, 2)
+    assert last.control.command is StreamControlCommand.COMMAND_CLOSE
+
+
+async def test_what_is_never_answered_takes_no_memory_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remotemedia.session.sender._MOST_UNANSWERED", 3)
+    sending = Sending([("src", tone(16))] * 10)
+    await sending.open()
+    assert len(await read(sending.requests, 10)) == 10
+    assert sending.sender.on_result(sending.session, 5) is None
+    assert sending.sender.on_result(sending.session, 8) is not None
+    assert sending.sender.on_result(sending.session, 9) is not None
+
+
 async def test_ending_by_cancel_does_not_wait_for_answers() -> None:
     sending = Sending([("src", tone(16))] * 6, max_in_flight=2)
     await sending.open()
@@ -239,10 +282,10 @@ def test_the_limit_is_of_the_whole_request(frames: int, fits: bool) -> None:
         limit = len(StreamRequest(audio_chunk=largest))
         sending = Sending(max_send_bytes=limit)
         if fits:
-            sending.sender.validate("src", tone(frames), "it")
+            sending.sender.checked("src", tone(frames), "it")
             return
         with pytest.raises(RemoteMediaError, match=f"over the limit of {limit}") as e:
-            sending.sender.validate("src", tone(frames), "it")
+            sending.sender.checked("src", tone(frames), "it")
         assert e.value.error_type is ErrorType.RESOURCE_LIMIT
         assert e.value.failing_node_id == "src"
 
@@ -250,4 +293,4 @@ def test_the_limit_is_of_the_whole_request(frames: int, fits: bool) -> None:
 
 
 async def test_no_limit() -> None:
-    Sending().sender.validate("src", tone(10_000), "it")
+    Sending().sender.checked("src", tone(10_000), "it")

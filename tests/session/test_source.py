@@ -10,22 +10,22 @@ from contextlib import suppress
 import pytest
 
 from remotemedia import AudioBuffer
-from remotemedia.session.source import AudioChunkLike, AudioChunkSource, Source
+from remotemedia.session.source import ChunkLike, ChunkSource, Source
 from tests.support.pipelines import tone
 
-CHUNKS: list[AudioChunkLike] = [("src", tone(16)), ("src", tone(16), 1)]
+CHUNKS: list[ChunkLike] = [("src", tone(16)), ("src", tone(16), 1)]
 
 
-async def asynchronous() -> AsyncIterator[AudioChunkLike]:
+async def asynchronous() -> AsyncIterator[ChunkLike]:
     for chunk in CHUNKS:
         yield chunk
 
 
-def plain() -> Iterator[AudioChunkLike]:
+def plain() -> Iterator[ChunkLike]:
     yield from CHUNKS
 
 
-async def drained(source: Source) -> list[AudioChunkLike]:
+async def drained(source: Source) -> list[ChunkLike]:
     found = []
     with suppress(StopAsyncIteration):
         while True:
@@ -35,7 +35,7 @@ async def drained(source: Source) -> list[AudioChunkLike]:
 
 @pytest.mark.parametrize("make", [asynchronous, plain, lambda: CHUNKS, list])
 async def test_every_kind_of_iterable(make: object) -> None:
-    chunks: AudioChunkSource = make()  # type: ignore[operator]  # each is callable
+    chunks: ChunkSource = make()  # type: ignore[operator]  # each is callable
     expected = CHUNKS if chunks else []
     source = Source(chunks)
     assert await drained(source) == expected
@@ -57,14 +57,14 @@ def test_a_generator_function_that_was_not_called() -> None:
 
 async def test_nothing_is_touched_before_the_first_chunk() -> None:
     class Untouched:
-        def __aiter__(self) -> AsyncIterator[AudioChunkLike]:
+        def __aiter__(self) -> AsyncIterator[ChunkLike]:
             raise AssertionError("it was touched")
 
     await Source(Untouched()).close()
 
 
 async def test_what_the_iterable_raises_is_raised() -> None:
-    async def broken() -> AsyncIterator[AudioChunkLike]:
+    async def broken() -> AsyncIterator[ChunkLike]:
         raise LookupError("theirs")
         yield "src", AudioBuffer()
 
@@ -76,14 +76,14 @@ async def test_what_the_iterable_raises_is_raised() -> None:
 async def test_a_generator_that_was_begun_is_closed(is_async: bool) -> None:
     closed = []
 
-    async def endless() -> AsyncIterator[AudioChunkLike]:
+    async def endless() -> AsyncIterator[ChunkLike]:
         try:
             while True:
                 yield CHUNKS[0]
         finally:
             closed.append("async")
 
-    def endless_plain() -> Iterator[AudioChunkLike]:
+    def endless_plain() -> Iterator[ChunkLike]:
         assert threading.current_thread().name == "remotemedia-source"
         try:
             while True:
@@ -101,13 +101,13 @@ async def test_a_generator_that_was_begun_is_closed(is_async: bool) -> None:
 
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_what_a_generator_raises_as_it_is_closed(is_async: bool) -> None:
-    async def broken() -> AsyncIterator[AudioChunkLike]:
+    async def broken() -> AsyncIterator[ChunkLike]:
         try:
             yield CHUNKS[0]
         finally:
             raise OSError("the device is gone")
 
-    def broken_plain() -> Iterator[AudioChunkLike]:
+    def broken_plain() -> Iterator[ChunkLike]:
         try:
             yield CHUNKS[0]
         finally:
@@ -125,7 +125,7 @@ class Waiting:
     def __init__(self) -> None:
         self.ended_by: type[BaseException] | None = None
 
-    async def __call__(self) -> AsyncIterator[AudioChunkLike]:
+    async def __call__(self) -> AsyncIterator[ChunkLike]:
         try:
             await asyncio.Event().wait()
         except BaseException as error:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from grpclib.const import Status
 from h2.errors import ErrorCodes
 from h2.events import Event, StreamReset
 
@@ -116,8 +117,9 @@ async def test_bad_audio_leaves_the_session_as_it_was(
         bad.num_samples += 1
         with pytest.raises(ValueError, match="the chunk for node 'src'"):
             await stream.send("src", bad)
-        with pytest.raises(TypeError, match="not an AudioBuffer"):
-            await stream.send("src", b"")  # type: ignore[arg-type]  # the mistake
+        # Neither contract carries sets.
+        with pytest.raises(TypeError, match="the chunk for node 'src' is set, "):
+            await stream.send("src", {0.5})  # type: ignore[arg-type]  # the mistake
         await stream.send("src", tone())
         assert (await anext(stream)).sequence == 0
 
@@ -812,6 +814,51 @@ async def test_results_before_ready_are_delivered() -> None:
         assert (stream.chunks_acknowledged, stream.round_trip_ms) == (0, None)
 
 
+async def test_results_before_ready_are_kept_up_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    early = StreamResponse(result=ChunkResult(data_outputs={"src": '"early"'}))
+    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 3 * len(early.result))
+    ready = StreamResponse(ready=StreamReady(session_id="s"))
+    async with (
+        h2_peer(answering(*[early] * 3, ready)) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        assert len([chunk async for chunk in stream]) == 3
+    async with (
+        h2_peer(answering(*[early] * 4, ready)) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}") as client,
+    ):
+        with pytest.raises(RemoteMediaError, match="before the session") as caught:
+            await client.open_stream(PASS).__aenter__()
+        assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
+
+
+async def test_another_attempt_to_open_begins_with_nothing() -> None:
+    early = StreamResponse(result=ChunkResult(data_outputs={"src": '"early"'}))
+    ready = StreamResponse(ready=StreamReady(session_id="s"))
+    attempts: list[Exchange] = []
+
+    def script(exchange: Exchange) -> None:
+        if exchange.path.endswith("GetVersion"):
+            return answering()(exchange)
+        attempts.append(exchange)
+        if len(attempts) > 1:
+            return answering(early, ready)(exchange)
+        exchange.headers()
+        exchange.message(bytes(early))
+        return exchange.trailers(Status.UNAUTHENTICATED.value)
+
+    async with (
+        h2_peer(script) as port,
+        RemoteMediaClient(f"127.0.0.1:{port}", token=lambda: "t") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        assert len([chunk async for chunk in stream]) == 1
+    assert len(attempts) == 2
+
+
 @pytest.mark.parametrize(
     ("sequences", "acknowledged"),
     [([], 0), ([0, 0, 1, 1, 2], 3), ([2, 2], 1), ([0, 2], 2)],
@@ -870,6 +917,22 @@ async def test_unread_results_are_kept_up_to_a_limit(
             for _ in range(20):
                 await stream.send("src", tone())
         assert stream.closed is not None
+
+
+async def test_what_is_unread_counts_whatever_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 5 * 1000 + 500)
+    async with (
+        LocalService(contract="data") as service,
+        RemoteMediaClient(service.address, contract="data") as client,
+        client.open_stream(PASS) as stream,
+    ):
+        for _ in range(6):
+            await stream.send("src", bytes(1000))
+        with pytest.raises(RemoteMediaError, match="nobody reads") as caught:
+            await stream.close()
+        assert caught.value.error_type is ErrorType.RESOURCE_LIMIT
 
 
 async def test_a_deadline_counts_from_the_call(core: CoreServer) -> None:

@@ -38,7 +38,7 @@ def test_an_id_is_text(node_id: object) -> None:
 def test_audio() -> None:
     check_audio(tone(), "here")
     with pytest.raises(TypeError, match="here is bytes, not an AudioBuffer"):
-        check_audio(b"", "here")  # type: ignore[arg-type]  # the mistake
+        check_audio(b"", "here")
     bad = tone()
     bad.channels = 0
     with pytest.raises(ValueError, match=r"here: AudioBuffer\.channels"):

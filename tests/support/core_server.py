@@ -39,6 +39,7 @@ class Execution:
         self.execution = modules["execution_pb2"]
         self.token = token
         self.protocol = "v1"
+        self.runtime = "0.2.0"
         self.metadata: list[tuple[str, str]] = []
 
     async def check(self, context: Context) -> None:
@@ -52,7 +53,7 @@ class Execution:
         return self.execution.VersionResponse(
             version_info=self.common.VersionInfo(
                 protocol_version=self.protocol,
-                runtime_version="core",
+                runtime_version=self.runtime,
                 supported_node_types=["CalculatorNode", "PassThrough"],
                 supported_protocols=[self.protocol],
             ),

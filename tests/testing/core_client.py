@@ -13,10 +13,12 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import pytest
 
 from remotemedia.v1 import (
     AudioBuffer,
     AudioChunk,
+    ErrorType,
     ExecuteRequest,
     PipelineManifest,
     StreamControl,
@@ -55,6 +57,12 @@ class CoreClient:
         assert response.WhichOneof("outcome") == "result"
         return response.result
 
+    async def failure(self, request: ExecuteRequest) -> tuple[str, str]:
+        """Execute what fails, and return the status and its message."""
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.execute(request)
+        return caught.value.code().name, caught.value.details() or ""
+
     def open(self, **options: object) -> CoreStream:
         return CoreStream(self.streaming, self._stream.StreamPipeline(**options))
 
@@ -88,6 +96,11 @@ class CoreStream:
         assert response, await self.call.details()
         assert response.WhichOneof("response") == kind, response
         return getattr(response, kind)
+
+    def error_text(self, error: Message) -> str:
+        """What an error says, its type included."""
+        assert error.error_type == ErrorType.INTERNAL
+        return str(error.message)
 
     async def ends_well(self) -> bool:
         """Whether nothing more comes, and the call ended with OK."""

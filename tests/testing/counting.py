@@ -9,6 +9,7 @@ from typing import Any
 
 from remotemedia import AudioBuffer, RemoteMediaClient
 from remotemedia.testing import Fault, LocalService, NodeCall, NodeOutput
+from remotemedia.testing.front import Contract
 from tests.support.pipelines import pipeline, tone
 
 COUNT = pipeline("src", "Count")
@@ -35,9 +36,11 @@ class Service(LocalService):
 
 
 @asynccontextmanager
-async def serving(*faults: Fault) -> AsyncIterator[tuple[Service, RemoteMediaClient]]:
+async def serving(
+    *faults: Fault, contract: Contract = "audio"
+) -> AsyncIterator[tuple[Service, RemoteMediaClient]]:
     async with (
-        Service(*faults) as service,
+        Service(*faults, contract=contract) as service,
         RemoteMediaClient(service.address, timeout=5) as client,
     ):
         yield service, client

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from grpclib.const import Status
 
 from remotemedia import RemoteMediaClient, RemoteMediaError
 from remotemedia.testing import Fault, LocalService
+from remotemedia.testing.front import Contract
 from tests.support.pipelines import PASS, tone
 from tests.support.waiting import until
+
+
+@pytest_asyncio.fixture
+async def local(contract: Contract) -> AsyncIterator[LocalService]:
+    """A service of each contract."""
+    async with LocalService(contract=contract) as service:
+        yield service
 
 
 @pytest.fixture
@@ -52,9 +62,9 @@ async def test_a_call_that_is_left_was_cancelled(
 
 
 async def test_a_refused_token_is_logged_without_it(
-    log: pytest.LogCaptureFixture,
+    log: pytest.LogCaptureFixture, contract: Contract
 ) -> None:
-    async with LocalService(token="hunter2") as service:
+    async with LocalService(token="hunter2", contract=contract) as service:
         client = RemoteMediaClient(service.address, token="swordfish")
         with pytest.raises(RemoteMediaError) as caught:
             await client.connect()

@@ -18,6 +18,7 @@ from h2.frame_buffer import FrameBuffer
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame, PingFrame
 
 from remotemedia.testing import Fault, LocalService, Node, NodeCall
+from remotemedia.testing.audio_front import AudioFront
 from remotemedia.testing.effects import (
     AnswerError,
     Call,
@@ -32,6 +33,7 @@ from remotemedia.testing.effects import (
 )
 from remotemedia.v1 import ErrorType, ExecuteRequest, ExecuteResponse, VersionRequest
 from tests.support.pipelines import tone
+from tests.testing.conftest import Serve
 from tests.testing.core_client import CoreStream, connect
 from tests.testing.manifests import chain, node
 
@@ -43,14 +45,9 @@ SERVICE = "/remotemedia.v1.PipelineExecutionService"
 
 
 @asynccontextmanager
-async def core_stream(
-    modules: dict[str, ModuleType], fault: Fault
-) -> AsyncIterator[CoreStream]:
+async def core_stream(serve: Serve, fault: Fault) -> AsyncIterator[CoreStream]:
     """A session on which two chunks were answered and a third was sent."""
-    async with (
-        LocalService(faults=[fault]) as service,
-        connect(modules, service.address) as client,
-    ):
+    async with serve(faults=[fault]) as client:
         session = client.open()
         await session.init(PASS)
         await session.read("ready")
@@ -62,54 +59,53 @@ async def core_stream(
         session.call.cancel()
 
 
-async def test_grpcio_sees_a_status(core_modules: dict[str, ModuleType]) -> None:
+async def test_grpcio_sees_a_status(serve: Serve) -> None:
     fault = Fault.status(Status.ABORTED, "späť", at_chunk=2)
-    async with core_stream(core_modules, fault) as session:
+    async with core_stream(serve, fault) as session:
         assert await session.call.code() is grpc.StatusCode.ABORTED
         assert await session.call.details() == "späť"
 
 
-async def test_grpcio_sees_an_error(core_modules: dict[str, ModuleType]) -> None:
+async def test_grpcio_sees_an_error(serve: Serve) -> None:
     fault = Fault.error("boom", error_type=NODE, failing_node_id="n", at_chunk=2)
-    async with core_stream(core_modules, fault) as session:
+    async with core_stream(serve, fault) as session:
         response = await session.read("error")
-        assert response.error_type == ErrorType.INTERNAL
-        assert response.message == "Node execution error in n: boom"
+        assert session.error_text(response) == "Node execution error in n: boom"
         assert response.failing_node_id == "n"
         assert await session.ends_well()
 
 
-async def test_grpcio_sees_a_reset(core_modules: dict[str, ModuleType]) -> None:
+async def test_grpcio_sees_a_reset(serve: Serve) -> None:
     async with core_stream(
-        core_modules, Fault.reset(ErrorCodes.ENHANCE_YOUR_CALM, at_chunk=2)
+        serve, Fault.reset(ErrorCodes.ENHANCE_YOUR_CALM, at_chunk=2)
     ) as session:
         assert await session.call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_grpcio_sees_a_lost_connection(
-    core_modules: dict[str, ModuleType],
+    serve: Serve,
 ) -> None:
-    async with core_stream(core_modules, Fault.drop_connection(at_chunk=2)) as session:
+    async with core_stream(serve, Fault.drop_connection(at_chunk=2)) as session:
         assert await session.call.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_grpcio_sees_an_early_end(core_modules: dict[str, ModuleType]) -> None:
-    async with core_stream(core_modules, Fault.end_early(at_chunk=2)) as session:
+async def test_grpcio_sees_an_early_end(serve: Serve) -> None:
+    async with core_stream(serve, Fault.end_early(at_chunk=2)) as session:
         assert await session.ends_well()
 
 
-async def test_grpcio_sees_a_bad_sequence(core_modules: dict[str, ModuleType]) -> None:
+async def test_grpcio_sees_a_bad_sequence(serve: Serve) -> None:
     fault = Fault.bad_sequence(at_chunk=2)
-    async with core_stream(core_modules, fault) as session:
+    async with core_stream(serve, fault) as session:
         assert (await session.read("result")).sequence == 2**64 - 1
         await session.chunk("src", tone(), 3)
         assert (await session.read("result")).sequence == 3
 
 
 async def test_grpcio_continues_after_a_goaway(
-    core_modules: dict[str, ModuleType],
+    serve: Serve,
 ) -> None:
-    async with core_stream(core_modules, Fault.go_away(at_chunk=2)) as session:
+    async with core_stream(serve, Fault.go_away(at_chunk=2)) as session:
         assert (await session.read("result")).sequence == 2
         await session.call.done_writing()
         assert await session.ends_well()
@@ -276,7 +272,7 @@ async def test_a_call_that_a_fault_ended_is_not_processed(
 
 
 async def test_a_delay_waits() -> None:
-    call = Call("GetVersion", None)  # type: ignore[arg-type]  # a delay does not use it
+    call = Call("GetVersion", None, AudioFront())  # type: ignore[arg-type]  # not used
     await Delay(0).apply(call)
     waiting = asyncio.create_task(Delay(1_000).apply(call))
     for _ in range(10):
@@ -303,6 +299,6 @@ def test_faults_with_equal_effects_are_equal(effect: Effect) -> None:
 
 
 def test_a_call_cannot_be_changed() -> None:
-    call = Call("GetVersion", None)  # type: ignore[arg-type]  # not used
+    call = Call("GetVersion", None, AudioFront())  # type: ignore[arg-type]  # not used
     with pytest.raises(FrozenInstanceError):
         call.method = "ExecutePipeline"  # type: ignore[misc]  # on purpose

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from types import ModuleType
 
-import grpc
 import pytest
 
-from remotemedia.testing import LocalService, NodeCall
+from remotemedia.testing import NodeCall
 from remotemedia.v1 import (
     ExecuteRequest,
     ExecutionStatus,
@@ -16,23 +14,15 @@ from remotemedia.v1 import (
     ResourceLimits,
 )
 from tests.support.pipelines import tone
-from tests.testing.core_client import CoreClient, connect
+from tests.testing.conftest import Serve
+from tests.testing.core_client import CoreClient
 from tests.testing.manifests import chain, node
 
 DIVIDE = chain(node("calc", "CalculatorNode", operation="divide", operand=0))
 
 
-async def status(client: CoreClient, request: ExecuteRequest) -> tuple[str, str]:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await client.execute(request)
-    return caught.value.code().name, caught.value.details() or ""
-
-
-async def test_the_version(core_modules: dict[str, ModuleType]) -> None:
-    async with (
-        LocalService(nodes={"Own": lambda call: None}) as service,
-        connect(core_modules, service.address) as client,
-    ):
+async def test_the_version(serve: Serve) -> None:
+    async with serve(nodes={"Own": lambda call: None}) as client:
         answer = await client.version()
     info = answer.version_info
     assert answer.compatible
@@ -49,22 +39,22 @@ async def test_the_version(core_modules: dict[str, ModuleType]) -> None:
     ("client_version", "compatible"), [("v1", True), ("", True), ("v2", False)]
 )
 async def test_a_client_of_another_version_is_told(
-    core_client: CoreClient, client_version: str, compatible: bool
+    both: CoreClient, client_version: str, compatible: bool
 ) -> None:
-    answer = await core_client.version(client_version)
+    answer = await both.version(client_version)
     assert answer.compatible is compatible
     assert "v1" in answer.compatibility_message
     assert client_version in answer.compatibility_message
 
 
-async def test_a_pipeline_with_audio_and_data(core_client: CoreClient) -> None:
+async def test_a_pipeline_with_audio_and_data(both: CoreClient) -> None:
     manifest = chain(
         node("src", "PassThrough"),
         node("rate", "AudioResample", target_sample_rate=8_000),
         node("vad", "VAD"),
     )
     audio = tone(1_600)
-    result = await core_client.execute(
+    result = await both.execute(
         ExecuteRequest(manifest=manifest, audio_inputs={"src": audio})
     )
     assert list(result.audio_outputs) == ["vad"]
@@ -79,7 +69,7 @@ async def test_a_pipeline_with_audio_and_data(core_client: CoreClient) -> None:
     assert result.metrics.serialization_time_ms > 0
 
 
-async def test_failures_are_statuses(core_client: CoreClient) -> None:
+async def test_failures_are_statuses(both: CoreClient) -> None:
     bad = tone()
     bad.channels = 7
     passes = chain(node("src", "PassThrough"))
@@ -104,12 +94,12 @@ async def test_failures_are_statuses(core_client: CoreClient) -> None:
         ),
     }
     for expected, request in requests.items():
-        code, details = await status(core_client, request)
+        code, details = await both.failure(request)
         assert f"{code} {details}".startswith(expected)
 
 
 async def test_a_node_s_limits_are_the_service_s(
-    core_modules: dict[str, ModuleType],
+    serve: Serve,
 ) -> None:
     seen: list[ResourceLimits] = []
 
@@ -117,10 +107,7 @@ async def test_a_node_s_limits_are_the_service_s(
         seen.append(call.limits)
 
     own = ResourceLimits(max_timeout_ms=7_000)
-    async with (
-        LocalService(nodes={"Note": note}, limits=own) as service,
-        connect(core_modules, service.address) as client,
-    ):
+    async with serve(nodes={"Note": note}, limits=own) as client:
         await client.execute(ExecuteRequest(manifest=chain(node("n", "Note"))))
     assert seen == [
         ResourceLimits(
@@ -132,14 +119,11 @@ async def test_a_node_s_limits_are_the_service_s(
 
 
 async def test_an_exception_of_a_node_becomes_a_status(
-    core_modules: dict[str, ModuleType],
+    serve: Serve,
 ) -> None:
     def fail(call: NodeCall) -> None:
         raise OSError("disk full")
 
-    async with (
-        LocalService(nodes={"Fail": fail}) as service,
-        connect(core_modules, service.address) as client,
-    ):
-        found = await status(client, ExecuteRequest(manifest=chain(node("n", "Fail"))))
+    async with serve(nodes={"Fail": fail}) as client:
+        found = await client.failure(ExecuteRequest(manifest=chain(node("n", "Fail"))))
     assert found == ("INTERNAL", "Node n: disk full")

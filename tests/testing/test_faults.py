@@ -25,6 +25,7 @@ from remotemedia import (
 )
 from remotemedia.testing import Fault, NodeCall, NodeOutput
 from remotemedia.testing.effects import Reset
+from remotemedia.testing.front import Contract
 from tests.support.pipelines import pipeline, tone
 from tests.testing import counting
 from tests.testing.counting import COUNT, Service, audio, execute, serving, stream
@@ -99,8 +100,10 @@ def check(error: RemoteMediaError, ending: Ending) -> None:
 
 
 @every_ending
-async def test_an_execution_fails(make: Callable[..., Fault], ending: Ending) -> None:
-    async with serving(make()) as (service, client):
+async def test_an_execution_fails(
+    make: Callable[..., Fault], ending: Ending, contract: Contract
+) -> None:
+    async with serving(make(), contract=contract) as (service, client):
         with pytest.raises(RemoteMediaError) as caught:
             await execute(client)
         check(caught.value, ending)
@@ -110,9 +113,9 @@ async def test_an_execution_fails(make: Callable[..., Fault], ending: Ending) ->
 
 @every_ending
 async def test_opening_a_stream_fails(
-    make: Callable[..., Fault], ending: Ending
+    make: Callable[..., Fault], ending: Ending, contract: Contract
 ) -> None:
-    async with serving(make()) as (service, client):
+    async with serving(make(), contract=contract) as (service, client):
         with pytest.raises(RemoteMediaError) as caught:
             await stream(client)
         check(caught.value, ending)
@@ -123,9 +126,9 @@ async def test_opening_a_stream_fails(
 @every_ending
 @pytest.mark.parametrize("at_chunk", [0, 3])
 async def test_a_stream_fails_at_a_chunk(
-    make: Callable[..., Fault], ending: Ending, at_chunk: int
+    make: Callable[..., Fault], ending: Ending, at_chunk: int, contract: Contract
 ) -> None:
-    async with serving(make(at_chunk=at_chunk)) as (_, client):
+    async with serving(make(at_chunk=at_chunk), contract=contract) as (_, client):
         received: list[int] = []
         with pytest.raises(RemoteMediaError) as caught:
             await stream(client, received)
@@ -135,8 +138,13 @@ async def test_a_stream_fails_at_a_chunk(
 
 
 @pytest.mark.parametrize("at_chunk", [0, 3])
-async def test_a_bad_sequence_is_blamed_on_the_server(at_chunk: int) -> None:
-    async with serving(Fault.bad_sequence(at_chunk=at_chunk)) as (_, client):
+async def test_a_bad_sequence_is_blamed_on_the_server(
+    at_chunk: int, contract: Contract
+) -> None:
+    async with serving(Fault.bad_sequence(at_chunk=at_chunk), contract=contract) as (
+        _,
+        client,
+    ):
         received: list[int] = []
         with pytest.raises(RemoteMediaError, match="the server broke the session's"):
             await stream(client, received)
@@ -144,8 +152,8 @@ async def test_a_bad_sequence_is_blamed_on_the_server(at_chunk: int) -> None:
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_an_early_end_at_a_chunk() -> None:
-    async with serving(Fault.end_early(at_chunk=3)) as (_, client):
+async def test_an_early_end_at_a_chunk(contract: Contract) -> None:
+    async with serving(Fault.end_early(at_chunk=3), contract=contract) as (_, client):
         async with client.open_stream(COUNT) as session:
             for node_id, buffer in audio():
                 await session.send(node_id, buffer)
@@ -154,15 +162,18 @@ async def test_an_early_end_at_a_chunk() -> None:
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_an_early_end_before_the_session_is_open() -> None:
-    async with serving(Fault.end_early()) as (_, client):
+async def test_an_early_end_before_the_session_is_open(contract: Contract) -> None:
+    async with serving(Fault.end_early(), contract=contract) as (_, client):
         with pytest.raises(RemoteMediaError, match="before the session was open"):
             await stream(client)
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_a_lost_connection_takes_every_call_with_it() -> None:
-    async with serving(Fault.drop_connection(at_chunk=0)) as (_, client):
+async def test_a_lost_connection_takes_every_call_with_it(contract: Contract) -> None:
+    async with serving(Fault.drop_connection(at_chunk=0), contract=contract) as (
+        _,
+        client,
+    ):
         async with client.open_stream(COUNT) as other:
             with pytest.raises(RemoteMediaConnectionError):
                 await stream(client)
@@ -171,7 +182,9 @@ async def test_a_lost_connection_takes_every_call_with_it() -> None:
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_what_was_sent_before_the_connection_closes_arrives() -> None:
+async def test_what_was_sent_before_the_connection_closes_arrives(
+    contract: Contract,
+) -> None:
     # Frames of an unknown type, and more of them than the system buffers.
     padding = (b"\0\x40\0\xff\0" + bytes(4) + bytes(2**14)) * 512
 
@@ -182,7 +195,9 @@ async def test_what_was_sent_before_the_connection_closes_arrives() -> None:
             connection.transport.write(padding)
         return NodeOutput(call.audio)
 
-    service = Service(Fault.drop_connection(at_chunk=1), nodes={"Pad": pad})
+    service = Service(
+        Fault.drop_connection(at_chunk=1), nodes={"Pad": pad}, contract=contract
+    )
     async with service, RemoteMediaClient(service.address) as client:
         results = client.stream_pipeline(pipeline("src", "Pad"), [*audio()])
         assert (await anext(results)).sequence == 0
@@ -190,7 +205,7 @@ async def test_what_was_sent_before_the_connection_closes_arrives() -> None:
             await anext(results)
 
 
-async def test_faults_happen_over_tls_too() -> None:
+async def test_faults_happen_over_tls_too(contract: Contract) -> None:
     authority = trustme.CA()
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
@@ -198,7 +213,7 @@ async def test_faults_happen_over_tls_too() -> None:
     authority.configure_trust(client_side)
     faults = [Fault.drop_connection(at_chunk=3), Fault.go_away(refuses=True)]
     async with (
-        Service(*faults, ssl=server_side) as service,
+        Service(*faults, ssl=server_side, contract=contract) as service,
         RemoteMediaClient(service.address, ssl=client_side) as client,
     ):
         # The first attempt is refused, the second loses its connection.
@@ -214,22 +229,34 @@ async def test_faults_happen_over_tls_too() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.reset(REFUSED), Fault.go_away(refuses=True)])
 @pytest.mark.parametrize("call", [execute, stream])
-async def test_a_refused_call_is_made_again(fault: Fault, call: Any) -> None:
-    async with serving(fault) as (service, client):
+async def test_a_refused_call_is_made_again(
+    fault: Fault, call: Any, contract: Contract
+) -> None:
+    async with serving(fault, contract=contract) as (service, client):
         await call(client)
         # Nothing was processed twice.
         assert service.processed == (1 if call is execute else 5)
 
 
-async def test_later_calls_on_a_refused_connection_are_made_again() -> None:
-    async with serving(Fault.go_away(refuses=True)) as (service, client):
+async def test_later_calls_on_a_refused_connection_are_made_again(
+    contract: Contract,
+) -> None:
+    async with serving(Fault.go_away(refuses=True), contract=contract) as (
+        service,
+        client,
+    ):
         await asyncio.gather(*(execute(client) for _ in range(10)))
         assert service.processed == 10
 
 
 @pytest.mark.parametrize("refuses", [False, True])
-async def test_a_call_after_a_goaway_uses_a_new_connection(refuses: bool) -> None:
-    async with serving(Fault.go_away(refuses=refuses)) as (service, client):
+async def test_a_call_after_a_goaway_uses_a_new_connection(
+    refuses: bool, contract: Contract
+) -> None:
+    async with serving(Fault.go_away(refuses=refuses), contract=contract) as (
+        service,
+        client,
+    ):
         before = service.connections
         assert len(before) == 1
         await execute(client)
@@ -237,9 +264,9 @@ async def test_a_call_after_a_goaway_uses_a_new_connection(refuses: bool) -> Non
         assert service.connections.isdisjoint(before)
 
 
-async def test_calls_in_progress_continue_after_a_goaway() -> None:
+async def test_calls_in_progress_continue_after_a_goaway(contract: Contract) -> None:
     async with (
-        serving(Fault.go_away(at_chunk=3)) as (service, client),
+        serving(Fault.go_away(at_chunk=3), contract=contract) as (service, client),
         client.open_stream(COUNT) as older,
     ):
         (old,) = service.connections
@@ -256,23 +283,28 @@ async def test_calls_in_progress_continue_after_a_goaway() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.delay(0.05), Fault.delay(0.05, at_chunk=3)])
-async def test_a_delay_is_a_wait(fault: Fault) -> None:
-    async with serving(fault) as (_, client):
+async def test_a_delay_is_a_wait(fault: Fault, contract: Contract) -> None:
+    async with serving(fault, contract=contract) as (_, client):
         started = time.monotonic()
         assert await stream(client) == [0, 1, 2, 3, 4]
         assert time.monotonic() - started > 0.049
 
 
-async def test_a_delay_lasts_until_the_deadline_at_most() -> None:
-    async with serving(Fault.delay(FOR_EVER)) as (service, client):
+async def test_a_delay_lasts_until_the_deadline_at_most(contract: Contract) -> None:
+    async with serving(Fault.delay(FOR_EVER), contract=contract) as (service, client):
         with pytest.raises(RemoteMediaTimeoutError):
             await client.execute_pipeline(COUNT, {"src": tone()}, timeout=0.1)
         assert service.processed == 0
         await execute(client)
 
 
-async def test_a_delayed_result_does_not_delay_other_sessions() -> None:
-    async with serving(Fault.delay(FOR_EVER, at_chunk=3)) as (_, client):
+async def test_a_delayed_result_does_not_delay_other_sessions(
+    contract: Contract,
+) -> None:
+    async with serving(Fault.delay(FOR_EVER, at_chunk=3), contract=contract) as (
+        _,
+        client,
+    ):
         before = asyncio.all_tasks()
         results = client.stream_pipeline(COUNT, audio())
         assert [(await anext(results)).sequence for _ in range(3)] == [0, 1, 2]
@@ -290,8 +322,11 @@ async def test_a_delayed_result_does_not_delay_other_sessions() -> None:
         assert asyncio.all_tasks() == before
 
 
-async def test_stopping_does_not_wait_for_a_delay() -> None:
-    async with serving(Fault.delay(FOR_EVER, at_chunk=0)) as (service, client):
+async def test_stopping_does_not_wait_for_a_delay(contract: Contract) -> None:
+    async with serving(Fault.delay(FOR_EVER, at_chunk=0), contract=contract) as (
+        service,
+        client,
+    ):
         streaming = asyncio.create_task(stream(client))
         await service.began.wait()
         await asyncio.wait_for(service.stop(), 5)

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from remotemedia.testing import LocalService
+from remotemedia.testing.front import Contract
 
 health_pb2: Any = pytest.importorskip("grpc_health.v1.health_pb2")
 health_pb2_grpc: Any = pytest.importorskip("grpc_health.v1.health_pb2_grpc")
@@ -18,6 +19,13 @@ health_pb2_grpc: Any = pytest.importorskip("grpc_health.v1.health_pb2_grpc")
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+@pytest_asyncio.fixture
+async def local(contract: Contract) -> AsyncIterator[LocalService]:
+    """A service of each contract."""
+    async with LocalService(contract=contract) as service:
+        yield service
 
 
 @pytest_asyncio.fixture

@@ -57,6 +57,14 @@ async def test_the_size_of_requests_is_an_option(
     assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
 
 
+async def test_the_contract_is_an_option(core_modules: dict[str, ModuleType]) -> None:
+    with service_process("--contract", "data") as process:
+        # GetVersion is the same in both contracts.
+        async with connect(core_modules, address_of(process)) as client:
+            info = (await client.version()).version_info
+    assert info.runtime_version == "0.4.0"
+
+
 def test_the_size_of_requests_must_be_positive() -> None:
     with service_process("--max-request-bytes", "0") as process:
         _, errors = process.communicate(timeout=10)
@@ -112,7 +120,7 @@ async def test_it_runs_from_a_zip_file_without_metadata(
     with zipped_service(code, kind) as process:
         async with connect(core_modules, address_of(process)) as client:
             info = (await client.version()).version_info
-    assert info.runtime_version == remotemedia.__version__
+    assert info.runtime_version == "0.2.0"
     built = datetime.fromisoformat(info.build_timestamp)
     program = code if kind == "zipped" else Path(sys.executable)
     assert built.timestamp() == int(program.stat().st_mtime)
@@ -124,7 +132,8 @@ def test_the_help_says_the_defaults() -> None:
     assert process.returncode == 0
     assert "default: 127.0.0.1" in output
     assert "default: 50051" in output
-    assert "default: 4194304" in " ".join(output.split())
+    assert "default: the contract's" in " ".join(output.split())
+    assert "default: audio" in " ".join(output.split())
 
 
 def test_a_variable_that_is_not_set() -> None:

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from remotemedia.errors import RemoteMediaError
 from remotemedia.testing import Json, Node, NodeCall, NodeOutput
+from remotemedia.testing.audio_front import JsonText, node_inputs
 from remotemedia.testing.limits import in_force
 from remotemedia.testing.node import NodeType
 from remotemedia.testing.nodes import REFERENCE_NODES
-from remotemedia.testing.pipeline import Outputs, Pipeline
+from remotemedia.testing.pipeline import NodeInput, Outputs, Pipeline
 from remotemedia.v1 import (
     AudioBuffer,
     ErrorType,
@@ -34,13 +35,19 @@ def build(
     data: Mapping[str, str] | None = None,
     limits: ResourceLimits | None = None,
     **node_types: NodeType,
-) -> Pipeline:
+) -> Pipeline[str]:
     return Pipeline(
         manifest,
-        data or {},
+        node_inputs({}, data or {}),
         in_force(limits or ResourceLimits(), ResourceLimits()),
         {**REFERENCE_NODES, **node_types},
+        JsonText(),
     )
+
+
+def sent(**audio: AudioBuffer) -> dict[str, NodeInput]:
+    """Audio for nodes."""
+    return node_inputs(audio, {})
 
 
 class Listen(Node):
@@ -79,12 +86,12 @@ async def test_audio_comes_back_from_every_sink_and_only_from_them() -> None:
         connections=[("a", "b"), ("a", "c")],
     )
     audio = tone()
-    assert await build(manifest).run({"a": audio}) == Outputs({"b": audio, "c": audio})
+    assert await build(manifest).run(sent(a=audio)) == Outputs({"b": audio, "c": audio})
 
 
 async def test_data_beside_audio_comes_back_from_any_node() -> None:
     manifest = chain(node("ear", "Listen"), node("end", "AddNode", operand=1))
-    outputs = await build(manifest, Listen=Listen).run({"ear": tone(800)})
+    outputs = await build(manifest, Listen=Listen).run(sent(ear=tone(800)))
     assert outputs == Outputs(data={"ear": "800", "end": "801"})
 
 
@@ -95,7 +102,7 @@ async def test_the_client_s_input_comes_before_the_connections() -> None:
 
 
 async def test_a_node_that_joins_sees_all_that_is_connected() -> None:
-    def join(call: NodeCall) -> Json:
+    def join(call: NodeCall) -> Any:
         return {name: output.data for name, output in call.upstream.items()}
 
     manifest = graph(
@@ -132,10 +139,10 @@ async def test_a_chunk_runs_only_the_nodes_that_it_reaches() -> None:
         connections=[("left", "after_left")],
     )
     pipeline = build(manifest, {"set": "1"}, Note=note)
-    await pipeline.run({"left": tone()}, 0)
+    await pipeline.run(sent(left=tone()), 0)
     assert ran == ["left", "set", "after_left"]
     ran.clear()
-    await pipeline.run({"left": tone()})
+    await pipeline.run(sent(left=tone()))
     assert set(ran) == {"left", "right", "after_left", "set"}
 
 
@@ -155,7 +162,7 @@ async def test_metrics_add_up_over_runs() -> None:
     manifest = chain(node("a", "PassThrough"), node("b", "PassThrough"))
     pipeline = build(manifest)
     for sequence in range(2):
-        await pipeline.run({"a": tone(100)}, sequence)
+        await pipeline.run(sent(a=tone(100)), sequence)
     metrics = pipeline.metrics(0.25)
     assert pipeline.samples == 200
     assert metrics.serialization_time_ms == 250
@@ -263,9 +270,9 @@ def test_data_for_an_unknown_node_is_refused() -> None:
     assert "there is data for node 'm'" in message
 
 
-async def failed(pipeline: Pipeline, **audio: AudioBuffer) -> RemoteMediaError:
+async def failed(pipeline: Pipeline[str], **audio: AudioBuffer) -> RemoteMediaError:
     with pytest.raises(RemoteMediaError) as caught:
-        await pipeline.run(audio)
+        await pipeline.run(sent(**audio))
     return caught.value
 
 
@@ -411,9 +418,9 @@ async def test_what_nodes_hold_back_runs_through_the_nodes_after_them() -> None:
     manifest = chain(node("one", "Delay"), node("two", "Delay"), node("end", "Listen"))
     pipeline = build(manifest, Delay=Delay, Listen=Listen)
     first, second, third = tone(1_920).chunks(640)
-    assert await pipeline.run({"one": first}, 0) == Outputs()
-    assert await pipeline.run({"one": second}, 1) == Outputs()
-    assert await pipeline.run({"one": third}, 2) == Outputs(
+    assert await pipeline.run(sent(one=first), 0) == Outputs()
+    assert await pipeline.run(sent(one=second), 1) == Outputs()
+    assert await pipeline.run(sent(one=third), 2) == Outputs(
         {"end": first}, {"end": "640"}
     )
     outputs = await pipeline.run({}, 2, is_end=True)
@@ -425,7 +432,7 @@ async def test_what_nodes_hold_back_runs_through_the_nodes_after_them() -> None:
 async def test_an_execution_holds_nothing_back() -> None:
     manifest = chain(node("one", "Delay"), node("end", "Listen"))
     pipeline = build(manifest, Delay=Delay, Listen=Listen)
-    assert await pipeline.run({"one": tone()}) == Outputs(
+    assert await pipeline.run(sent(one=tone())) == Outputs(
         {"end": tone()}, {"end": "1600"}
     )
 
@@ -446,7 +453,7 @@ async def test_the_end_of_a_session_runs_only_nodes_that_held_something_back() -
     pipeline = build(manifest, {"beside": "1", "after": "2"}, Note=note, Delay=Delay)
     assert await pipeline.run({}, 0, is_end=True) == Outputs()
     assert ran == []
-    await pipeline.run({"before": tone()}, 0)
+    await pipeline.run(sent(before=tone()), 0)
     ran.clear()
     outputs = await pipeline.run({}, 0, is_end=True)
     # The client's data for a node goes with its audio.

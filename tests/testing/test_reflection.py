@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from remotemedia.testing import LocalService
+from remotemedia.testing.front import Contract
 
 v1: Any = pytest.importorskip("grpc_reflection.v1alpha.reflection_pb2")
 stubs: Any = pytest.importorskip("grpc_reflection.v1alpha.reflection_pb2_grpc")
@@ -38,10 +41,17 @@ async def ask(service: LocalService, version: str, *questions: Any) -> list[Any]
         return [answer async for answer in call(iter(questions))]
 
 
+@pytest_asyncio.fixture
+async def service(contract: Contract) -> AsyncIterator[LocalService]:
+    """A service of each contract."""
+    async with LocalService(contract=contract) as service:
+        yield service
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_the_services_are_listed(local: LocalService, version: str) -> None:
+async def test_the_services_are_listed(service: LocalService, version: str) -> None:
     question = v1.ServerReflectionRequest(list_services="", host="h")
-    (answer,) = await ask(local, version, question)
+    (answer,) = await ask(service, version, question)
     names = [service.name for service in answer.list_services_response.service]
     assert names == SERVICES
     assert answer.valid_host == "h"
@@ -49,16 +59,16 @@ async def test_the_services_are_listed(local: LocalService, version: str) -> Non
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("name", SERVICES)
 async def test_a_client_can_build_the_messages_of_a_service(
-    local: LocalService, version: str, service: str
+    service: LocalService, version: str, name: str
 ) -> None:
-    question = v1.ServerReflectionRequest(file_containing_symbol=service)
-    (answer,) = await ask(local, version, question)
+    question = v1.ServerReflectionRequest(file_containing_symbol=name)
+    (answer,) = await ask(service, version, question)
     pool = DescriptorPool()
     for data in answer.file_descriptor_response.file_descriptor_proto:
         pool.Add(FileDescriptorProto.FromString(data))
-    found = pool.FindServiceByName(service)
+    found = pool.FindServiceByName(name)
     for method in found.methods:
         assert GetMessageClass(method.input_type)() is not None
 
@@ -72,6 +82,17 @@ async def test_a_file_comes_with_its_imports(local: LocalService) -> None:
     ]
     names = [file.name for file in files]
     assert names == ["common.proto", "execution.proto", "streaming.proto"]
+
+
+async def test_a_service_hands_out_the_messages_of_its_contract(
+    service: LocalService, contract: Contract
+) -> None:
+    question = v1.ServerReflectionRequest(file_by_filename="common.proto")
+    (answer,) = await ask(service, "v1", question)
+    (data,) = answer.file_descriptor_response.file_descriptor_proto
+    names = {each.name for each in FileDescriptorProto.FromString(data).message_type}
+    assert "AudioBuffer" in names
+    assert ("DataBuffer" in names) is (contract == "data")
 
 
 async def test_what_is_not_there_is_an_answer_too(local: LocalService) -> None:

@@ -15,9 +15,11 @@ import trustme
 from grpclib.const import Status
 
 from remotemedia.testing import Fault, LocalService
+from remotemedia.testing.front import Contract
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.v1 import ExecuteRequest
 from tests.support.pipelines import tone
+from tests.testing.conftest import Serve
 from tests.testing.core_client import CoreClient, connect
 from tests.testing.manifests import chain, node
 
@@ -90,12 +92,12 @@ async def test_ipv6(core_modules: dict[str, ModuleType]) -> None:
             assert (await client.version()).compatible
 
 
-async def test_tls(core_modules: dict[str, ModuleType]) -> None:
+async def test_tls(core_modules: dict[str, ModuleType], contract: Contract) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
-    async with LocalService(ssl=context) as service:
+    async with LocalService(ssl=context, contract=contract) as service:
         address = service.address.replace("127.0.0.1", "localhost")
         async with grpc.aio.secure_channel(address, credentials) as channel:
             assert (await CoreClient(core_modules, channel).version()).compatible
@@ -111,14 +113,9 @@ async def test_tls(core_modules: dict[str, ModuleType]) -> None:
         (None, False),
     ],
 )
-async def test_the_token(
-    core_modules: dict[str, ModuleType], shown: str | None, admitted: bool
-) -> None:
+async def test_the_token(serve: Serve, shown: str | None, admitted: bool) -> None:
     metadata = [("authorization", shown)] if shown else []
-    async with (
-        LocalService(token="s3cret") as service,
-        connect(core_modules, service.address) as client,
-    ):
+    async with serve(token="s3cret") as client:
         stream = client.open(metadata=metadata)
         if admitted:
             assert (await client.version(metadata=metadata)).compatible

@@ -34,8 +34,11 @@ TESTS = [
     "tests/test_results.py",
     "tests/wasm/test_without_numpy.py",
 ]
-# Tests that take seconds here, and one that needs code that another process generates.
-LEFT_OUT = "in_bounded_time or refused_before_the_recursion_limit or error_in_a_file"
+# Tests that take seconds here, and some that start another process.
+LEFT_OUT = (
+    "in_bounded_time or refused_before_the_recursion_limit or error_in_a_file "
+    "or set_may_be_imported_first"
+)
 OPTIONS = [
     "-q",
     # tests/conftest.py serves gRPC, and pyproject.toml configures plugins for that.

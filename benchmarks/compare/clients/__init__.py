@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol, cast
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 OURS, GRPC_AIO, STOCK = "ours", "grpc_aio", "stock"
 READY_MADE, SOCKET = "ready_made", "socket"
@@ -46,7 +49,50 @@ class Client(Protocol):
         ...
 
 
-def make(name: str) -> Client:
-    """Make a client. Only its own module and libraries are imported."""
-    module = importlib.import_module(f"{__name__}.{name}")
-    return cast("Client", module.make())
+Kind: TypeAlias = Literal["audio", "frame", "tensor"]
+"""A kind of value of the data contract."""
+
+FloatArray: TypeAlias = "npt.NDArray[np.float32]"
+PixelArray: TypeAlias = "npt.NDArray[np.uint8]"
+VALUES: dict[Kind, npt.NDArray[Any]] = {
+    "audio": np.zeros(1_600, np.float32),
+    "frame": np.zeros((480, 640, 3), np.uint8),
+    "tensor": np.zeros((256, 1024), np.float32),
+}
+"""What is sent: 100 ms of audio, a frame in RGB24, and 1 MiB of numbers."""
+
+
+class DataClient(Protocol):
+    """What a client on the data contract must do.
+
+    It builds each message of an array, and makes an array of each result.
+    """
+
+    async def connect(self, address: str) -> None:
+        """Connect to a service."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection."""
+        ...
+
+    async def execute(self, kind: Kind) -> int:
+        """Execute a pipeline with a value, and return the size of what came back."""
+        ...
+
+    async def stream(
+        self, kind: Kind, count: int, on_result: Callable[[int], None]
+    ) -> None:
+        """Open a session, send a value repeatedly, read every result, and close it.
+
+        Args:
+            kind: the kind of value.
+            count: how many to send.
+            on_result: called with the size of each value that came back.
+        """
+        ...
+
+
+def make(name: str) -> Any:
+    """Make a client of either contract. Only its module and libraries are imported."""
+    return importlib.import_module(f"{__name__}.{name}").make()

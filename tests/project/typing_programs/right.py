@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import numpy as np
 from typing_extensions import assert_type
@@ -21,6 +22,8 @@ from remotemedia import (
     ResourceLimits,
     StreamClosed,
     VersionInfo,
+    blocking,
+    data,
 )
 from remotemedia.http2 import Address, Channel
 from remotemedia.v1 import (
@@ -65,6 +68,50 @@ async def calls() -> None:
             await stream.send("src", buffer)
             stream.try_send("src", buffer, when_full="drop_oldest")
             assert_type(await stream.close(), StreamClosed | None)
+
+
+async def both_contracts() -> None:
+    frame = data.VideoFrame.from_numpy(np.zeros((2, 2, 3), np.uint8))
+    async with RemoteMediaClient("localhost:1", contract="data", timeout=1) as client:
+        result = await client.execute_pipeline({}, None, {"src": frame})
+        assert_type(result, data.ExecutionResult)
+        assert_type(result.video(), data.VideoFrame)
+        assert_type(result.text(), str)
+        assert_type(result.audio(), AudioBuffer)
+        async for chunk in client.stream_pipeline({}, [("src", frame), ("src", "t")]):
+            assert_type(chunk, data.ChunkResult)
+        async with client.open_stream({}) as stream:
+            assert_type(stream, PipelineStream[data.ChunkResult])
+            await stream.send("src", np.zeros(3))
+            await stream.send("src", {"json": [1, None]})
+    found_out = RemoteMediaClient("localhost:1")
+    assert_type(found_out, RemoteMediaClient[ExecutionResult, ChunkResult])
+    maybe = await found_out.execute_pipeline({})
+    if isinstance(maybe, data.ExecutionResult):
+        assert_type(maybe.video(), data.VideoFrame)
+    audio: RemoteMediaClient = RemoteMediaClient(contract="audio")
+    assert_type(await audio.execute_pipeline({}), ExecutionResult)
+
+
+async def of_either(client: RemoteMediaClient) -> ExecutionResult:
+    return await client.execute_pipeline({})
+
+
+async def either(contract: Literal["audio", "data"] | None) -> None:
+    await of_either(RemoteMediaClient(contract="data"))
+    await of_either(RemoteMediaClient(contract=contract))
+
+
+def both_contracts_blocking() -> None:
+    with blocking.RemoteMediaClient(contract="data", token="t") as client:
+        assert_type(client.execute_pipeline({}), data.ExecutionResult)
+        for chunk in client.stream_pipeline({}, [("src", "text")]):
+            assert_type(chunk.text(), str)
+        with client.open_stream({}) as stream:
+            stream.send("src", b"bytes")
+            assert_type(next(stream), data.ChunkResult)
+    with blocking.RemoteMediaClient() as plain:
+        assert_type(plain.execute_pipeline({}), ExecutionResult)
 
 
 async def stubs() -> None:

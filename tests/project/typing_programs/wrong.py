@@ -43,3 +43,10 @@ async def calls(client: RemoteMediaClient, stub: PipelineExecutionServiceStub) -
     await stub.execute_pipeline(VersionRequest())  # wrong
     (await stub.execute_pipeline(ExecuteRequest())).outcome  # wrong
     RemoteMediaError("m", error_type=1)  # wrong
+    result.video()  # wrong
+    async for chunk in client.stream_pipeline({}, []):
+        chunk.text()  # wrong
+    RemoteMediaClient(contract="video")  # wrong
+    data = RemoteMediaClient(contract="data")
+    (await data.execute_pipeline({})).video().to_audio()  # wrong
+    await data.open_stream({}).send("s", object())  # wrong

@@ -1,19 +1,19 @@
-"""The inputs of a call, checked and encoded before anything is sent."""
+"""The inputs of a call, checked before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
 
-from remotemedia.manifest import to_json_text
+from remotemedia.manifest import AnyManifest, to_json_text
 from remotemedia.session import check_audio, check_node_id
-from remotemedia.v1 import AudioBuffer, PipelineManifest, ResourceLimits
+from remotemedia.v1 import AudioBuffer, ResourceLimits
 
 T = TypeVar("T")
 
 
 def audio_inputs_of(
-    manifest: PipelineManifest, inputs: Mapping[str, AudioBuffer] | None
+    manifest: AnyManifest, inputs: Mapping[str, AudioBuffer] | None
 ) -> dict[str, AudioBuffer]:
     """Check the audio for the nodes of a manifest.
 
@@ -21,14 +21,14 @@ def audio_inputs_of(
         RemoteMediaError: VALIDATION, if the manifest has no such node.
         TypeError, ValueError: the inputs are not a mapping, or a buffer is not valid.
     """
-    checked = _by_node(manifest, "audio_inputs", inputs)
-    for node_id, buffer in checked.items():
-        check_audio(buffer, f"audio_inputs[{node_id!r}]")
-    return dict(checked)
+    return {
+        node_id: check_audio(buffer, f"audio_inputs[{node_id!r}]")
+        for node_id, buffer in by_node(manifest, "audio_inputs", inputs).items()
+    }
 
 
 def data_inputs_of(
-    manifest: PipelineManifest, inputs: Mapping[str, object] | None
+    manifest: AnyManifest, inputs: Mapping[str, object] | None
 ) -> dict[str, str]:
     """Check the data for the nodes of a manifest, and encode it as JSON.
 
@@ -38,14 +38,19 @@ def data_inputs_of(
     """
     return {
         node_id: to_json_text(value, f"data_inputs[{node_id!r}]")
-        for node_id, value in _by_node(manifest, "data_inputs", inputs).items()
+        for node_id, value in by_node(manifest, "data_inputs", inputs).items()
     }
 
 
-def _by_node(
-    manifest: PipelineManifest, name: str, inputs: Mapping[str, T] | None
+def by_node(
+    manifest: AnyManifest, name: str, inputs: Mapping[str, T] | None
 ) -> Mapping[str, T]:
-    """Check that inputs are a mapping, and go to nodes of the manifest."""
+    """Check that inputs are a mapping, and go to nodes of the manifest.
+
+    Raises:
+        RemoteMediaError: VALIDATION, if the manifest has no such node.
+        TypeError: they are not a mapping.
+    """
     if inputs is None:
         return {}
     node_ids = [node.id for node in manifest.nodes]

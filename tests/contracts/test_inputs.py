@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from remotemedia import ErrorType, RemoteMediaError, ResourceLimits
-from remotemedia.inputs import audio_inputs_of, checked_limits, data_inputs_of
+from remotemedia.contracts.inputs import audio_inputs_of, checked_limits, data_inputs_of
 from remotemedia.manifest import to_manifest
 from tests.support.pipelines import PASS, tone
 

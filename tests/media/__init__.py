@@ -1,0 +1,1 @@
+"""Arrays, frames of video and text as messages of the data contract."""
