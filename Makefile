@@ -19,8 +19,8 @@ LOWEST := $(addprefix tests/,test_audio.py test_audio_files.py test_client.py \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-all test-fast test-lowest lowest gen lint mypy types
-.PHONY: release-check bench conformance connect-conformance docs docs-serve fuzz wasm clean
+.PHONY: help demo check test test-all test-fast test-lowest lowest gen gen-check
+.PHONY: lint mypy types release-check bench conformance connect-conformance docs docs-serve fuzz wasm clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ gen: $(VENV)/.test ## Generate remotemedia/v1 and data_v1 from protos/
 	@echo "== generate"
 	@$(BIN)/python -m codegen
 	@$(BIN)/python -m codegen.descriptors
+
+gen-check: $(VENV)/.test ## Show what `make gen` would change
+	@$(BIN)/python -m codegen --check
+	@$(BIN)/python -m codegen.descriptors --check
 
 lint: $(VENV)/.test ## Check style and formatting
 	@echo "== ruff"
@@ -84,9 +88,7 @@ test-all: $(VENV)/.test
 
 test: $(VENV)/.test ## Check generated code, style and types, and run all tests
 	@echo "== the generated code is up to date"
-	@$(BIN)/python -m codegen --check
-	@$(BIN)/python -m codegen.descriptors --check
-	@$(MAKE) --no-print-directory lint types test-all
+	@$(MAKE) --no-print-directory gen-check lint types test-all
 
 release-check: $(VENV)/.release ## Build what a release publishes, and check it
 	@$(BIN)/python -m release

@@ -384,16 +384,23 @@ def to_json_text(value: object, where: str) -> str:
     """Encode a value as JSON text, for the contract's fields that contain JSON.
 
     Args:
-        value: a str is taken as JSON text and returned as it is; any other value is
-            encoded.
+        value: a str is taken as JSON text, checked and returned as it is; any other
+            value is encoded.
         where: the name of the value for errors, such as ``"data_inputs['gain']"``.
 
     Raises:
         TypeError: JSON cannot represent a value of this type, such as bytes.
-        ValueError: a number is infinite or NaN, or the value contains itself or is
-            nested too deeply.
+        ValueError: a str is not JSON text, a number is infinite or NaN, or the value
+            contains itself or is nested too deeply.
     """
     if isinstance(value, str):
+        try:
+            parse_json(value)
+        except ValueError as error:
+            raise ValueError(
+                f"{where}: a str is sent as JSON text, and this is none ({error}); "
+                f"json.dumps of it is the text itself: {json.dumps(value)!r:.80}"
+            ) from None
         return value
     try:
         return _ENCODER.encode(value)

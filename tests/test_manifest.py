@@ -693,9 +693,17 @@ def test_values_are_json_encoded(value: object) -> None:
     assert json.loads(to_json_text(value, "here")) == value
 
 
-@given(st.text())
-def test_a_str_is_taken_as_json_text(text: str) -> None:
+@given(json_values)
+def test_a_str_is_taken_as_json_text(value: object) -> None:
+    text = json.dumps(value)
     assert to_json_text(text, "here") == text
+
+
+@pytest.mark.parametrize("text", ["hello", "", "NaN", "{'a': 1}", "[" * 100_000])
+def test_a_str_that_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^here: a str is sent as JSON text") as e:
+        to_json_text(text, "here")
+    assert len(str(e.value)) < 400
 
 
 @given(st.dictionaries(st.text(), json_values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 from remotemedia.errors import RemoteMediaError
@@ -49,9 +50,14 @@ def check_audio(buffer: object, where: str) -> AudioBuffer:
         ValueError: its fields do not fit together.
     """
     if not isinstance(buffer, AudioBuffer):
+        is_path = isinstance(buffer, (str, os.PathLike))
         raise TypeError(
             f"{where} is {type(buffer).__name__}, not an AudioBuffer: "
-            "AudioBuffer.from_numpy makes one of an array"
+            + (
+                "AudioBuffer.from_file reads one from a file"
+                if is_path
+                else "AudioBuffer.from_numpy makes one of an array"
+            )
         )
     try:
         buffer.validate()

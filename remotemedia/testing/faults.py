@@ -107,8 +107,14 @@ class Fault:
         """The call ends with a gRPC status and a message.
 
         Raises:
+            TypeError: it is not a ``remotemedia.grpc.Status``.
             ValueError: the status is OK.
         """
+        if not isinstance(status, Status):
+            raise TypeError(
+                f"status must be a remotemedia.grpc.Status, such as "
+                f"Status.UNAVAILABLE, got {status!r:.80}"
+            )
         if status is Status.OK:
             raise ValueError("OK is no failure; Fault.end_early ends a stream with OK")
         return Fault(EndWithStatus(status, message), method, at_chunk, times)

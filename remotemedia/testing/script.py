@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import betterproto
 
 from remotemedia.testing.effects import Call, CallOverError
+from remotemedia.testing.faults import Fault
 
 if TYPE_CHECKING:
     from grpclib.events import RecvRequest
     from grpclib.server import Stream
 
     from remotemedia.testing.effects import Method
-    from remotemedia.testing.faults import Fault
     from remotemedia.testing.front import Front
 
     Handler: TypeAlias = Callable[[Stream[Any, Any]], Awaitable[None]]
@@ -45,11 +45,21 @@ class FaultScript:
     def __init__(self, faults: Iterable[Fault], front: Front) -> None:
         self._front = front
         self._pending: list[_PendingFault] = []
+        if isinstance(faults, Fault):
+            raise TypeError("faults must be a list of them: faults=[Fault.delay(1)]")
         for fault in faults:
             self.add(fault)
 
     def add(self, fault: Fault) -> None:
-        """Add a fault after the others."""
+        """Add a fault after the others.
+
+        Raises:
+            TypeError: it is something else.
+        """
+        if not isinstance(fault, Fault):
+            raise TypeError(
+                f"a fault comes from Fault.reset() and others, got {fault!r}"
+            )
         self._pending.append(_PendingFault(fault, fault.times))
 
     async def on_request(self, event: RecvRequest) -> None:

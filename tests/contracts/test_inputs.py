@@ -47,3 +47,9 @@ def test_limits_are_a_message() -> None:
     assert checked_limits(limits) is limits
     with pytest.raises(TypeError, match="resource_limits must be a ResourceLimits"):
         checked_limits({"max_timeout_ms": 1})  # type: ignore[arg-type]  # the mistake
+
+
+def test_text_that_is_no_json_says_how_to_send_it() -> None:
+    with pytest.raises(ValueError, match=r"\['src'\]: a str is sent as JSON"):
+        data_inputs_of(MANIFEST, {"src": "hello"})
+    assert data_inputs_of(MANIFEST, {"src": '"hello"'}) == {"src": '"hello"'}

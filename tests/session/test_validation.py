@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from remotemedia import ErrorType, RemoteMediaError
@@ -39,6 +41,10 @@ def test_audio() -> None:
     check_audio(tone(), "here")
     with pytest.raises(TypeError, match="here is bytes, not an AudioBuffer"):
         check_audio(b"", "here")
+    with pytest.raises(TypeError, match=r"AudioBuffer\.from_file reads one"):
+        check_audio("speech.wav", "here")
+    with pytest.raises(TypeError, match=r"AudioBuffer\.from_file reads one"):
+        check_audio(Path("speech.wav"), "here")
     bad = tone()
     bad.channels = 0
     with pytest.raises(ValueError, match=r"here: AudioBuffer\.channels"):

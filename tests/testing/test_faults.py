@@ -385,3 +385,8 @@ async def test_the_example_runs() -> None:
     }
     exec(textwrap.dedent(example), names)
     await names["test_a_session_that_breaks"]()
+
+
+def test_a_status_is_a_member() -> None:
+    with pytest.raises(TypeError, match=r"Status.UNAVAILABLE, got 'UNAVAILABLE'"):
+        Fault.status("UNAVAILABLE")  # type: ignore[arg-type]  # the mistake

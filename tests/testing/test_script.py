@@ -116,3 +116,10 @@ async def test_a_call_that_no_fault_concerns_is_not_wrapped(
             await stream(client)
         monkeypatch.delattr("remotemedia.testing.script._FaultyStream")
         assert await stream(client) == [0, 1, 2, 3, 4]
+
+
+def test_what_is_no_list_of_faults_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"faults=\[Fault\.delay\(1\)\]"):
+        LocalService(faults=Fault.go_away())  # type: ignore[arg-type]  # the mistake
+    with pytest.raises(TypeError, match=r"comes from Fault.reset\(\) .* got 'reset'"):
+        LocalService(faults=["reset"])  # type: ignore[list-item]  # the mistake
