@@ -608,7 +608,7 @@ async def test_a_peer_that_greets_and_hangs_up(end: bytes) -> None:
 
 
 async def test_failed_calls_keep_no_message() -> None:
-    """Four responses of 30 MB are cut off by a reset; no cycle keeps them."""
+    """Eight responses of 30 MB are cut off by a reset; no cycle keeps them."""
     body = struct.pack(">BI", 0, 30_000_001) + bytes(30_000_000)
 
     def on_request(connection: RawConnection, stream: int) -> None:
@@ -628,12 +628,13 @@ async def test_failed_calls_keep_no_message() -> None:
         before = memory_bytes()
         try:
             async with stub(PipelineExecutionServiceStub, peer.port) as service:
-                for _ in range(4):
+                for _ in range(8):
                     with pytest.raises(CallError) as caught:
                         await service.get_version(VersionRequest(), timeout=10.0)
                     failures.append(caught.value)
-                # One message may still be there, and the allocator rounds.
-                assert memory_bytes() - before < 75_000_000
+                # One message may still be there, and what the allocator and the peer
+                # hold. All of them would be 240 MB.
+                assert memory_bytes() - before < 120_000_000
         finally:
             gc.enable()
 
