@@ -57,7 +57,10 @@ class Environment:
             raise ReleaseError(f"the command does not say how to get it:\n{said}")
 
     def run_the_command(self, version: str) -> None:
-        """Run a service with the command, and ask it for its version."""
+        """Ask the command for its version, and then a service that it runs."""
+        said = self.run("remotemedia", "--version")
+        if version not in said:
+            raise ReleaseError(f"the installed command is not of {version}:\n{said}")
         program = self._programs / "remotemedia"
         command = (program, "serve", "--port", "0")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
@@ -67,5 +70,7 @@ class Environment:
                 said = self.run("remotemedia", "version", address, "--json")
             finally:
                 service.kill()
-        if json.loads(said)["runtimeVersion"] != version:
-            raise ReleaseError(f"the installed service is not of {version}:\n{said}")
+        if json.loads(said)["contract"] != "audio":
+            raise ReleaseError(
+                f"the installed service does not say what it is:\n{said}"
+            )

@@ -16,7 +16,8 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from remotemedia.errors import RemoteMediaError
 from remotemedia.session import Event, Session
@@ -41,7 +42,8 @@ _REASONS = {
 }
 
 
-class _Reply(NamedTuple, Generic[ResponseT]):
+@dataclass(frozen=True)
+class _Reply(Generic[ResponseT]):
     """A message to the client: what it is, and for a result the number of its chunk."""
 
     event: Event
