@@ -475,9 +475,9 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
                 ``pathlib.Path`` of a JSON or YAML file.
             audio_chunks: an asynchronous or plain iterable of ``(node_id, buffer)``
                 or ``(node_id, buffer, sequence)``. On the data contract the buffer may
-                be any other value as well. It is first asked for audio
-                when the service is ready. A plain iterable may block: it is iterated
-                in a thread of its own.
+                be any other value as well. It is first asked for audio when the
+                service is ready. A plain iterable may block: it is iterated in a
+                thread of its own.
             data_inputs: data, by the id of the node it goes to. A ``str`` is sent
                 as it is, as JSON text; anything else is encoded as JSON.
             expected_chunk_size: samples over all channels that a chunk will have,

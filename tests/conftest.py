@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from conformance.oracle import grpc_modules
 from remotemedia import RemoteMediaClient
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
-from remotemedia.testing.front import Contract
 from tests.support import core_data_server, core_server
 
 # No test fails because it was slow: machines are noisy.
@@ -157,7 +157,7 @@ async def address(
     Two are embedded services, one of each contract. The third is on grpcio's C core.
     """
     if request.param != "core":
-        contract: Contract = "data" if request.param == "local data" else "audio"
+        contract: ContractName = "data" if request.param == "local data" else "audio"
         async with LocalService(contract=contract) as service:
             yield service.address
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 import pickle
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +31,7 @@ from remotemedia import (
     ResourceLimits,
     ResponseMetadata,
 )
+from remotemedia.client import ClientOptions
 from remotemedia.grpc import CallDetails, Next, RetryPolicy
 from remotemedia.testing import Fault, LocalService, NodeCall
 from remotemedia.v1 import ErrorResponse, ExecuteResponse, StreamResponse
@@ -949,3 +951,11 @@ async def test_errors_have_the_id_of_the_call_in_their_text(
     assert error.request_id == "my-id"
     assert str(error) == f"{error.message} [request_id=my-id]"
     assert "my-id" not in error.message
+
+
+def test_the_keywords_that_type_checkers_see_are_those_of_the_constructor() -> None:
+    parameters = inspect.signature(RemoteMediaClient).parameters
+    assert list(ClientOptions.__annotations__) == list(parameters)[2:]
+    assert list(parameters)[:2] == ["address", "contract"]
+    for name, annotation in ClientOptions.__annotations__.items():
+        assert annotation.__forward_arg__ == parameters[name].annotation

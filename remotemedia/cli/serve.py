@@ -10,9 +10,9 @@ from typing import get_args
 import click
 
 from remotemedia.cli import options
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
 from remotemedia.testing.__main__ import serve as serve_until_stopped
-from remotemedia.testing.front import Contract
 
 
 @click.command()
@@ -26,7 +26,7 @@ from remotemedia.testing.front import Contract
 )
 @click.option(
     "--contract",
-    type=click.Choice(get_args(Contract)),
+    type=click.Choice(get_args(ContractName)),
     default="audio",
     show_default=True,
     help="The set of messages that the service speaks.",
@@ -45,7 +45,7 @@ from remotemedia.testing.front import Contract
 def serve(
     host: str,
     port: int,
-    contract: Contract,
+    contract: ContractName,
     tls_cert: Path | None,
     tls_key: Path | None,
     token_file: Path | None,

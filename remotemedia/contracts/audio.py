@@ -44,11 +44,11 @@ from remotemedia.v1 import (
 )
 
 _EVENTS = {
-    event.value: event
-    for event in (
-        *(Event.READY, Event.RESULT, Event.METRICS, Event.ERROR),
-        *(Event.CLOSED,),
-    )
+    "ready": Event.READY,
+    "result": Event.RESULT,
+    "error": Event.ERROR,
+    "metrics": Event.METRICS,
+    "closed": Event.CLOSED,
 }
 _COMMANDS = {
     Event.CLOSE: StreamControlCommand.COMMAND_CLOSE,
@@ -61,7 +61,7 @@ class AudioContract:
 
     name: ContractName = "audio"
     other: ContractName = "data"
-    # The service itself ends what takes longer than the limit that it is asked for.
+    # Every request is answered.
     max_execution_s: float | None = None
     settle_s: float = 0.0
 

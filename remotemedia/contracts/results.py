@@ -8,7 +8,7 @@ what the service sent. Nothing is copied: samples and arrays share its memory.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from remotemedia import data_v1, v1
 from remotemedia.contracts.values import error_of, from_wire_audio, recast
@@ -17,18 +17,30 @@ from remotemedia.results import parsed
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+MessageT = TypeVar("MessageT", data_v1.ExecutionResult, data_v1.ChunkResult)
 
 # What to call a field of a `DataBuffer` in a text for a user.
 _NOUNS = {"numpy": "array", "tensor": "array", "json": "JSON", "": "empty"}
 
 
-class DataOutputs:
-    """The outputs of the data contract, by name: methods of both kinds of results."""
+class DataOutputs(Generic[MessageT]):
+    """What both kinds of results have in common: outputs of the data contract, by name.
+
+    Two of them are equal if the service sent the same.
+    """
 
     if TYPE_CHECKING:
-        message: Any
+        message: MessageT
         audio_outputs: dict[str, v1.AudioBuffer]
         data_outputs: dict[str, str]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.message == other.message
+
+    __hash__ = None  # type: ignore[assignment]  # results are mutable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message,)
 
     @classmethod
     def FromString(cls, data: bytes) -> NoReturn:  # noqa: N802 - protobuf's name
@@ -45,8 +57,7 @@ class DataOutputs:
     @property
     def outputs(self) -> Mapping[str, data_v1.DataBuffer]:
         """All outputs as the service sent them, by name."""
-        outputs: dict[str, data_v1.DataBuffer] = self.message.data_outputs
-        return outputs
+        return self.message.data_outputs
 
     def audio(self, name: str | None = None) -> v1.AudioBuffer:
         """Return an audio output; its samples share memory with what was received.
@@ -146,7 +157,7 @@ class DataOutputs:
         }
 
 
-class ExecutionResult(DataOutputs, v1.ExecutionResult):
+class ExecutionResult(DataOutputs[data_v1.ExecutionResult], v1.ExecutionResult):
     """What a pipeline gave back, on the data contract.
 
     Attributes:
@@ -165,17 +176,8 @@ class ExecutionResult(DataOutputs, v1.ExecutionResult):
         )
         self._values["message"] = message
 
-    def __eq__(self, other: object) -> bool:
-        """Compare all that the service sent."""
-        return type(other) is type(self) and _message(self) == _message(other)
 
-    __hash__ = None  # type: ignore[assignment]  # results are mutable
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (_message(self),)
-
-
-class ChunkResult(DataOutputs, v1.ChunkResult):
+class ChunkResult(DataOutputs[data_v1.ChunkResult], v1.ChunkResult):
     """What a pipeline made of one chunk, on the data contract.
 
     Attributes:
@@ -193,21 +195,12 @@ class ChunkResult(DataOutputs, v1.ChunkResult):
         )
         self._values["message"] = message
 
-    def __eq__(self, other: object) -> bool:
-        """Compare all that the service sent."""
-        return type(other) is type(self) and _message(self) == _message(other)
-
-    __hash__ = None  # type: ignore[assignment]  # results are mutable
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (_message(self),)
-
 
 def _node_result(result: data_v1.NodeResult) -> v1.NodeResult:
-    recasted = recast(result, v1.NodeResult)
+    found = recast(result, v1.NodeResult)
     if result.is_set("error"):
-        recasted.error = error_of(result.error)
-    return recasted
+        found.error = error_of(result.error)
+    return found
 
 
 def _known_outputs(outputs: Mapping[str, data_v1.DataBuffer]) -> dict[str, Any]:
@@ -228,7 +221,3 @@ def _known_outputs(outputs: Mapping[str, data_v1.DataBuffer]) -> dict[str, Any]:
 
 def _noun(kind: str) -> str:
     return _NOUNS.get(kind, kind)
-
-
-def _message(result: Any) -> Any:
-    return result.message

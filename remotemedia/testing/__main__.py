@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import get_args
 
-from remotemedia.testing.front import Contract
+from remotemedia.contracts import ContractName
 from remotemedia.testing.service import LocalService
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--contract",
-        choices=get_args(Contract),
+        choices=get_args(ContractName),
         default="audio",
         help="the set of messages that the service speaks; default: %(default)s",
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from remotemedia.v1 import PipelineManifest, ResourceLimits, StreamResponse
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from remotemedia.testing.node import NodeType
     from remotemedia.testing.pipeline import NodeInput, Outputs
     from remotemedia.testing.reflection import DescribedFile
-
-Contract: TypeAlias = Literal["audio", "data"]
-"""A set of messages that services speak, by its name."""
 
 DataT = TypeVar("DataT")
 RequestT = TypeVar("RequestT")

@@ -14,11 +14,12 @@ from grpclib.events import RecvRequest, listen
 from grpclib.exceptions import GRPCError
 
 from remotemedia.blocking.loop import wait_for
+from remotemedia.contracts import ContractName
 from remotemedia.http2.compat import listening_port
 from remotemedia.testing import health
 from remotemedia.testing.audio_nodes import AUDIO_NODES
 from remotemedia.testing.call_log import log_call, log_refusal
-from remotemedia.testing.front import Contract, Front, Servable
+from remotemedia.testing.front import Front, Servable
 from remotemedia.testing.health import HealthService
 from remotemedia.testing.nodes import REFERENCE_NODES
 from remotemedia.testing.reflection import ReflectionService
@@ -83,7 +84,7 @@ class LocalService:
         idle_timeout: float = IDLE_TIMEOUT,
         max_request_bytes: int | None = None,
         faults: Iterable[Fault] = (),
-        contract: Contract = "audio",
+        contract: ContractName = "audio",
     ) -> None:
         """Configure the service; :meth:`start` or ``async with`` starts it.
 
@@ -247,7 +248,7 @@ class LocalService:
             )
 
 
-def front_of(contract: Contract) -> Front:
+def front_of(contract: ContractName) -> Front:
     """The front end of a contract.
 
     Raises:

@@ -42,7 +42,7 @@ WINGS: dict[str, set[str]] = {
     "testing": {
         "v1",
         "data_v1",
-        "contracts.values",
+        "contracts",
         "protobuf",
         "session",
         "manifest",

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from conformance.oracle import DATA_CONTRACT, Google, load
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
-from remotemedia.testing.front import Contract
 from tests.testing.core_client import CoreClient, connect
 from tests.testing.data_client import DataClient, connect_data
 
@@ -33,15 +33,15 @@ def data_google() -> Google:
 
 
 @pytest.fixture(params=["audio", "data"])
-def contract(request: pytest.FixtureRequest) -> Contract:
+def contract(request: pytest.FixtureRequest) -> ContractName:
     """Each contract: a test runs on both."""
-    name: Contract = request.param
+    name: ContractName = request.param
     return name
 
 
 @pytest.fixture
 def call_service(
-    contract: Contract, core_modules: dict[str, ModuleType], data_google: Google
+    contract: ContractName, core_modules: dict[str, ModuleType], data_google: Google
 ) -> Connect:
     """Connects a client to a service of each contract."""
     if contract == "audio":
@@ -50,7 +50,7 @@ def call_service(
 
 
 @pytest.fixture
-def serve(contract: Contract, call_service: Connect) -> Serve:
+def serve(contract: ContractName, call_service: Connect) -> Serve:
     """A service of each contract."""
 
     @asynccontextmanager

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from remotemedia import AudioBuffer, RemoteMediaClient
+from remotemedia.contracts import ContractName
 from remotemedia.testing import Fault, LocalService, NodeCall, NodeOutput
-from remotemedia.testing.front import Contract
 from tests.support.pipelines import pipeline, tone
 
 COUNT = pipeline("src", "Count")
@@ -37,7 +37,7 @@ class Service(LocalService):
 
 @asynccontextmanager
 async def serving(
-    *faults: Fault, contract: Contract = "audio"
+    *faults: Fault, contract: ContractName = "audio"
 ) -> AsyncIterator[tuple[Service, RemoteMediaClient]]:
     async with (
         Service(*faults, contract=contract) as service,

@@ -11,14 +11,14 @@ import pytest_asyncio
 from grpclib.const import Status
 
 from remotemedia import RemoteMediaClient, RemoteMediaError
+from remotemedia.contracts import ContractName
 from remotemedia.testing import Fault, LocalService
-from remotemedia.testing.front import Contract
 from tests.support.pipelines import PASS, tone
 from tests.support.waiting import until
 
 
 @pytest_asyncio.fixture
-async def local(contract: Contract) -> AsyncIterator[LocalService]:
+async def local(contract: ContractName) -> AsyncIterator[LocalService]:
     """A service of each contract."""
     async with LocalService(contract=contract) as service:
         yield service
@@ -62,7 +62,7 @@ async def test_a_call_that_is_left_was_cancelled(
 
 
 async def test_a_refused_token_is_logged_without_it(
-    log: pytest.LogCaptureFixture, contract: Contract
+    log: pytest.LogCaptureFixture, contract: ContractName
 ) -> None:
     async with LocalService(token="hunter2", contract=contract) as service:
         client = RemoteMediaClient(service.address, token="swordfish")

@@ -23,9 +23,9 @@ from remotemedia import (
     RemoteMediaError,
     RemoteMediaTimeoutError,
 )
+from remotemedia.contracts import ContractName
 from remotemedia.testing import Fault, NodeCall, NodeOutput
 from remotemedia.testing.effects import Reset
-from remotemedia.testing.front import Contract
 from tests.support.pipelines import pipeline, tone
 from tests.testing import counting
 from tests.testing.counting import COUNT, Service, audio, execute, serving, stream
@@ -101,7 +101,7 @@ def check(error: RemoteMediaError, ending: Ending) -> None:
 
 @every_ending
 async def test_an_execution_fails(
-    make: Callable[..., Fault], ending: Ending, contract: Contract
+    make: Callable[..., Fault], ending: Ending, contract: ContractName
 ) -> None:
     async with serving(make(), contract=contract) as (service, client):
         with pytest.raises(RemoteMediaError) as caught:
@@ -113,7 +113,7 @@ async def test_an_execution_fails(
 
 @every_ending
 async def test_opening_a_stream_fails(
-    make: Callable[..., Fault], ending: Ending, contract: Contract
+    make: Callable[..., Fault], ending: Ending, contract: ContractName
 ) -> None:
     async with serving(make(), contract=contract) as (service, client):
         with pytest.raises(RemoteMediaError) as caught:
@@ -126,7 +126,7 @@ async def test_opening_a_stream_fails(
 @every_ending
 @pytest.mark.parametrize("at_chunk", [0, 3])
 async def test_a_stream_fails_at_a_chunk(
-    make: Callable[..., Fault], ending: Ending, at_chunk: int, contract: Contract
+    make: Callable[..., Fault], ending: Ending, at_chunk: int, contract: ContractName
 ) -> None:
     async with serving(make(at_chunk=at_chunk), contract=contract) as (_, client):
         received: list[int] = []
@@ -139,7 +139,7 @@ async def test_a_stream_fails_at_a_chunk(
 
 @pytest.mark.parametrize("at_chunk", [0, 3])
 async def test_a_bad_sequence_is_blamed_on_the_server(
-    at_chunk: int, contract: Contract
+    at_chunk: int, contract: ContractName
 ) -> None:
     async with serving(Fault.bad_sequence(at_chunk=at_chunk), contract=contract) as (
         _,
@@ -152,7 +152,7 @@ async def test_a_bad_sequence_is_blamed_on_the_server(
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_an_early_end_at_a_chunk(contract: Contract) -> None:
+async def test_an_early_end_at_a_chunk(contract: ContractName) -> None:
     async with serving(Fault.end_early(at_chunk=3), contract=contract) as (_, client):
         async with client.open_stream(COUNT) as session:
             for node_id, buffer in audio():
@@ -162,14 +162,16 @@ async def test_an_early_end_at_a_chunk(contract: Contract) -> None:
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_an_early_end_before_the_session_is_open(contract: Contract) -> None:
+async def test_an_early_end_before_the_session_is_open(contract: ContractName) -> None:
     async with serving(Fault.end_early(), contract=contract) as (_, client):
         with pytest.raises(RemoteMediaError, match="before the session was open"):
             await stream(client)
         assert await stream(client) == [0, 1, 2, 3, 4]
 
 
-async def test_a_lost_connection_takes_every_call_with_it(contract: Contract) -> None:
+async def test_a_lost_connection_takes_every_call_with_it(
+    contract: ContractName,
+) -> None:
     async with serving(Fault.drop_connection(at_chunk=0), contract=contract) as (
         _,
         client,
@@ -183,7 +185,7 @@ async def test_a_lost_connection_takes_every_call_with_it(contract: Contract) ->
 
 
 async def test_what_was_sent_before_the_connection_closes_arrives(
-    contract: Contract,
+    contract: ContractName,
 ) -> None:
     # Frames of an unknown type, and more of them than the system buffers.
     padding = (b"\0\x40\0\xff\0" + bytes(4) + bytes(2**14)) * 512
@@ -205,7 +207,7 @@ async def test_what_was_sent_before_the_connection_closes_arrives(
             await anext(results)
 
 
-async def test_faults_happen_over_tls_too(contract: Contract) -> None:
+async def test_faults_happen_over_tls_too(contract: ContractName) -> None:
     authority = trustme.CA()
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
@@ -230,7 +232,7 @@ async def test_faults_happen_over_tls_too(contract: Contract) -> None:
 @pytest.mark.parametrize("fault", [Fault.reset(REFUSED), Fault.go_away(refuses=True)])
 @pytest.mark.parametrize("call", [execute, stream])
 async def test_a_refused_call_is_made_again(
-    fault: Fault, call: Any, contract: Contract
+    fault: Fault, call: Any, contract: ContractName
 ) -> None:
     async with serving(fault, contract=contract) as (service, client):
         await call(client)
@@ -239,7 +241,7 @@ async def test_a_refused_call_is_made_again(
 
 
 async def test_later_calls_on_a_refused_connection_are_made_again(
-    contract: Contract,
+    contract: ContractName,
 ) -> None:
     async with serving(Fault.go_away(refuses=True), contract=contract) as (
         service,
@@ -251,7 +253,7 @@ async def test_later_calls_on_a_refused_connection_are_made_again(
 
 @pytest.mark.parametrize("refuses", [False, True])
 async def test_a_call_after_a_goaway_uses_a_new_connection(
-    refuses: bool, contract: Contract
+    refuses: bool, contract: ContractName
 ) -> None:
     async with serving(Fault.go_away(refuses=refuses), contract=contract) as (
         service,
@@ -264,7 +266,9 @@ async def test_a_call_after_a_goaway_uses_a_new_connection(
         assert service.connections.isdisjoint(before)
 
 
-async def test_calls_in_progress_continue_after_a_goaway(contract: Contract) -> None:
+async def test_calls_in_progress_continue_after_a_goaway(
+    contract: ContractName,
+) -> None:
     async with (
         serving(Fault.go_away(at_chunk=3), contract=contract) as (service, client),
         client.open_stream(COUNT) as older,
@@ -283,14 +287,14 @@ async def test_calls_in_progress_continue_after_a_goaway(contract: Contract) -> 
 
 
 @pytest.mark.parametrize("fault", [Fault.delay(0.05), Fault.delay(0.05, at_chunk=3)])
-async def test_a_delay_is_a_wait(fault: Fault, contract: Contract) -> None:
+async def test_a_delay_is_a_wait(fault: Fault, contract: ContractName) -> None:
     async with serving(fault, contract=contract) as (_, client):
         started = time.monotonic()
         assert await stream(client) == [0, 1, 2, 3, 4]
         assert time.monotonic() - started > 0.049
 
 
-async def test_a_delay_lasts_until_the_deadline_at_most(contract: Contract) -> None:
+async def test_a_delay_lasts_until_the_deadline_at_most(contract: ContractName) -> None:
     async with serving(Fault.delay(FOR_EVER), contract=contract) as (service, client):
         with pytest.raises(RemoteMediaTimeoutError):
             await client.execute_pipeline(COUNT, {"src": tone()}, timeout=0.1)
@@ -299,7 +303,7 @@ async def test_a_delay_lasts_until_the_deadline_at_most(contract: Contract) -> N
 
 
 async def test_a_delayed_result_does_not_delay_other_sessions(
-    contract: Contract,
+    contract: ContractName,
 ) -> None:
     async with serving(Fault.delay(FOR_EVER, at_chunk=3), contract=contract) as (
         _,
@@ -322,7 +326,7 @@ async def test_a_delayed_result_does_not_delay_other_sessions(
         assert asyncio.all_tasks() == before
 
 
-async def test_stopping_does_not_wait_for_a_delay(contract: Contract) -> None:
+async def test_stopping_does_not_wait_for_a_delay(contract: ContractName) -> None:
     async with serving(Fault.delay(FOR_EVER, at_chunk=0), contract=contract) as (
         service,
         client,

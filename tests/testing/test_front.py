@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from remotemedia.contracts import ContractName
 from remotemedia.testing import NodeCall, NodeOutput
 from remotemedia.testing.audio_front import AudioFront
 from remotemedia.testing.data_front import DataFront
-from remotemedia.testing.front import Contract
 from remotemedia.testing.service import front_of
 from remotemedia.v1 import (
     AudioBuffer,
@@ -52,7 +52,7 @@ def test_the_data_contract_is_not_imported_without_need() -> None:
     ("contract", "runtime_version"), [("audio", "0.2.0"), ("data", "0.4.0")]
 )
 async def test_clients_know_the_contract_by_the_version_of_the_runtime(
-    serve: Serve, contract: Contract, runtime_version: str
+    serve: Serve, contract: ContractName, runtime_version: str
 ) -> None:
     async with serve() as client:
         info = (await client.version()).version_info

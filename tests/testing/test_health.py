@@ -10,8 +10,8 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
-from remotemedia.testing.front import Contract
 
 health_pb2: Any = pytest.importorskip("grpc_health.v1.health_pb2")
 health_pb2_grpc: Any = pytest.importorskip("grpc_health.v1.health_pb2_grpc")
@@ -22,7 +22,7 @@ SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 @pytest_asyncio.fixture
-async def local(contract: Contract) -> AsyncIterator[LocalService]:
+async def local(contract: ContractName) -> AsyncIterator[LocalService]:
     """A service of each contract."""
     async with LocalService(contract=contract) as service:
         yield service

@@ -16,8 +16,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService
-from remotemedia.testing.front import Contract
 
 v1: Any = pytest.importorskip("grpc_reflection.v1alpha.reflection_pb2")
 stubs: Any = pytest.importorskip("grpc_reflection.v1alpha.reflection_pb2_grpc")
@@ -42,7 +42,7 @@ async def ask(service: LocalService, version: str, *questions: Any) -> list[Any]
 
 
 @pytest_asyncio.fixture
-async def service(contract: Contract) -> AsyncIterator[LocalService]:
+async def service(contract: ContractName) -> AsyncIterator[LocalService]:
     """A service of each contract."""
     async with LocalService(contract=contract) as service:
         yield service
@@ -85,7 +85,7 @@ async def test_a_file_comes_with_its_imports(local: LocalService) -> None:
 
 
 async def test_a_service_hands_out_the_messages_of_its_contract(
-    service: LocalService, contract: Contract
+    service: LocalService, contract: ContractName
 ) -> None:
     question = v1.ServerReflectionRequest(file_by_filename="common.proto")
     (answer,) = await ask(service, "v1", question)

@@ -14,8 +14,8 @@ import pytest
 import trustme
 from grpclib.const import Status
 
+from remotemedia.contracts import ContractName
 from remotemedia.testing import Fault, LocalService
-from remotemedia.testing.front import Contract
 from remotemedia.testing.limits import MAX_REQUEST_BYTES
 from remotemedia.v1 import ExecuteRequest
 from tests.support.pipelines import tone
@@ -92,7 +92,7 @@ async def test_ipv6(core_modules: dict[str, ModuleType]) -> None:
             assert (await client.version()).compatible
 
 
-async def test_tls(core_modules: dict[str, ModuleType], contract: Contract) -> None:
+async def test_tls(core_modules: dict[str, ModuleType], contract: ContractName) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from remotemedia.contracts import ContractName
 from remotemedia.testing import LocalService, Node, NodeCall, NodeOutput
-from remotemedia.testing.front import Contract
 from remotemedia.v1 import (
     AudioBuffer,
     PipelineManifest,
@@ -251,7 +251,7 @@ async def test_an_idle_session_is_dropped(serve: Serve, is_open: bool) -> None:
 
 @pytest.mark.parametrize("hangs_up", [False, True])
 async def test_a_client_that_goes_away_ends_the_node_s_work(
-    contract: Contract, call_service: Connect, hangs_up: bool
+    contract: ContractName, call_service: Connect, hangs_up: bool
 ) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 

@@ -60,9 +60,21 @@ class Served(NamedTuple):
         """
         if not Path("/proc/self/fd").exists():
             return 0
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        pids = [self.pid, *map(int, children.split())]
+        pids = [self.pid, *self._children()]
         return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+
+    def has_workers(self, count: int) -> bool:
+        """Whether so many processes take requests: children, or the server itself.
+
+        It is true where the system does not tell.
+        """
+        if not Path("/proc/self/fd").exists():
+            return True
+        return (len(self._children()) or 1) == count
+
+    def _children(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return list(map(int, children.split()))
 
 
 @asynccontextmanager
