@@ -37,8 +37,6 @@ class DataOutputs(Generic[MessageT]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self.message == other.message
 
-    __hash__ = None  # type: ignore[assignment]  # results are mutable
-
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.message,)
 
