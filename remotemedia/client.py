@@ -85,7 +85,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: float | None
     connect_timeout: float | None
     idle_timeout: float | None
-    max_send_bytes: int | None
+    max_send_bytes: int | EllipsisType | None
     max_receive_bytes: int
     compression: Compression
     allow_insecure_token: bool
@@ -129,8 +129,8 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
         idle_timeout: seconds that a stream may go without a byte from the service or
             a message to it; None for no bound. It is noticed after twice as long at
             the latest.
-        max_send_bytes: the largest request. The default is what the service
-            takes; None for no limit.
+        max_send_bytes: the largest request; None for no limit; left out, what the
+            service takes: 4 MiB on the audio contract, 10 MiB on the data contract.
         max_receive_bytes: the largest response, also when it is expanded.
         compression: how requests are compressed, ``"gzip"`` or ``"identity"`` (not at
             all), unless a call has its own; audio hardly shrinks. The service must
@@ -202,7 +202,7 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
         timeout: float | None = DEFAULT_TIMEOUT_S,
         connect_timeout: float | None = DEFAULT_CONNECT_TIMEOUT_S,
         idle_timeout: float | None = DEFAULT_IDLE_TIMEOUT_S,
-        max_send_bytes: int | None = DEFAULT_MAX_SEND_BYTES,
+        max_send_bytes: int | EllipsisType | None = ...,
         max_receive_bytes: int = DEFAULT_MAX_RECEIVE_BYTES,
         compression: Compression = "identity",
         allow_insecure_token: bool = False,
@@ -237,10 +237,12 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
                 f"{on_call_end!r:.80}"
             )
         chosen = checked_name(contract)
-        self._options = CallOptions(
+        options = CallOptions(
             timeout=timeout,
             idle_timeout=idle_timeout,
-            max_send_bytes=max_send_bytes,
+            max_send_bytes=(
+                DEFAULT_MAX_SEND_BYTES if max_send_bytes is ... else max_send_bytes
+            ),
             max_receive_bytes=max_receive_bytes,
             compression=compression,
             interceptors=check_interceptors(interceptors),
@@ -251,11 +253,12 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
         self._link = Link(
             str(channel),
             lambda: Channel.from_config(channel),
-            self._options,
+            options,
             metadata=merged,
             exposed=exposed,
             on_call_end=on_call_end,
             contract=None if chosen is None else contract_named(chosen),
+            is_send_limit_of_contract=max_send_bytes is ...,
         )
 
     @property
@@ -615,14 +618,14 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
                 init,
                 [node.id for node in checked.nodes],
                 operation=operation,
-                open_timeout=self._options.timeout,
+                open_timeout=self._link.options.timeout,
                 deadline=deadline_after(timeout),
                 metadata=self._link.metadata(operation, metadata),
                 source=source,
                 max_buffered_chunks=max_buffered_chunks,
                 max_in_flight_chunks=max_in_flight_chunks,
-                max_send_bytes=self._options.max_send_bytes,
-                is_token_renewable=self._options.token is not None,
+                max_send_bytes=self._link.options.max_send_bytes,
+                is_token_renewable=self._link.options.token is not None,
             )
 
     def stub(self, cls: type[StubT], *, idempotent: bool = False) -> StubT:

@@ -64,9 +64,12 @@ class Link:
         exposed: where a token would travel in plaintext; "" for nowhere.
         on_call_end: is told of the end of each call.
         contract: the set of messages that the user chose; None to find it out.
+        is_send_limit_of_contract: whether the largest request is what services of the
+            contract take, and not what the options say.
 
     Attributes:
         address: where the calls go, as text.
+        options: what all calls have in common.
         channel: the channel while the client is connected.
         contract: the set of messages that the service speaks; None if that is not
             known yet.
@@ -82,13 +85,15 @@ class Link:
         exposed: str,
         on_call_end: OnCallEnd | None,
         contract: Contract[Any] | None,
+        is_send_limit_of_contract: bool,
     ) -> None:
         self.address: str = address
+        self.options: CallOptions = options
         self.channel: Channel | None = None
-        self.contract: Contract[Any] | None = contract
+        self.contract: Contract[Any] | None = None
         self._is_contract_chosen = contract is not None
+        self._is_send_limit_of_contract = is_send_limit_of_contract
         self._make_channel = make_channel
-        self._options = options
         self._metadata = metadata
         self._exposed = exposed
         self._on_call_end = on_call_end
@@ -101,6 +106,8 @@ class Link:
         # The check of the version after connecting again, and what it found.
         self._checking: asyncio.Task[None] | None = None
         self._mismatch: str | None = None
+        if contract is not None:
+            self._speak(contract)
 
     async def connect(self, operation: Operation | None = None) -> None:
         """Connect, and check the version; nothing happens if it is connected.
@@ -193,7 +200,7 @@ class Link:
             timeout: what the user gave for the call.
             most_s: the bound where the user wants none.
         """
-        seconds = self._options.timeout if timeout is ... else timeout
+        seconds = self.options.timeout if timeout is ... else timeout
         if seconds is None:
             seconds = most_s
         return math.inf if seconds is None else seconds
@@ -251,7 +258,7 @@ class Link:
         if is_repeated is None:
             is_repeated = operation.is_idempotent
         retries = self._retries if is_repeated else REFUSED_ONLY
-        options = self._options
+        options = self.options
         if compression is not None:
             options = dataclasses.replace(options, compression=compression)
         if wait_for_ready is not None:
@@ -311,7 +318,15 @@ class Link:
         except RemoteMediaError as error:
             error.operation, error.address = operation.name, self.address
             raise
-        self.contract = found
+        self._speak(found)
+
+    def _speak(self, contract: Contract[Any]) -> None:
+        """Make the calls in this set of messages, and as large as its services take."""
+        self.contract = contract
+        if self._is_send_limit_of_contract:
+            self.options = dataclasses.replace(
+                self.options, max_send_bytes=contract.max_request_bytes
+            )
 
     def _on_connected(self) -> None:
         """Check the version again, beside the calls, where `connect` does not do it."""
@@ -337,7 +352,7 @@ class Link:
 
     def _new_channel(self) -> Channel:
         channel = self._make_channel()
-        self._retries = Retries(self._options.retry, channel)
+        self._retries = Retries(self.options.retry, channel)
         # The channel must not keep the link alive.
         link = weakref.ref(self)
 

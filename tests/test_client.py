@@ -32,6 +32,7 @@ from remotemedia import (
     ResponseMetadata,
 )
 from remotemedia.client import ClientOptions
+from remotemedia.contracts import ContractName
 from remotemedia.grpc import CallDetails, Next, RetryPolicy
 from remotemedia.testing import Fault, LocalService, NodeCall
 from remotemedia.v1 import ErrorResponse, ExecuteResponse, StreamResponse
@@ -231,11 +232,50 @@ async def test_invalid_input_is_refused_before_it_is_sent(core: CoreServer) -> N
 
 
 async def test_a_request_over_the_limit(client: RemoteMediaClient) -> None:
-    big = AudioBuffer.from_numpy(np.zeros(1_100_000, np.float32), 16_000)
-    with pytest.raises(RemoteMediaError, match=r"44\d+ bytes.*max_send_bytes") as e:
+    big = AudioBuffer.from_numpy(np.zeros(2_700_000, np.float32), 16_000)
+    with pytest.raises(RemoteMediaError, match=r"108\d+ bytes.*max_send_bytes") as e:
         await client.execute_pipeline(PASS, {"src": big})
     assert e.value.error_type is ErrorType.RESOURCE_LIMIT
     assert not e.value.retryable
+
+
+@pytest.mark.parametrize("chosen", [True, False], ids=["chosen", "found"])
+@pytest.mark.parametrize(("contract", "most_mib"), [("audio", 4), ("data", 10)])
+async def test_requests_are_as_large_as_the_service_takes(
+    contract: ContractName, most_mib: int, chosen: bool
+) -> None:
+    """One MiB is left for what is beside the samples, which is far less."""
+    fits, too_large = (
+        AudioBuffer.from_numpy(np.zeros(mib * 2**18, np.float32), 16_000)
+        for mib in (most_mib - 1, most_mib)
+    )
+    limits = ResourceLimits(max_memory_bytes=10**9)
+    async with (
+        LocalService(contract=contract) as service,
+        RemoteMediaClient(
+            service.address, contract=contract if chosen else None
+        ) as client,
+    ):
+        result = await client.execute_pipeline(
+            PASS, {"src": fits}, resource_limits=limits
+        )
+        assert result.audio() == fits
+        with pytest.raises(RemoteMediaError, match="max_send_bytes"):
+            await client.execute_pipeline(PASS, {"src": too_large})
+        async with client.open_stream(PASS, resource_limits=limits) as stream:
+            await stream.send("src", fits)
+            with pytest.raises(RemoteMediaError, match="max_send_bytes"):
+                await stream.send("src", too_large)
+
+
+async def test_a_limit_that_is_given_holds_for_each_contract() -> None:
+    audio = AudioBuffer.from_numpy(np.zeros(1_000, np.float32), 16_000)
+    async with (
+        LocalService(contract="data") as service,
+        RemoteMediaClient(service.address, max_send_bytes=3_000) as client,
+    ):
+        with pytest.raises(RemoteMediaError, match=r"limit of 3000 \(max_send_bytes"):
+            await client.execute_pipeline(PASS, {"src": audio})
 
 
 async def test_a_response_over_the_limit(address: str) -> None:

@@ -15,6 +15,7 @@ from remotemedia.contracts.inputs import (
     data_inputs_of,
 )
 from remotemedia.grpc import (
+    DEFAULT_MAX_SEND_BYTES,
     Caller,
     Compression,
     Deadline,
@@ -64,6 +65,7 @@ class AudioContract:
     # Every request is answered.
     max_execution_s: float | None = None
     settle_s: float = 0.0
+    max_request_bytes: int = DEFAULT_MAX_SEND_BYTES
 
     def manifest(self, source: ManifestSource) -> PipelineManifest:
         """Check a manifest."""

@@ -45,6 +45,11 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
         """How long an execution may take if its caller sets no bound, in seconds."""
         ...
 
+    @property
+    def max_request_bytes(self) -> int:
+        """The largest request that its services take."""
+        ...
+
     def manifest(self, source: ManifestSource) -> AnyManifest:
         """Make the set's own manifest of what a user gave, and check it.
 

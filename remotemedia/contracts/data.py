@@ -64,6 +64,7 @@ class DataContract:
     # Chunks that the service receives just before it is told to close are lost now and
     # then, unless they have been answered.
     settle_s: float = 0.5
+    max_request_bytes: int = 10 * 1024 * 1024
 
     def manifest(self, source: ManifestSource) -> PipelineManifest:
         """Check a manifest."""

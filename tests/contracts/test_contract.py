@@ -17,6 +17,7 @@ from remotemedia.contracts import (
 )
 from remotemedia.contracts.audio import AudioContract
 from remotemedia.contracts.data import DataContract
+from remotemedia.testing import limits
 
 # Type checkers see here that an adapter lacks nothing.
 ADAPTERS: list[Contract[Any]] = [AudioContract(), DataContract()]
@@ -26,6 +27,8 @@ def test_each_is_the_other_of_the_other() -> None:
     audio, data = ADAPTERS
     assert (audio.name, audio.other) == ("audio", "data")
     assert (data.name, data.other) == ("data", "audio")
+    assert audio.max_request_bytes == limits.MAX_REQUEST_BYTES
+    assert data.max_request_bytes == limits.MAX_DATA_REQUEST_BYTES
     assert isinstance(contract_named("audio"), AudioContract)
     assert isinstance(contract_named("data"), DataContract)
 

@@ -9,9 +9,7 @@ import pytest
 from remotemedia import RemoteMediaError, VersionInfo, contracts, data
 from remotemedia.contracts import contract_named, contract_of
 from remotemedia.contracts.results import DataOutputs
-from remotemedia.grpc import DEFAULT_MAX_SEND_BYTES
 from remotemedia.protobuf import Message
-from remotemedia.testing.limits import MAX_DATA_REQUEST_BYTES
 from tests.docs.blocks import REPOSITORY
 from tests.docs.test_reference import table
 
@@ -40,14 +38,16 @@ def test_what_states_no_version_and_what_is_unknown_is_as_the_page_says() -> Non
 
 def test_the_bounds_are_those_of_the_adapter() -> None:
     adapter = contract_named("data")
+    most_mib = adapter.max_request_bytes // MIB
+    most_audio_mib = contract_named("audio").max_request_bytes // MIB
     for text in (
         f"with `timeout=None`, {adapter.max_execution_s:g} s",
         f"outstanding results until {adapter.settle_s:g} s pass",
-        f"takes up to {MAX_DATA_REQUEST_BYTES // MIB} MiB",
-        f"sends up to {DEFAULT_MAX_SEND_BYTES // MIB} MiB",
+        f"takes up to {most_mib} MiB in a request, where that of the audio contract "
+        f"takes {most_audio_mib} MiB",
     ):
         assert text in EXPLANATION
-    assert f"max_send_bytes={MAX_DATA_REQUEST_BYTES // MIB} * 2**20" in GUIDE
+    assert f"The service takes {most_mib} MiB in a message" in GUIDE
 
 
 def test_every_kind_of_value_is_in_the_table() -> None:
