@@ -527,6 +527,7 @@ async def test_a_call_that_is_left_while_a_response_is_expanded() -> None:
 
     def script(exchange: Exchange) -> None:
         exchange.headers(*GRPC_HEADERS, ("grpc-encoding", "gzip"))
+        exchange.message(b"")
         exchange.message(large, flag=1)
 
     async with (
@@ -534,11 +535,12 @@ async def test_a_call_that_is_left_while_a_response_is_expanded() -> None:
         stub(StreamingPipelineServiceStub, port) as service,
         aclosing(service.stream_pipeline(no_input())) as responses,
     ):
-        reading = asyncio.create_task(responses.read())
         call = responses._call
         assert isinstance(call, Call)
+        await responses.read()
         await until(lambda: call._inbox.messages)
-        # One turn to wake the reader, and some to expand a part.
+        reading = asyncio.create_task(responses.read())
+        # Each turn expands 64 KiB of the message's 1 MiB.
         await turns(3)
         assert not reading.done()
         responses.stop()
