@@ -271,6 +271,19 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
         state = "connected" if self._link.channel else "not connected"
         return f"<{type(self).__name__} {self._link.address}, {state}>"
 
+    if not TYPE_CHECKING:
+        # Type checkers say it themselves. Python would say that a protocol is not
+        # supported, or a method missed.
+
+        def __enter__(self) -> None:
+            raise TypeError(
+                "this client is asynchronous: write `async with`, or take "
+                "remotemedia.blocking.RemoteMediaClient"
+            )
+
+        def __exit__(self, *exc_info: object) -> None:
+            pass
+
     async def __aenter__(self) -> Self:
         await self.connect()
         return self

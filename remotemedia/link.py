@@ -32,7 +32,7 @@ from remotemedia.grpc import (
 )
 from remotemedia.manifest import VERSION
 from remotemedia.operation import Operation
-from remotemedia.record import OnCallEnd
+from remotemedia.record import OnCallEnd, log
 from remotemedia.v1 import (
     ErrorType,
     PipelineExecutionServiceStub,
@@ -295,7 +295,9 @@ class Link:
                 operation=operation.name,
                 address=self.address,
             )
-        if not self._is_contract_chosen:
+        if self._is_contract_chosen:
+            self._warn_of_other_contract(answer.version_info)
+        else:
             self._find_contract(operation, answer.version_info)
 
     def _find_contract(self, operation: Operation, version: VersionInfo) -> None:
@@ -319,6 +321,26 @@ class Link:
             error.operation, error.address = operation.name, self.address
             raise
         self._speak(found)
+
+    def _warn_of_other_contract(self, version: VersionInfo) -> None:
+        """Log where the user chose another set of messages than the service states.
+
+        The user may be right, and otherwise the service finds odd faults in requests.
+        """
+        try:
+            stated = contract_of(version).name
+        except RemoteMediaError:
+            return
+        chosen = self.messages().name
+        if version.runtime_version and stated != chosen:
+            log.warning(
+                "contract=%r was chosen for %s, which states runtime version %.80r, as "
+                "services of the %s contract do: leave contract out if calls fail",
+                chosen,
+                self.address,
+                version.runtime_version,
+                stated,
+            )
 
     def _speak(self, contract: Contract[Any]) -> None:
         """Make the calls in this set of messages, and as large as its services take."""

@@ -72,6 +72,13 @@ async def test_a_closed_client_makes_no_calls(address: str) -> None:
         client.open_stream(PASS)
 
 
+def test_a_plain_context_says_what_to_write(address: str) -> None:
+    """Type checkers refuse it, so `Any` stands for a program that is not checked."""
+    client: Any = RemoteMediaClient(address)
+    with pytest.raises(TypeError, match=r"`async with`.*\.blocking"), client:
+        pass
+
+
 async def test_connecting_where_nobody_listens() -> None:
     address = f"127.0.0.1:{free_port()}"
     client = RemoteMediaClient(address)

@@ -10,6 +10,7 @@ import pytest
 from grpclib.const import Status
 
 from remotemedia import CallRecord, ErrorType, RemoteMediaClient, RemoteMediaError
+from remotemedia.contracts import ContractName
 from remotemedia.grpc import CallDetails, Next
 from remotemedia.testing import Fault, LocalService
 from tests.support.core_server import CoreServer
@@ -86,6 +87,35 @@ async def test_a_service_that_speaks_another_contract_now(core: CoreServer) -> N
         await asyncio.wait({checking})
         assert await client.execute_pipeline(PASS)
         assert client.contract == "audio"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "chosen", "warns"),
+    [
+        ("0.2.0", "data", True),
+        ("0.4.0", "audio", True),
+        ("0.2.0", "audio", False),
+        ("0.4.0", None, False),
+        # Nothing is known of these.
+        ("", "data", False),
+        ("7.0.0", "data", False),
+    ],
+)
+async def test_a_choice_that_the_version_contradicts_is_logged(
+    core: CoreServer,
+    caplog: pytest.LogCaptureFixture,
+    runtime: str,
+    chosen: ContractName | None,
+    warns: bool,
+) -> None:
+    core.execution.runtime = runtime
+    async with RemoteMediaClient(core.address, contract=chosen):
+        warnings = [entry for entry in caplog.records if entry.levelname == "WARNING"]
+    assert len(warnings) == warns
+    if warns:
+        text = warnings[0].getMessage()
+        assert f"contract={chosen!r} was chosen for {core.address}" in text
+        assert f"runtime version {runtime!r}" in text
 
 
 async def test_a_check_that_fails_is_not_the_calls_failure(local: LocalService) -> None:

@@ -66,6 +66,10 @@ MAX_UNREAD_BYTES = 64 * 1024 * 1024
 """How much is kept of results that nobody reads, encoded: while ``close`` waits, and of
 what comes before the session is open."""
 
+# What an empty result takes as an object. It counts too: results of a few bytes would
+# take a hundred times their encoded size.
+_RESULT_OVERHEAD_BYTES = 512
+
 MOST_LOADING_TEXTS = 100
 
 # How long a service may take to end a call after it said that it would.
@@ -587,12 +591,14 @@ class PipelineStream(Generic[ChunkT_co]):
         count = len(self._unread)
         await self._receive()
         if len(self._unread) > count:
-            size_of = self._messages.result_bytes
-            kept_bytes += size_of(self._unread[-1])
+            kept_bytes += self._kept_bytes(self._unread[-1])
             if kept_bytes > MAX_UNREAD_BYTES:
                 # Others may have read some meanwhile.
-                kept_bytes = sum(map(size_of, self._unread))
+                kept_bytes = sum(map(self._kept_bytes, self._unread))
         return kept_bytes
+
+    def _kept_bytes(self, result: ChunkResult) -> int:
+        return self._messages.result_bytes(result) + _RESULT_OVERHEAD_BYTES
 
     async def _reset(self, failure: BaseException | None) -> None:
         """End the session at once; the service sees a reset, unless it was over."""

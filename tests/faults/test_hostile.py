@@ -639,8 +639,16 @@ async def test_failed_calls_keep_no_message() -> None:
             gc.enable()
 
 
-@pytest.mark.parametrize("size", [3_000_000, 30_000_000])
-@pytest.mark.parametrize("where", ["samples", "unknown field"])
+@pytest.mark.parametrize(
+    ("size", "where"),
+    [
+        (0, "nowhere"),
+        (3_000_000, "samples"),
+        (3_000_000, "unknown field"),
+        (30_000_000, "samples"),
+        (30_000_000, "unknown field"),
+    ],
+)
 async def test_results_that_nobody_reads_while_a_session_closes(
     size: int, where: str
 ) -> None:
@@ -660,7 +668,11 @@ async def test_results_that_nobody_reads_while_a_session_closes(
     if where == "unknown field":
         # Field 99, of so many bytes.
         chunk = ChunkResult().parse(b"\x9a\x06" + varint(size) + samples)
+    elif where == "nowhere":
+        chunk = ChunkResult()
     body = message(bytes(StreamResponse(result=chunk)))
+    # As many of the smallest as a frame holds.
+    body *= max(1, 16_000 // len(body))
 
     def wait(connection: RawConnection) -> Iterator[bytes]:
         # The session is initialised by one message, and the chunk is another.

@@ -21,6 +21,7 @@ from remotemedia import (
     RemoteMediaTimeoutError,
 )
 from remotemedia.session import stream as stream_module
+from remotemedia.session.stream import _RESULT_OVERHEAD_BYTES
 from remotemedia.testing import Fault, LocalService, NodeCall
 from remotemedia.v1 import (
     ChunkResult,
@@ -818,7 +819,8 @@ async def test_results_before_ready_are_kept_up_to_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     early = StreamResponse(result=ChunkResult(data_outputs={"src": '"early"'}))
-    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 3 * len(early.result))
+    kept_bytes = len(early.result) + _RESULT_OVERHEAD_BYTES
+    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 3 * kept_bytes)
     ready = StreamResponse(ready=StreamReady(session_id="s"))
     async with (
         h2_peer(answering(*[early] * 3, ready)) as port,
@@ -899,7 +901,11 @@ async def test_none_one_or_several_results_for_a_chunk(
 async def test_unread_results_are_kept_up_to_a_limit(
     local: LocalService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 5 * len(tone()) + 500)
+    monkeypatch.setattr(
+        stream_module,
+        "MAX_UNREAD_BYTES",
+        5 * (len(tone()) + _RESULT_OVERHEAD_BYTES) + 500,
+    )
     async with RemoteMediaClient(local.address) as client:
         async with client.open_stream(PASS) as stream:
             for _ in range(5):
@@ -922,7 +928,9 @@ async def test_unread_results_are_kept_up_to_a_limit(
 async def test_what_is_unread_counts_whatever_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stream_module, "MAX_UNREAD_BYTES", 5 * 1000 + 500)
+    monkeypatch.setattr(
+        stream_module, "MAX_UNREAD_BYTES", 5 * (1000 + _RESULT_OVERHEAD_BYTES) + 500
+    )
     async with (
         LocalService(contract="data") as service,
         RemoteMediaClient(service.address, contract="data") as client,

@@ -50,3 +50,5 @@ async def calls(client: RemoteMediaClient, stub: PipelineExecutionServiceStub) -
     data = RemoteMediaClient(contract="data")
     (await data.execute_pipeline({})).video().to_audio()  # wrong
     await data.open_stream({}).send("s", object())  # wrong
+    with client:  # wrong
+        pass
