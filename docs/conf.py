@@ -79,7 +79,7 @@ nitpick_ignore_regex = [
 ]
 # The library makes their objects, so their constructors are nobody's concern.
 _MADE_BY_US = re.compile(
-    r"remotemedia\.((blocking\.)?(PipelineStream|ChunkResults)"
+    r"remotemedia\.((blocking\.)?(PipelineStream|ChunkResults|Responses|Stub)"
     r"|data\.(ExecutionResult|ChunkResult)"
     r"|grpc\.(Call|CallError|Caller|ChannelConfig|ResponseStream|StubCaller))"
 )

@@ -17,10 +17,11 @@ it waits for, so that the two cannot drift apart.
 
 - ``loop``: the background event loop, and waiting for a coroutine on it.
 - ``derive``: makes a blocking method of an asynchronous one.
-- ``client`` and ``stream``: the classes that users see.
+- ``client``, ``stream`` and ``stub``: the classes that users see.
 """
 
 from remotemedia.blocking.client import RemoteMediaClient
-from remotemedia.blocking.stream import ChunkResults, PipelineStream
+from remotemedia.blocking.stream import ChunkResults, PipelineStream, Responses
+from remotemedia.blocking.stub import Stub
 
-__all__ = ["ChunkResults", "PipelineStream", "RemoteMediaClient"]
+__all__ = ["ChunkResults", "PipelineStream", "RemoteMediaClient", "Responses", "Stub"]

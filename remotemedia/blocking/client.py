@@ -9,7 +9,8 @@ from typing_extensions import Unpack
 
 from remotemedia.blocking.derive import Blocking, described, makes, waits_for
 from remotemedia.blocking.stream import ChunkResults, PipelineStream
-from remotemedia.client import ClientOptions, ResultT_co
+from remotemedia.blocking.stub import Stub
+from remotemedia.client import ClientOptions, ResultT_co, StubT
 from remotemedia.client import RemoteMediaClient as AsyncClient
 from remotemedia.contracts import ContractName
 from remotemedia.session import ChunkT_co
@@ -121,3 +122,18 @@ class RemoteMediaClient(
 
         ``audio_chunks``, if there is one, is iterated in a thread of its own.
         """
+
+    def stub(self, cls: type[StubT], *, idempotent: bool = False) -> Stub[StubT]:
+        """Makes the calls of a generated stub of any service, over this connection.
+
+        They have what the client's own calls have; see ``remotemedia.blocking.Stub``.
+
+        Args:
+            cls: the class that ``python -m codegen`` generated.
+            idempotent: whether calls with one request and one response may be
+                processed twice. They are made again then as ``retry`` says.
+
+        Raises:
+            TypeError: it is not the class of a generated stub.
+        """
+        return Stub(self._asynchronous.stub(cls, idempotent=idempotent))

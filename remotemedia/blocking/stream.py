@@ -1,13 +1,13 @@
-"""The two ways to have a session without asyncio: as an iterator, and with methods."""
+"""Streams without asyncio: sessions with methods, and responses as iterators."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Literal
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 from remotemedia.blocking.derive import Blocking, waits_for
 from remotemedia.blocking.loop import begin, end, wait_for
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from remotemedia.values import Value
 
+T_co = TypeVar("T_co", covariant=True)
+
 READ_AHEAD = 16
-"""How many results ``stream_pipeline`` reads before somebody asks for them."""
+"""How many responses are read before somebody asks for them."""
 
 
 class PipelineStream(
@@ -149,18 +151,36 @@ class PipelineStream(
         return self._asynchronous.round_trip_ms
 
 
-class ChunkResults(
-    Blocking[AsyncResults[ChunkT_co]], Iterator[ChunkT_co], Generic[ChunkT_co]
-):
-    """The results of a stream, in order.
+class AsyncResponses(Protocol[T_co]):
+    """What is asked of an asynchronous iteration over the responses of a call."""
 
-    The session opens when the first result is asked for, and up to 16 results are read
-    before they are asked for. It ends with the iteration; with ``close()``; when the
-    last reference to this object is dropped, as ``break`` does with a loop over the
-    call itself; and when its context is left.
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers."""
+        ...
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[T_co]: ...
+
+    async def aclose(self) -> None:
+        """End the call."""
+        ...
+
+
+class Responses(Blocking[AsyncResponses[T_co]], Iterator[T_co], Generic[T_co]):
+    """The responses of a call, in order.
+
+    The call begins when the first response is asked for, and up to 16 are read before
+    they are asked for. It ends with the iteration; with ``close()``; when the last
+    reference to this object is dropped, as ``break`` does with a loop over the call
+    itself; and when its context is left.
     """
 
-    def __init__(self, asynchronous: AsyncResults[ChunkT_co]) -> None:
+    def __init__(self, asynchronous: AsyncResponses[T_co]) -> None:
         super().__init__(asynchronous)
         self._reader = _Reader(asynchronous)
 
@@ -175,13 +195,23 @@ class ChunkResults(
     ) -> None:
         self.close()
 
-    def __next__(self) -> ChunkT_co:
-        """The next result.
+    @property
+    def headers(self) -> Metadata:
+        """The metadata of the response headers; empty if none arrived yet."""
+        return self._asynchronous.headers
+
+    @property
+    def trailers(self) -> Metadata:
+        """The metadata of the trailers, which end the call; empty before that."""
+        return self._asynchronous.trailers
+
+    def __next__(self) -> T_co:
+        """The next response.
 
         Raises:
-            StopIteration: the session is over.
-            RemoteMediaError: the session failed, after what came before was delivered.
-            BaseException: what ``audio_chunks`` raised, unchanged.
+            StopIteration: the call is over.
+            RemoteMediaError: the call failed, after what came before was delivered.
+            BaseException: what an iterable of requests raised, unchanged.
         """
         try:
             return self._reader.take()
@@ -191,30 +221,41 @@ class ChunkResults(
             raise
 
     def close(self) -> None:
-        """End the session at once, and close ``audio_chunks`` if it is a generator."""
+        """End the call at once, and close its iterable if that is a generator."""
         wait_for(self._reader.close())
 
     def __del__(self) -> None:
         self._reader.stop()
 
 
-class _Reader(Generic[ChunkT_co]):
-    """Reads results on the background loop, a few ahead of whoever takes them.
+class ChunkResults(Responses[ChunkT_co], Generic[ChunkT_co]):
+    """The results of a session, in order; it opens when the first is asked for."""
+
+    _asynchronous: AsyncResults[ChunkT_co]
+
+    @property
+    def request_id(self) -> str:
+        """The id of the call, which the service received as ``x-request-id``."""
+        return self._asynchronous.request_id
+
+
+class _Reader(Generic[T_co]):
+    """Reads responses on the background loop, a few ahead of whoever takes them.
 
     It does not refer to the object that users have, so that dropping that ends it.
     """
 
-    def __init__(self, results: AsyncResults[ChunkT_co]) -> None:
-        self._results = results
+    def __init__(self, responses: AsyncResponses[T_co]) -> None:
+        self._responses = responses
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(READ_AHEAD)
         self._taken = 0
-        # A result, or why there are no more; None at the normal end.
-        self._read: queue.SimpleQueue[ChunkT_co | BaseException | None]
+        # A response, or why there are no more; None at the normal end.
+        self._read: queue.SimpleQueue[T_co | BaseException | None]
         self._read = queue.SimpleQueue()
 
-    def take(self) -> ChunkT_co:
+    def take(self) -> T_co:
         if self._loop is None:
             wait_for(self._start())
         found = self._read.get()
@@ -228,16 +269,16 @@ class _Reader(Generic[ChunkT_co]):
         return found
 
     def stop(self) -> None:
-        """End the session, without waiting."""
+        """End the call, without waiting."""
         if self._task is not None and not self._task.done():
             self._tell(partial(end, self._task))
 
     async def close(self) -> None:
-        """End the session, and wait until it is over."""
+        """End the call, and wait until it is over."""
         if self._task is not None:
             end(self._task)
             await asyncio.wait({self._task})
-        await self._results.aclose()
+        await self._responses.aclose()
         # Nobody gets what was read ahead any more.
         with suppress(queue.Empty):
             while True:
@@ -251,14 +292,14 @@ class _Reader(Generic[ChunkT_co]):
     async def _read_ahead(self) -> None:
         failure: BaseException | None = None
         try:
-            async for result in self._results:
-                self._read.put(result)
+            async for response in self._responses:
+                self._read.put(response)
                 await self._room.acquire()
         except asyncio.CancelledError:
             pass
         except BaseException as error:  # noqa: BLE001 - raised by whoever takes it
             failure = error
-        await self._results.aclose()
+        await self._responses.aclose()
         self._read.put(failure)
 
     def _make_room(self) -> None:

@@ -19,7 +19,7 @@ It is private; ``PipelineStream`` and ``ChunkResults`` are exported by ``remotem
 from remotemedia.session.chunk_results import ChunkResults
 from remotemedia.session.machine import Event, Session, State
 from remotemedia.session.messages import Payload, StreamMessages
-from remotemedia.session.source import ChunkLike, ChunkSource, Source
+from remotemedia.session.source import ChunkLike, ChunkSource, Source, ThreadIterator
 from remotemedia.session.stream import ChunkT_co, PipelineStream
 from remotemedia.session.validation import check_audio, check_node_id
 
@@ -35,6 +35,7 @@ __all__ = [
     "Source",
     "State",
     "StreamMessages",
+    "ThreadIterator",
     "check_audio",
     "check_node_id",
 ]

@@ -1,4 +1,4 @@
-"""The caller's iterable of chunks, as the source of a session's chunks.
+"""The caller's iterable, as the source of what a session or a call sends.
 
 An asynchronous iterable is awaited in the session's own task. A plain one may block,
 as a microphone's ``read`` or a file on a network does, so it is iterated in a thread of
@@ -22,7 +22,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from contextvars import copy_context
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from remotemedia.grpc import WaitTimeoutError, wait_at_most
 from remotemedia.values import Value
@@ -34,9 +34,9 @@ number."""
 ChunkSource: TypeAlias = "AsyncIterable[ChunkLike] | Iterable[ChunkLike]"
 """An asynchronous or plain iterable of chunks."""
 
-_Answer: TypeAlias = (
-    "asyncio.Future[tuple[tuple[ChunkLike] | None, BaseException | None]]"
-)
+T = TypeVar("T")
+
+_Answer: TypeAlias = "asyncio.Future[tuple[tuple[T] | None, BaseException | None]]"
 """A future of an item, in a tuple, or of what the iterable raised; neither at its end.
 
 An exception is a value here, since a future could not hold a ``GeneratorExit``."""
@@ -100,33 +100,31 @@ class Source:
     async def close(self) -> None:
         """Close the iterable, if it is a generator that was begun."""
         self._is_stopped = True
-        if isinstance(self._iterator, (AsyncGenerator, _ThreadIterator)):
+        if isinstance(self._iterator, (AsyncGenerator, ThreadIterator)):
             await self._iterator.aclose()
 
 
-def _async_iterator(chunks: ChunkSource) -> AsyncIterator[ChunkLike]:
-    if isinstance(chunks, AsyncIterable):
-        return chunks.__aiter__()
-    if isinstance(chunks, (list, tuple)):
-        return _iterate(chunks)
-    return _ThreadIterator(chunks)
+def _async_iterator(items: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        return items.__aiter__()
+    if isinstance(items, (list, tuple)):
+        return _iterate(items)
+    return ThreadIterator(items)
 
 
-async def _iterate(
-    chunks: Iterable[ChunkLike],
-) -> AsyncGenerator[ChunkLike, None]:
-    for chunk in chunks:
-        yield chunk
+async def _iterate(items: Iterable[T]) -> AsyncGenerator[T, None]:
+    for item in items:
+        yield item
 
 
-class _ThreadIterator(AsyncIterator[ChunkLike]):
-    """Iterates over a plain iterable in a thread, when it is asked to."""
+class ThreadIterator(AsyncIterator[T], Generic[T]):
+    """Iterates over a plain iterable in a thread of its own, when it is asked to."""
 
-    def __init__(self, chunks: Iterable[ChunkLike]) -> None:
-        self._chunks = chunks
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = items
         self._loop = asyncio.get_running_loop()
         # Whoever asks for an item; None to say that nobody will.
-        self._asking: queue.SimpleQueue[_Answer | None] = queue.SimpleQueue()
+        self._asking: queue.SimpleQueue[_Answer[T] | None] = queue.SimpleQueue()
         self._is_closed = asyncio.Event()
         self._close_error: BaseException | None = None
         # A daemon: an iterable that blocks for ever does not hold up the exit.
@@ -137,12 +135,12 @@ class _ThreadIterator(AsyncIterator[ChunkLike]):
             daemon=True,
         ).start()
 
-    async def __anext__(self) -> ChunkLike:
-        answer: _Answer = self._loop.create_future()
+    async def __anext__(self) -> T:
+        answer: _Answer[T] = self._loop.create_future()
         self._asking.put(answer)
         item, error = await answer
         if isinstance(error, StopAsyncIteration):
-            raise RuntimeError("audio_chunks raised StopAsyncIteration") from error
+            raise RuntimeError("the iterable raised StopAsyncIteration") from error
         if error is not None:
             raise error
         if item is None:
@@ -158,13 +156,13 @@ class _ThreadIterator(AsyncIterator[ChunkLike]):
             raise self._close_error
 
     def _run(self) -> None:
-        iterator: Iterator[ChunkLike] | None = None
+        iterator: Iterator[T] | None = None
         while (answer := self._asking.get()) is not None:
-            item: tuple[ChunkLike] | None = None
+            item: tuple[T] | None = None
             error: BaseException | None = None
             try:
                 if iterator is None:
-                    iterator = iter(self._chunks)
+                    iterator = iter(self._items)
                 item = (next(iterator),)
             except StopIteration:
                 pass
@@ -186,7 +184,7 @@ class _ThreadIterator(AsyncIterator[ChunkLike]):
 
 
 def _answer(
-    answer: _Answer, item: tuple[ChunkLike] | None, error: BaseException | None
+    answer: _Answer[T], item: tuple[T] | None, error: BaseException | None
 ) -> None:
     # Otherwise whoever asked was cancelled.
     if not answer.done():

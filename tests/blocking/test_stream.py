@@ -6,12 +6,15 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from remotemedia import AudioBuffer, RemoteMediaError
-from remotemedia.blocking import RemoteMediaClient
+from remotemedia import AudioBuffer, ChunkResult, RemoteMediaError
+from remotemedia.blocking import ChunkResults, RemoteMediaClient
 from remotemedia.blocking.stream import READ_AHEAD
+from remotemedia.grpc import Metadata
 from remotemedia.testing import Fault, LocalService
 from tests.support.pipelines import PASS, tone
 
@@ -146,3 +149,15 @@ def test_one_thread_sends_and_another_reads(client: RemoteMediaClient) -> None:
         sender.start()
         assert [result.sequence for result in stream] == list(range(50))
         sender.join()
+
+
+def test_results_have_the_metadata_of_their_call() -> None:
+    call = SimpleNamespace(
+        headers=Metadata([("x-a", "1")]),
+        trailers=Metadata([("x-b", "2")]),
+        request_id="abc",
+    )
+    asynchronous: Any = call
+    results = ChunkResults[ChunkResult](asynchronous)
+    assert (results.headers, results.trailers) == (call.headers, call.trailers)
+    assert results.request_id == "abc"

@@ -61,6 +61,12 @@ class GreeterStub(PipelineExecutionServiceStub):
     async def say_hello(self, request: VersionRequest, **given: Any) -> VersionResponse:
         return await self.get_version(request, **given)
 
+    def count(
+        self, request: VersionRequest, **given: Any
+    ) -> grpc_names.ResponseStream[VersionResponse]:
+        path = "/remotemedia.v1.PipelineExecutionService/GetVersion"
+        return self._unary_stream(path, request, VersionResponse, **given)
+
 
 @pytest_asyncio.fixture
 async def names(

@@ -30,6 +30,9 @@ from remotemedia.v1 import (
     ExecuteRequest,
     ExecuteResponse,
     PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
+    StreamRequest,
+    StreamResponse,
 )
 
 
@@ -118,6 +121,16 @@ async def stubs() -> None:
     channel = Channel(Address.parse("localhost:1"))
     stub = PipelineExecutionServiceStub(channel, timeout=1)
     assert_type(await stub.execute_pipeline(ExecuteRequest()), ExecuteResponse)
+
+
+def blocking_stubs(client: blocking.RemoteMediaClient) -> None:
+    run = client.stub(PipelineExecutionServiceStub, idempotent=True)
+    execute = PipelineExecutionServiceStub.execute_pipeline
+    assert_type(run(execute, ExecuteRequest(), timeout=5), ExecuteResponse)
+    stream = client.stub(StreamingPipelineServiceStub)
+    requests = [StreamRequest()]
+    for response in stream(StreamingPipelineServiceStub.stream_pipeline, requests):
+        assert_type(response, StreamResponse)
 
 
 def errors(error: RemoteMediaError) -> bool:

@@ -9,11 +9,13 @@ from remotemedia import (
     ErrorType,
     RemoteMediaClient,
     RemoteMediaError,
+    blocking,
 )
 from remotemedia.v1 import (
     AudioChunk,
     ExecuteRequest,
     PipelineExecutionServiceStub,
+    StreamingPipelineServiceStub,
     VersionRequest,
 )
 
@@ -52,3 +54,11 @@ async def calls(client: RemoteMediaClient, stub: PipelineExecutionServiceStub) -
     await data.open_stream({}).send("s", object())  # wrong
     with client:  # wrong
         pass
+
+
+def blocking_calls(client: blocking.RemoteMediaClient) -> None:
+    run = client.stub(PipelineExecutionServiceStub)
+    run(PipelineExecutionServiceStub.get_version, ExecuteRequest())  # wrong
+    run(PipelineExecutionServiceStub.get_version, VersionRequest(), tries=1)  # wrong
+    run(StreamingPipelineServiceStub.stream_pipeline, [])  # wrong
+    run.get_version(VersionRequest())  # wrong
