@@ -448,8 +448,7 @@ class RemoteMediaClient(Generic[ResultT_co, ChunkT_co]):
             caller = self._link.caller(
                 operation, wait_for_ready=wait_for_ready, check=check
             )
-            response = await messages.execute(
-                caller,
+            response = await messages.execution_stub._over(caller).execute_pipeline(
                 request,
                 timeout=self._link.seconds(timeout, messages.max_execution_s),
                 metadata=self._link.metadata(operation, metadata),

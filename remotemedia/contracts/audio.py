@@ -5,7 +5,7 @@ The facade speaks these messages, so there is little to turn into anything.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from remotemedia.contracts.contract import ContractName
@@ -16,12 +16,6 @@ from remotemedia.contracts.inputs import (
 )
 from remotemedia.grpc import (
     DEFAULT_MAX_SEND_BYTES,
-    Caller,
-    Compression,
-    Deadline,
-    Metadata,
-    ResponseMetadata,
-    ResponseStream,
 )
 from remotemedia.manifest import VERSION, AnyManifest, ManifestSource, to_manifest
 from remotemedia.session import Event, Payload, check_audio
@@ -62,6 +56,8 @@ class AudioContract:
 
     name: ContractName = "audio"
     other: ContractName = "data"
+    execution_stub = PipelineExecutionServiceStub
+    stream_stub = StreamingPipelineServiceStub
     # Every request is answered.
     max_execution_s: float | None = None
     settle_s: float = 0.0
@@ -89,25 +85,6 @@ class AudioContract:
         if limits is not None:
             request.resource_limits = checked_limits(limits)
         return request
-
-    async def execute(
-        self,
-        caller: Caller,
-        request: ExecuteRequest,
-        *,
-        timeout: float,
-        metadata: Metadata,
-        compression: Compression | None,
-        response_metadata: ResponseMetadata,
-    ) -> ExecuteResponse:
-        """Make the call."""
-        return await PipelineExecutionServiceStub._over(caller).execute_pipeline(
-            request,
-            timeout=timeout,
-            metadata=metadata,
-            compression=compression,
-            response_metadata=response_metadata,
-        )
 
     def error_of(self, response: ExecuteResponse) -> ErrorResponse | None:
         """Return the error in place of a result."""
@@ -142,19 +119,6 @@ class AudioContract:
         if limits is not None:
             init.resource_limits = checked_limits(limits)
         return StreamRequest(init=init)
-
-    def open_stream(
-        self,
-        caller: Caller,
-        requests: AsyncIterable[StreamRequest],
-        *,
-        deadline: Deadline | None,
-        metadata: Metadata,
-    ) -> ResponseStream[StreamResponse]:
-        """Make the call."""
-        return StreamingPipelineServiceStub._over(caller).stream_pipeline(
-            requests, deadline=deadline, metadata=metadata
-        )
 
     def payload(self, value: object, where: str) -> Payload:
         """Check audio; this set carries nothing else on a stream."""

@@ -11,7 +11,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from typing_extensions import TypeVar
 
-from remotemedia.grpc import Caller, Compression, Metadata, ResponseMetadata
 from remotemedia.manifest import AnyManifest, ManifestSource
 from remotemedia.session import StreamMessages
 from remotemedia.v1 import (
@@ -38,6 +37,11 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
     @property
     def other(self) -> ContractName:
         """What users call the other one."""
+        ...
+
+    @property
+    def execution_stub(self) -> Any:
+        """The class of the stub that executes pipelines."""
         ...
 
     @property
@@ -73,19 +77,6 @@ class Contract(StreamMessages, Protocol[ResultT_co]):
                 for a node that it does not have.
             TypeError, ValueError: the inputs are not mappings, or one is not valid.
         """
-        ...
-
-    async def execute(
-        self,
-        caller: Caller,
-        request: Any,
-        *,
-        timeout: float,
-        metadata: Metadata,
-        compression: Compression | None,
-        response_metadata: ResponseMetadata,
-    ) -> Any:
-        """Make the call; return the response."""
         ...
 
     def error_of(self, response: Any) -> ErrorResponse | None:

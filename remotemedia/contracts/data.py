@@ -7,7 +7,7 @@ service of April 2026 does unexpectedly is dealt with here, as far as a client c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from remotemedia import v1
@@ -33,14 +33,6 @@ from remotemedia.data_v1 import (
 )
 from remotemedia.data_v1 import ChunkResult as ChunkMessage
 from remotemedia.errors import RemoteMediaError
-from remotemedia.grpc import (
-    Caller,
-    Compression,
-    Deadline,
-    Metadata,
-    ResponseMetadata,
-    ResponseStream,
-)
 from remotemedia.manifest import VERSION, AnyManifest, ManifestSource, to_manifest
 from remotemedia.session import Event, Payload, check_audio
 
@@ -58,6 +50,8 @@ class DataContract:
 
     name: ContractName = "data"
     other: ContractName = "audio"
+    execution_stub = PipelineExecutionServiceStub
+    stream_stub = StreamingPipelineServiceStub
     # A pipeline that produces nothing is never answered. The service gives up after a
     # minute; this is a little more.
     max_execution_s: float | None = 65.0
@@ -110,25 +104,6 @@ class DataContract:
             request.resource_limits = recast(checked_limits(limits), ResourceLimits)
         return request
 
-    async def execute(
-        self,
-        caller: Caller,
-        request: ExecuteRequest,
-        *,
-        timeout: float,
-        metadata: Metadata,
-        compression: Compression | None,
-        response_metadata: ResponseMetadata,
-    ) -> ExecuteResponse:
-        """Make the call."""
-        return await PipelineExecutionServiceStub._over(caller).execute_pipeline(
-            request,
-            timeout=timeout,
-            metadata=metadata,
-            compression=compression,
-            response_metadata=response_metadata,
-        )
-
     def error_of(self, response: ExecuteResponse) -> v1.ErrorResponse | None:
         """Return the error in place of a result."""
         outcome = response.which_oneof("outcome")
@@ -169,19 +144,6 @@ class DataContract:
         if limits is not None:
             init.resource_limits = recast(checked_limits(limits), ResourceLimits)
         return StreamRequest(init=init)
-
-    def open_stream(
-        self,
-        caller: Caller,
-        requests: AsyncIterable[StreamRequest],
-        *,
-        deadline: Deadline | None,
-        metadata: Metadata,
-    ) -> ResponseStream[StreamResponse]:
-        """Make the call."""
-        return StreamingPipelineServiceStub._over(caller).stream_pipeline(
-            requests, deadline=deadline, metadata=metadata
-        )
 
     def payload(self, value: object, where: str) -> Payload:
         """Check a value of any kind."""

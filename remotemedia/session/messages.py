@@ -7,10 +7,8 @@ these methods turns that into the messages of one set, and back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
 from typing import Any, Protocol, TypeAlias
 
-from remotemedia.grpc import Caller, Deadline, Metadata, ResponseStream
 from remotemedia.session.machine import Event
 
 Payload: TypeAlias = "tuple[Any, int, float | None]"
@@ -20,6 +18,11 @@ seconds, None where it has none."""
 
 class StreamMessages(Protocol):
     """One set of messages, as sessions use it."""
+
+    @property
+    def stream_stub(self) -> Any:
+        """The class of the stub that opens sessions."""
+        ...
 
     @property
     def settle_s(self) -> float:
@@ -50,17 +53,6 @@ class StreamMessages(Protocol):
 
     def control_request(self, ending: Event) -> Any:
         """The request that ends the session: CLOSE or CANCEL."""
-        ...
-
-    def open_stream(
-        self,
-        caller: Caller,
-        requests: AsyncIterable[Any],
-        *,
-        deadline: Deadline | None,
-        metadata: Metadata,
-    ) -> ResponseStream[Any]:
-        """Make the call."""
         ...
 
     def read(self, response: Any) -> tuple[Event, Any]:

@@ -509,12 +509,13 @@ class PipelineStream(Generic[ChunkT_co]):
         # What an earlier attempt has brought.
         self._unread.clear()
         self._loading.clear()
-        self._responses = self._messages.open_stream(
-            self._caller,
+        stub = self._messages.stream_stub._over(self._caller)
+        responses: ResponseStream[Any] = stub.stream_pipeline(
             self._sender.requests(self._session),
             deadline=self._deadline,
             metadata=self._metadata,
         )
+        self._responses = responses
         try:
             kept_bytes = 0
             while self.ready is None:
@@ -528,7 +529,7 @@ class PipelineStream(Generic[ChunkT_co]):
                         else "the service ended the call before the session was open"
                     )
         except BaseException:
-            await self._responses.aclose()
+            await responses.aclose()
             raise
 
     def _begin_to_end(self, ending: Event, timeout_s: float | None = None) -> None:
