@@ -26,6 +26,7 @@ def serving(*arguments: object, token: str = "") -> Iterator[str]:
         [sys.executable, "-m", "remotemedia", "serve", "--port", "0"]
         + [str(argument) for argument in arguments],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "REMOTEMEDIA_TOKEN": token},
     ) as process:
@@ -35,6 +36,8 @@ def serving(*arguments: object, token: str = "") -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert "contract until Ctrl-C" in process.stderr.read()
 
 
 def test_it_serves_until_it_is_told_to_stop() -> None:
