@@ -7,6 +7,7 @@ documentation's.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,11 +139,30 @@ def definitions(file: FileDescriptorProto) -> Definitions:
     return found
 
 
+def flat(definitions: Definitions) -> list[str]:
+    """Return the lines, each with its definition, whatever the order of these."""
+    return [
+        f"{definition}{line}"
+        for definition, lines in sorted(definitions.items())
+        for line in ("", *lines)
+    ]
+
+
 @pytest.mark.parametrize("contract", CONTRACTS)
 @pytest.mark.parametrize("name", ["common.proto", "execution.proto", "streaming.proto"])
 def test_a_file_says_what_the_contract_says(contract: str, name: str) -> None:
     files = {file.name: file for file in oracle.load(CONTRACTS[contract]).files.file}
-    assert definitions(files[name]) == table(contract)[name]
+    noted, found = table(contract)[name], definitions(files[name])
+    lines = difflib.unified_diff(
+        flat(noted),
+        flat(found),
+        f"tests/project/contracts/{contract}.txt",
+        f"protos/{contract}/{name}",
+        n=0,
+        lineterm="",
+    )
+    difference = "\n".join(lines)
+    assert not difference, f"note in the first file what the second has:\n{difference}"
 
 
 @pytest.mark.parametrize("folder", CONTRACTS.values(), ids=CONTRACTS)
