@@ -62,6 +62,10 @@ class FaultScript:
             )
         self._pending.append(_PendingFault(fault, fault.times))
 
+    def unfinished(self) -> list[Fault]:
+        """Return the faults that have not happened as often as they say."""
+        return [pending.fault for pending in self._pending if pending.times_left]
+
     async def on_request(self, event: RecvRequest) -> None:
         """Wrap the handler of a call that a fault may concern."""
         method = cast("Method", event.method_name.rpartition("/")[2])

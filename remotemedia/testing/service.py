@@ -165,6 +165,14 @@ class LocalService:
         """Add a fault, for calls that begin from now on."""
         self._faults.add(fault)
 
+    @property
+    def pending_faults(self) -> list[Fault]:
+        """The faults that have not happened yet, or not as many times as they say.
+
+        At the end of a test it is empty, unless a fault concerned no call.
+        """
+        return self._faults.unfinished()
+
     async def start(self) -> None:
         """Listen for calls.
 

@@ -18,10 +18,12 @@ from tests.testing.counting import Service, execute, serving, stream
 
 async def test_a_fault_happens_as_many_times_as_it_says() -> None:
     fault = Fault.status(Status.UNAVAILABLE, "busy", times=2)
-    async with serving(fault) as (_, client):
+    async with serving(fault) as (service, client):
         for call in (execute, stream):
+            assert service.pending_faults == [fault]
             with pytest.raises(RemoteMediaConnectionError, match="busy"):
                 await call(client)
+        assert service.pending_faults == []
         await execute(client)
         await stream(client)
 
