@@ -7,6 +7,7 @@ service of April 2026 does unexpectedly is dealt with here, as far as a client c
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,6 +98,13 @@ class DataContract:
                     error_type=v1.ErrorType.VALIDATION,
                     failing_node_id=node_id,
                 )
+        if len(inputs) > 1:
+            warnings.warn(
+                f"this execution has inputs for {len(inputs)} nodes; a service of "
+                "runtime 0.4 uses one of them, and not always the same: give one "
+                "input, or use a stream",
+                stacklevel=3,
+            )
         request = ExecuteRequest(
             manifest=checked, data_inputs=inputs, client_version=VERSION
         )

@@ -103,6 +103,22 @@ def test_data_inputs_are_json_text_or_what_they_are() -> None:
     assert text.data_inputs["src"].text.text == "hello"
 
 
+def test_one_input_of_several_is_used_so_a_warning_says_it() -> None:
+    manifest = {
+        **PASS,
+        "nodes": [{"id": name, "node_type": "PassThrough"} for name in ("a", "b")],
+    }
+    for audio, data in (
+        ({"a": I16}, {"b": 1}),
+        ({"a": I16, "b": I16}, None),
+        (None, {"a": 1, "b": 2}),
+    ):
+        with pytest.warns(UserWarning, match="inputs for 2 nodes"):
+            CONTRACT.execute_request(manifest, audio, data, None)
+    # JSON beside audio is one input.
+    CONTRACT.execute_request(manifest, {"a": I16}, {"a": 1}, None)
+
+
 def test_inputs_go_to_nodes_of_the_manifest() -> None:
     for inputs in (({"other": tone()}, None), (None, {"other": 1})):
         with pytest.raises(RemoteMediaError, match="no node 'other'"):

