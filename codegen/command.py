@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of .proto files, with its subfolders (default: protos); the "
         "files import each other by their paths in it. If it has a packages.json, "
-        "each folder that this names is such a folder (docs/codegen.md)",
+        "each folder that this names is such a folder (docs/how-to/codegen.md)",
     )
     parser.add_argument(
         "-I",

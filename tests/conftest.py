@@ -77,7 +77,6 @@ SLOW = (
     "tests/project/test_notebooks.py::test_a_live_stream",
     "tests/project/test_package.py",
     "tests/project/test_release.py",
-    "tests/project/test_services.py",
     "tests/project/test_typing.py",
     "tests/protobuf/test_json_types.py::test_a_struct_is_an_object",
     "tests/protobuf/test_json_types.py::test_a_value_is_anything",

@@ -17,10 +17,6 @@ import pytest
 
 from tests.docs.blocks import PAGES, REPOSITORY, Block, blocks, name_of
 
-# Pages whose programs need more than a folder to run in: the test that runs them all.
-RUN_BY = {
-    "docs/how-to/services.md": "tests/project/test_services.py",
-}
 # Pages with functions that a program of the reader's calls: the test that calls them.
 CALLED_BY = {
     "README.md": "tests/project/test_readme.py",
@@ -118,8 +114,6 @@ def is_expected(block: Block, printed: str) -> bool:
 
 @with_programs
 def test_the_programs_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    if name_of(page) in RUN_BY:
-        pytest.skip(f"{RUN_BY[name_of(page)]} runs them")
     # As a reader has them who stands in a clone.
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     if name_of(page) in PROTOS:
@@ -146,7 +140,7 @@ def test_the_programs_of_a_page_run(page: Path, tmp_path: Path) -> None:
 @with_programs
 def test_every_function_of_a_page_is_called(page: Path) -> None:
     """By the program that it stands in, by another one, or by a test of the page."""
-    caller = CALLED_BY.get(name_of(page)) or RUN_BY.get(name_of(page))
+    caller = CALLED_BY.get(name_of(page))
     calls = "" if caller is None else (REPOSITORY / caller).read_text()
     programs = [ast.parse(block.code) for block in blocks(page, "python")]
     used = {
@@ -190,8 +184,7 @@ def test_what_is_not_run_is_right_as_far_as_can_be_told(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("table", [RUN_BY, CALLED_BY])
-def test_every_page_and_test_of_a_table_exists(table: dict[str, str]) -> None:
-    for page, test in table.items():
+def test_every_page_and_test_of_the_table_exists() -> None:
+    for page, test in CALLED_BY.items():
         assert blocks(REPOSITORY / page, "python"), page
         assert Path(page).name in (REPOSITORY / test).read_text()
