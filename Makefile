@@ -95,6 +95,8 @@ release-check: $(VENV)/.release ## Build what a release publishes, and check it
 
 docs: $(VENV)/.docs ## Build the site of the documents into build/docs
 	@echo "== sphinx"
+	@# Sphinx keeps the pages that no document has any more, and their entries.
+	@rm -rf build/docs build/doctrees
 	@$(BIN)/python -m sphinx --quiet --write-all --fail-on-warning --keep-going \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html"

@@ -76,11 +76,11 @@ class Stub(Blocking[StubT], Generic[StubT]):
                 f"{cls.__name__}.{name or 'method'}, got {method!r:.80}"
             )
 
-        # The first argument after the stub is what is sent.
+        # The first argument after the stub is what is sent. A list cannot block.
         bound = inspect.signature(method).bind(self._asynchronous, *args, **kwargs)
         _, sent, *_ = bound.arguments
         requests = bound.arguments[sent]
-        if isinstance(requests, Iterable):
+        if isinstance(requests, Iterable) and not isinstance(requests, (list, tuple)):
             bound.arguments[sent] = _in_thread(requests)
 
         async def call() -> object:
