@@ -102,8 +102,8 @@ class AudioBufferMixin:
                 1.0), int16 or int32. Any byte order and any strides are accepted.
             sample_rate: frames per second, in Hz.
             format: ``AudioFormat.F32``, ``I16`` or ``I32``, to convert floats and
-                integers of any size. Integers are scaled by the range of their dtype;
-                the middle of an unsigned one is silence. For an integer format,
+                integers of up to 32 bits. Integers are scaled by the range of their
+                dtype; the middle of an unsigned one is silence. For an integer format,
                 values are rounded and clamped, and NaN becomes silence.
             channels_first: whether the shape is ``(channels, frames)``, as torch and
                 librosa give it. It must be given if there seem to be more channels
@@ -118,10 +118,14 @@ class AudioBufferMixin:
         """
         import numpy as np
 
-        if not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
             raise TypeError(
                 f"array must be a numpy array, not {type(array).__name__}; "
-                "numpy.asarray(..., dtype=numpy.float32) makes one"
+                + (
+                    "its .filled(0) has silence where it is masked"
+                    if isinstance(array, np.ma.MaskedArray)
+                    else "numpy.asarray(..., dtype=numpy.float32) makes one"
+                )
             )
         if format is not None:
             dtype = _dtype_of(cls, "format", format)
@@ -293,8 +297,8 @@ class AudioBufferMixin:
             ValueError: `chunk_ms` is not a positive number, which is raised at once;
                 or it is not an audio file, or it is damaged.
         """
-        if not 0 < chunk_ms < math.inf:
-            raise ValueError(f"chunk_ms is {chunk_ms}; it must be a positive number")
+        if isinstance(chunk_ms, str) or not 0 < chunk_ms < math.inf:
+            raise ValueError(f"chunk_ms is {chunk_ms!r}; it must be a positive number")
         return cls._stream_file(path, chunk_ms)
 
     @classmethod
@@ -333,11 +337,17 @@ class AudioBufferMixin:
             ImportError: the ``soundfile`` package is missing.
             OSError: the file cannot be written.
             TypeError: `target` is neither a path nor a file.
-            ValueError: the fields do not fit together; see :meth:`validate`.
+            ValueError: `target` ends as another kind of file does, or the fields do not
+                fit together; see :meth:`validate`.
         """
         soundfile = audio_files.import_soundfile()
         if not isinstance(target, (str, os.PathLike)):
             audio_files.check_file(target, "write")
+        elif Path(target).suffix.lower() in (".flac", ".ogg", ".mp3", ".aiff"):
+            raise ValueError(
+                f"{Path(target).name!r} would be a WAV file of another name; "
+                "AudioBuffer.file_writer writes other kinds of files"
+            )
         array = self.to_numpy()
         wav = io.BytesIO()
         subtype = _WAV_WRITE[array.dtype.str[1:]]
@@ -541,6 +551,12 @@ def _converted(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any
     if array.dtype.kind not in "fiu":
         raise TypeError(
             f"array has dtype {array.dtype}, and audio is floats or integers"
+        )
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        # Scaled by its range, audio of 16 bits would become silence.
+        raise TypeError(
+            f"array has dtype {array.dtype}, whose range no audio uses: "
+            "array.astype(numpy.int16) converts it, if its values are 16-bit"
         )
     # Of the floats, only float64 can hold every int32. numpy would warn of an invalid
     # value where it casts a signalling NaN, and of a float64 too large for float32.

@@ -170,12 +170,18 @@ class AudioFileWriter:
 
         Raises:
             OSError: the file cannot be written.
+            TypeError: the chunk is no ``AudioBuffer``.
             ValueError: the chunk's sample rate, channels or format is not that of the
                 first chunk, or not possible in this kind of file; its fields do not
                 fit together; or the writer is closed.
         """
         if self._is_closed:
             raise ValueError(f"the writer of {self._path} is closed")
+        if not hasattr(chunk, "to_numpy"):
+            raise TypeError(
+                f"the chunk is {type(chunk).__name__}, not an AudioBuffer: "
+                "AudioBuffer.from_numpy makes one of an array"
+            )
         array = chunk.to_numpy()
         # libsndfile expects the machine's own byte order.
         array = array.astype(array.dtype.newbyteorder("="), copy=False)

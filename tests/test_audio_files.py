@@ -313,3 +313,26 @@ def test_files_need_soundfile_too(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(ImportError, match=r"pip install 'remotemedia\[audio\]'"):
             use()
+
+
+def test_what_is_no_audio_buffer_is_not_written(tmp_path: Path) -> None:
+    array: Any = np.zeros(4, np.float32)
+    with (
+        AudioBuffer.file_writer(tmp_path / "a.wav") as writer,
+        pytest.raises(TypeError, match="is ndarray, not an AudioBuffer"),
+    ):
+        writer.write(array)
+
+
+def test_a_wav_file_has_no_name_of_another_kind(tmp_path: Path) -> None:
+    buffer = AudioBuffer.from_numpy(np.zeros(4, np.float32), 8000)
+    path = tmp_path / "a.flac"
+    with pytest.raises(ValueError, match="file_writer writes other kinds"):
+        buffer.to_wav(path)
+    assert not path.exists()
+
+
+def test_the_length_of_a_chunk_is_a_number() -> None:
+    length: Any = "100"
+    with pytest.raises(ValueError, match="chunk_ms is '100'; it must be"):
+        AudioBuffer.stream_file("a.wav", chunk_ms=length)

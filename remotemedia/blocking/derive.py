@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from remotemedia.blocking.loop import wait_for
 
@@ -31,6 +31,17 @@ class Blocking(Generic[AsyncT_co]):
 
     def __init__(self, asynchronous: AsyncT_co) -> None:
         self._asynchronous = asynchronous
+
+    if not TYPE_CHECKING:
+        # As in the asynchronous client, which says what to write instead of `with`.
+
+        async def __aenter__(self) -> None:
+            raise TypeError(
+                "this is blocking: write `with`, or take remotemedia.RemoteMediaClient"
+            )
+
+        async def __aexit__(self, *exc_info: object) -> None:
+            pass
 
     def __repr__(self) -> str:
         return f"<blocking {self._asynchronous!r}>"

@@ -61,7 +61,7 @@ def connects(command: Callable[..., None]) -> Callable[..., None]:
         type=click.FloatRange(min=0, min_open=True),
         default=30.0,
         show_default=True,
-        help="Seconds that a call may take.",
+        help="Seconds that a call may take; of a stream, its opening and its closing.",
     )
     @click.option(
         "--contract",

@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import numpy as np
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from remotemedia.v1 import AudioBuffer
+
+
+def check_ending(path: Path) -> None:
+    """Check that matplotlib writes files with the ending of a path.
+
+    Raises:
+        click.BadParameter: it does not.
+    """
+    endings = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix[1:].lower() not in endings:
+        raise click.BadParameter(
+            f"{path.name} does not end as a picture does: .png or .svg, for example",
+            param_hint="--plot",
+        )
 
 
 def draw(

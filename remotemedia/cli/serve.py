@@ -61,9 +61,8 @@ def serve(
         ssl=tls_context(tls_cert, tls_key),
         contract=contract,
     )
-    # Programs read the address, which alone goes to standard output.
-    click.echo(f"Serving the {contract} contract until Ctrl-C, at", err=True)
-    asyncio.run(serve_until_stopped(service))
+    hint = f"Serving the {contract} contract until Ctrl-C, at"
+    asyncio.run(serve_until_stopped(service, hint))
 
 
 def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

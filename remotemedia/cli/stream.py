@@ -61,6 +61,7 @@ def stream(
     """Stream an audio file through a pipeline, chunk by chunk."""
     checked = to_manifest(manifest)
     node_id = node or first_node(checked)
+    check_new_files(file, out, plot)
     sent: list[AudioBuffer] = []
     round_trips_ms: list[float] = []
     with ExitStack() as stack:
@@ -78,10 +79,6 @@ def stream(
             else:
                 show_result(result, result.sequence * chunk_ms / 1000, bar)
         closed = session.closed
-    if plot is not None:
-        from remotemedia.cli.plot import draw
-
-        draw(plot, sent, round_trips_ms)
     seconds = sum(buffer.duration for buffer in sent)
     summary = {
         "chunks": len(sent),
@@ -99,6 +96,34 @@ def stream(
             ("", ""),
             [(name.replace("_", " "), value) for name, value in summary.items()],
         )
+    if plot is not None:
+        from remotemedia.cli.plot import draw
+
+        draw(plot, sent, round_trips_ms)
+
+
+def check_new_files(file: Path, out: Path | None, plot: Path | None) -> None:
+    """Check, before an hour is streamed, that its results can be written.
+
+    Raises:
+        click.BadParameter: a file would be the one that is being read, is in no folder,
+            or has an ending that matplotlib does not write.
+    """
+    for hint, path in (("--out", out), ("--plot", plot)):
+        if path is None:
+            continue
+        if path.exists() and path.samefile(file):
+            raise click.BadParameter(
+                "it is the file that is streamed, and would be overwritten while it is "
+                "read",
+                param_hint=hint,
+            )
+        if not path.parent.is_dir():
+            raise click.BadParameter(f"no folder {path.parent}", param_hint=hint)
+    if plot is not None:
+        from remotemedia.cli.plot import check_ending
+
+        check_ending(plot)
 
 
 def first_node(manifest: PipelineManifest) -> str:

@@ -36,9 +36,15 @@ def data_inputs_of(
         RemoteMediaError: VALIDATION, if the manifest has no such node.
         TypeError, ValueError: the inputs are not a mapping, or a value is not JSON.
     """
+    checked = by_node(manifest, "data_inputs", inputs)
+    for node_id, value in checked.items():
+        if isinstance(value, AudioBuffer):
+            raise TypeError(
+                f"data_inputs[{node_id!r}] is audio, which goes into audio_inputs"
+            )
     return {
         node_id: to_json_text(value, f"data_inputs[{node_id!r}]")
-        for node_id, value in by_node(manifest, "data_inputs", inputs).items()
+        for node_id, value in checked.items()
     }
 
 

@@ -17,14 +17,22 @@ from remotemedia.contracts import ContractName
 from remotemedia.testing.service import LocalService
 
 
-async def serve(service: LocalService) -> None:
-    """Run the service until SIGINT or SIGTERM arrives."""
+async def serve(service: LocalService, hint: str = "") -> None:
+    """Run the service until SIGINT or SIGTERM arrives.
+
+    Args:
+        service: the service.
+        hint: what a person is told when it serves. Programs read the address, which
+            alone goes to standard output.
+    """
     is_stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         # Windows has no loop.add_signal_handler.
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(is_stopped.set))
     async with service:
+        if hint:
+            print(hint, file=sys.stderr, flush=True)  # noqa: T201 - as said above
         print(service.address, flush=True)  # noqa: T201 - for whoever started it
         await is_stopped.wait()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -94,3 +95,10 @@ def test_a_fork_is_noticed(client: RemoteMediaClient) -> None:
     assert "make one client for each" in here.recv()
     child.join(30)
     assert client.get_version().protocol_version == "v1"
+
+
+async def test_an_asynchronous_context_says_what_to_write() -> None:
+    client: Any = RemoteMediaClient("localhost:1")
+    with pytest.raises(TypeError, match="this is blocking: write `with`"):
+        async with client:
+            pass

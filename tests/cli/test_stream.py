@@ -79,3 +79,22 @@ def test_a_picture_is_drawn(
     picture = tmp_path / "picture.png"
     assert command("stream", passing, sound, "--plot", picture)[0] == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_sent(
+    command: Command, passing: Path, sound: Path, tmp_path: Path
+) -> None:
+    before = sound.read_bytes()
+    link = tmp_path / "link.wav"
+    link.symlink_to(sound)
+    for option, path, why in (
+        ("--out", sound, "it is the file that is streamed"),
+        ("--out", link, "it is the file that is streamed"),
+        ("--out", tmp_path / "none" / "a.wav", "no folder"),
+        ("--plot", tmp_path / "none" / "a.png", "no folder"),
+        ("--plot", tmp_path / "a.xyz", "as a picture does"),
+    ):
+        code, out, err = command("stream", passing, sound, option, path)
+        assert (code, out) == (2, "")
+        assert why in err
+    assert sound.read_bytes() == before

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remotemedia import ErrorType, RemoteMediaError, ResourceLimits
+from remotemedia import AudioBuffer, ErrorType, RemoteMediaError, ResourceLimits
 from remotemedia.contracts.inputs import audio_inputs_of, checked_limits, data_inputs_of
 from remotemedia.manifest import to_manifest
 from tests.support.pipelines import PASS, tone
@@ -53,3 +53,8 @@ def test_text_that_is_no_json_says_how_to_send_it() -> None:
     with pytest.raises(ValueError, match=r"\['src'\]: a str is sent as JSON"):
         data_inputs_of(MANIFEST, {"src": "hello"})
     assert data_inputs_of(MANIFEST, {"src": '"hello"'}) == {"src": '"hello"'}
+
+
+def test_audio_among_the_data_says_where_it_goes() -> None:
+    with pytest.raises(TypeError, match=r"data_inputs\['src'\] is audio, which goes"):
+        data_inputs_of(MANIFEST, {"src": AudioBuffer()})
