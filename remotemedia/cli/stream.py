@@ -62,13 +62,23 @@ def stream(
     checked = to_manifest(manifest)
     node_id = node or first_node(checked)
     check_new_files(file, out, plot)
-    sent: list[AudioBuffer] = []
+    lengths_s: list[float] = []
+    # Only the picture needs the audio, of which an hour may be over a gigabyte.
+    drawn: list[AudioBuffer] | None = [] if plot else None
     round_trips_ms: list[float] = []
     with ExitStack() as stack:
         bar = stack.enter_context(progress(as_json=as_json))
         writer = stack.enter_context(AudioBuffer.file_writer(out)) if out else None
         client = stack.enter_context(make_client(address))
-        source = chunks(file, node_id, chunk_ms, live=live, bar=bar, sent=sent)
+        source = chunks(
+            file,
+            node_id,
+            chunk_ms,
+            live=live,
+            bar=bar,
+            lengths_s=lengths_s,
+            drawn=drawn,
+        )
         session = stack.enter_context(client.open_stream(checked, source))
         for result in session:
             round_trips_ms.append(session.round_trip_ms or 0.0)
@@ -79,11 +89,10 @@ def stream(
             else:
                 show_result(result, result.sequence * chunk_ms / 1000, bar)
         closed = session.closed
-    seconds = sum(buffer.duration for buffer in sent)
     summary = {
-        "chunks": len(sent),
+        "chunks": len(lengths_s),
         "results": len(round_trips_ms),
-        "seconds": round(seconds, 3),
+        "seconds": round(sum(lengths_s), 3),
         "round_trip_ms_median": round(statistics.median(round_trips_ms or [0]), 3),
         "round_trip_ms_worst": round(max(round_trips_ms, default=0), 3),
         "reason": closed.reason if closed else "",
@@ -96,10 +105,10 @@ def stream(
             ("", ""),
             [(name.replace("_", " "), value) for name, value in summary.items()],
         )
-    if plot is not None:
+    if plot is not None and drawn is not None:
         from remotemedia.cli.plot import draw
 
-        draw(plot, sent, round_trips_ms)
+        draw(plot, drawn, round_trips_ms)
 
 
 def check_new_files(file: Path, out: Path | None, plot: Path | None) -> None:
@@ -149,7 +158,8 @@ def chunks(
     *,
     live: bool,
     bar: Progress,
-    sent: list[AudioBuffer],
+    lengths_s: list[float],
+    drawn: list[AudioBuffer] | None,
 ) -> Iterator[tuple[str, AudioBuffer]]:
     """Read a file chunk by chunk, and note what was read.
 
@@ -159,7 +169,8 @@ def chunks(
         chunk_ms: the length of a chunk in milliseconds.
         live: whether each chunk waits until it would have been recorded.
         bar: shows how far the file has been read.
-        sent: gets the chunks.
+        lengths_s: gets the length of each chunk, in seconds.
+        drawn: gets the chunks, unless it is None.
     """
     total_s = AudioBuffer.from_file(file).duration
     task = bar.add_task(file.name, total=total_s)
@@ -169,6 +180,8 @@ def chunks(
         recorded_s += buffer.duration
         if live:
             time.sleep(max(0.0, started_s + recorded_s - time.monotonic()))
-        sent.append(buffer)
+        lengths_s.append(buffer.duration)
+        if drawn is not None:
+            drawn.append(buffer)
         bar.update(task, completed=recorded_s)
         yield node_id, buffer
