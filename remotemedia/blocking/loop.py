@@ -30,12 +30,22 @@ class _Background:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
-            target=self._loop.run_forever, name="remotemedia-loop", daemon=True
+            target=self._run, name="remotemedia-loop", daemon=True
         )
         self._thread.start()
         # What is under way, and which of it has been told to end.
         self._calls: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._ending: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._loop.run_forever()
+            except SystemExit:
+                # Raised in a task, as by a token function. Whoever waits for the task
+                # gets it, and for that the loop has to go on.
+                continue
+            return
 
     def wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if threading.current_thread() is self._thread:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeVar,
+    overload,
+)
 
 from remotemedia.blocking.derive import Blocking
 from remotemedia.blocking.loop import wait_for
@@ -31,6 +39,16 @@ class Stub(Blocking[StubT], Generic[StubT]):
     Type checkers know the arguments and the result of each. A generated stub is
     asynchronous, and Python has no type for "the same methods without ``await``".
     """
+
+    if not TYPE_CHECKING:
+        # Type checkers know that there are no methods of this name.
+
+        def __getattr__(self, name: str) -> Any:
+            cls = type(self.__dict__.get("_asynchronous")).__name__
+            raise AttributeError(
+                f"{name!r} is not called on this object: where it is a method of the "
+                f"service, write stub({cls}.{name}, …)"
+            )
 
     @overload
     def __call__(

@@ -87,7 +87,8 @@ class ServiceStub:
             cls = type(channel)
             raise TypeError(
                 f"channel is a {cls.__module__}.{cls.__qualname__}; make one with "
-                "remotemedia.grpc.Channel('host:port')"
+                "remotemedia.grpc.Channel('host:port'); a client makes stubs itself, "
+                f"with client.stub({type(self).__name__})"
             )
         options = CallOptions(
             timeout=timeout,

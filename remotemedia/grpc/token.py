@@ -48,6 +48,8 @@ class Token:
         raise TypeError("a token is a secret, and cannot be pickled")
 
 
+_YEAR_S = 365 * 24 * 3600
+
 TokenFunction: TypeAlias = "Callable[[], str | Token | Awaitable[str | Token]]"
 """Returns a bearer token. A plain function runs in a thread, so it may block."""
 
@@ -168,7 +170,13 @@ class TokenSource:
                     "expires_at of a token must be a number of seconds since the "
                     f"epoch, got {type(token.expires_at).__name__}"
                 )
-            lifetime_s = token.expires_at - self._clock()
+            now_s = self._clock()
+            if token.expires_at < _YEAR_S < now_s:
+                raise ValueError(
+                    f"expires_at of a token is {token.expires_at:g}, in 1970: it is a "
+                    f"point in time, such as time.time() + {token.expires_at:g}"
+                )
+            lifetime_s = token.expires_at - now_s
             replace_at = token.expires_at - min(_EARLY_S, lifetime_s / 10)
         self._token, self._replace_at = token, replace_at
         return token

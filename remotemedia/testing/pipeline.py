@@ -285,7 +285,7 @@ class Pipeline(Generic[DataT]):
         started = time.perf_counter()
         result = _without_cancelling(lambda: process(call))
         if isinstance(result, Awaitable):
-            task = asyncio.ensure_future(result)
+            task = asyncio.ensure_future(_without_exit(result))
             left = limit - (time.perf_counter() - run_started)
             try:
                 await asyncio.wait({task}, timeout=left)
@@ -383,14 +383,29 @@ def _attributed_to(node_id: str) -> Iterator[None]:
     except RemoteMediaError as error:
         error.failing_node_id = error.failing_node_id or node_id
         raise
-    except Exception as error:
-        # The client gets only the message; the log has the traceback.
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        # Among them is what pytest.fail raises. The client gets only the message; the
+        # log has the traceback.
         _log.info("node %s failed", node_id, exc_info=True)
         raise RemoteMediaError(
             str(error) or type(error).__name__,
             error_type=ErrorType.NODE_EXECUTION,
             failing_node_id=node_id,
         ) from error
+
+
+async def _without_exit(result: Awaitable[T]) -> T:
+    """Wait for what a node returned; a task that exits would end the whole event loop.
+
+    Raises:
+        RuntimeError: the node raised SystemExit.
+    """
+    try:
+        return await result
+    except SystemExit as error:
+        raise RuntimeError(f"the node raised SystemExit: {error}") from error
 
 
 def _without_cancelling(function: Callable[[], T]) -> T:

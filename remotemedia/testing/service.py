@@ -123,6 +123,11 @@ class LocalService:
         self._path = None if path is None else Path(path)
         self._ssl = ssl
         if ssl is not None:
+            if not hasattr(ssl, "set_alpn_protocols"):
+                raise TypeError(
+                    f"ssl is {type(ssl).__name__}; a service needs an SSLContext of "
+                    "the server side, with its certificate loaded"
+                )
             ssl.set_alpn_protocols(["h2"])
         self._token = token
         node_types = {**REFERENCE_NODES, **AUDIO_NODES, **(nodes or {})}

@@ -102,3 +102,20 @@ async def test_an_asynchronous_context_says_what_to_write() -> None:
     with pytest.raises(TypeError, match="this is blocking: write `with`"):
         async with client:
             pass
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_exit_in_a_token_function_is_raised_and_ends_nothing_else(
+    service: LocalService, client: RemoteMediaClient, is_async: bool
+) -> None:
+    def fetch() -> str:
+        sys.exit("no credentials")
+
+    async def fetch_async() -> str:
+        sys.exit("no credentials")
+
+    token = fetch_async if is_async else fetch
+    with pytest.raises(SystemExit, match="no credentials"):
+        RemoteMediaClient(service.address, token=token, timeout=5).connect()
+    # The other clients of the process share the loop.
+    assert client.get_version().protocol_version == "v1"

@@ -140,3 +140,10 @@ def test_only_a_method_of_its_class_is_called(client: RemoteMediaClient) -> None
         service(PipelineExecutionServiceStub.get_version)
     with pytest.raises(TypeError, match="cls must be the class of a generated stub"):
         client.stub(LocalService)  # type: ignore[type-var]  # that is what is tested
+
+
+def test_a_method_on_the_stub_says_how_it_is_called(client: RemoteMediaClient) -> None:
+    service: Any = client.stub(PipelineExecutionServiceStub)
+    form = r"stub\(PipelineExecutionServiceStub\.get_version, …\)"
+    with pytest.raises(AttributeError, match=form):
+        service.get_version(VersionRequest())

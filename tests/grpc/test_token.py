@@ -259,6 +259,12 @@ async def test_a_token_that_expires_at_no_number_is_not_kept() -> None:
     assert service.shown == []
 
 
+async def test_a_duration_is_no_point_in_time() -> None:
+    source = TokenSource(Tokens(Token("secret", expires_at=3600)))
+    with pytest.raises(ValueError, match=r"in 1970: .* time\.time\(\) \+ 3600"):
+        await source.intercept(details(), Service("secret"))
+
+
 async def test_what_the_function_raises_is_raised_and_nothing_is_kept() -> None:
     failures = [KeyError("vault"), OSError("net")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -473,6 +474,42 @@ def test_a_pipeline_knows_whether_it_may_hold_something_back(
 
 async def cancel_itself(call: NodeCall) -> None:
     raise asyncio.CancelledError
+
+
+def exit_in_a_thread(call: NodeCall) -> None:
+    sys.exit("no model")
+
+
+async def exit_in_a_task(call: NodeCall) -> None:
+    sys.exit("no model")
+
+
+class ExitAtOnce(Node):
+    def process(self, call: NodeCall) -> None:
+        sys.exit("no model")
+
+
+@pytest.mark.parametrize("node_type", [exit_in_a_thread, exit_in_a_task, ExitAtOnce])
+async def test_a_node_that_exits_failed(node_type: NodeType) -> None:
+    error = await failed(build(chain(node("n", "Own")), Own=node_type))
+    assert (error.error_type, error.failing_node_id) == (ErrorType.NODE_EXECUTION, "n")
+    assert error.message.endswith("no model")
+
+
+def fail(call: NodeCall) -> None:
+    pytest.fail("must not be called")
+
+
+async def fail_in_a_task(call: NodeCall) -> None:
+    pytest.fail("must not be called")
+
+
+@pytest.mark.parametrize("node_type", [fail, fail_in_a_task])
+async def test_a_node_that_fails_a_test_failed(node_type: NodeType) -> None:
+    """What pytest raises is not an `Exception`."""
+    error = await failed(build(chain(node("n", "Own")), Own=node_type))
+    assert error.error_type is ErrorType.NODE_EXECUTION
+    assert error.message == "must not be called"
 
 
 async def cancel_its_task(call: NodeCall) -> None:

@@ -206,3 +206,9 @@ def test_the_size_of_requests_must_be_positive(limit: int) -> None:
 def test_sessions_are_idle_for_as_long_as_the_contract_says() -> None:
     default = inspect.signature(LocalService).parameters["idle_timeout"].default
     assert default == 300
+
+
+@pytest.mark.parametrize("ssl", [True, "cert.pem"])
+def test_ssl_is_a_context(ssl: object) -> None:
+    with pytest.raises(TypeError, match="needs an SSLContext of the server side"):
+        LocalService(ssl=ssl)  # type: ignore[arg-type]  # that is what is tested
