@@ -383,7 +383,7 @@ def _attributed_to(node_id: str) -> Iterator[None]:
     except RemoteMediaError as error:
         error.failing_node_id = error.failing_node_id or node_id
         raise
-    except (asyncio.CancelledError, KeyboardInterrupt):
+    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt):
         raise
     except BaseException as error:
         # Among them is what pytest.fail raises. The client gets only the message; the
