@@ -118,14 +118,15 @@ class AudioBufferMixin:
         """
         import numpy as np
 
-        if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+        if not isinstance(array, np.ndarray):
             raise TypeError(
                 f"array must be a numpy array, not {type(array).__name__}; "
-                + (
-                    "its .filled(0) has silence where it is masked"
-                    if isinstance(array, np.ma.MaskedArray)
-                    else "numpy.asarray(..., dtype=numpy.float32) makes one"
-                )
+                "numpy.asarray(..., dtype=numpy.float32) makes one"
+            )
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(
+                "array is a MaskedArray, and audio has no mask; array.filled(0) has "
+                "silence in its place"
             )
         if format is not None:
             dtype = _dtype_of(cls, "format", format)

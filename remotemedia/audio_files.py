@@ -177,7 +177,7 @@ class AudioFileWriter:
         """
         if self._is_closed:
             raise ValueError(f"the writer of {self._path} is closed")
-        if not hasattr(chunk, "to_numpy"):
+        if not hasattr(chunk, "sample_rate"):
             raise TypeError(
                 f"the chunk is {type(chunk).__name__}, not an AudioBuffer: "
                 "AudioBuffer.from_numpy makes one of an array"

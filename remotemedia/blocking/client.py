@@ -128,12 +128,7 @@ class RemoteMediaClient(
 
         They have what the client's own calls have; see ``remotemedia.blocking.Stub``.
 
-        Args:
-            cls: the class that ``python -m codegen`` generated.
-            idempotent: whether calls with one request and one response may be
-                processed twice. They are made again then as ``retry`` says.
-
-        Raises:
-            TypeError: it is not the class of a generated stub.
+        The arguments and the errors are those of
+        ``remotemedia.RemoteMediaClient.stub``.
         """
         return Stub(self._asynchronous.stub(cls, idempotent=idempotent))

@@ -63,11 +63,11 @@ if TYPE_CHECKING:
 ChunkT_co = TypeVar("ChunkT_co", bound=ChunkResult, default=ChunkResult, covariant=True)
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""How much is kept of results that nobody reads, encoded: while ``close`` waits, and of
-what comes before the session is open."""
+"""How much is kept of results that nobody reads: while ``close`` waits, and of what
+comes before the session is open."""
 
-# What an empty result takes as an object. It counts too: results of a few bytes would
-# take a hundred times their encoded size.
+# A result counts with its encoded size and this, which an empty one takes as an object.
+# Results of a few bytes would take a hundred times their encoded size.
 _RESULT_OVERHEAD_BYTES = 512
 
 MOST_LOADING_TEXTS = 100

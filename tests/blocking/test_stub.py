@@ -15,6 +15,7 @@ from remotemedia.blocking import RemoteMediaClient
 from remotemedia.manifest import to_manifest
 from remotemedia.testing import Fault, LocalService
 from remotemedia.v1 import (
+    AudioChunk,
     ExecuteRequest,
     PipelineExecutionServiceStub,
     StreamControl,
@@ -24,7 +25,7 @@ from remotemedia.v1 import (
     StreamRequest,
     VersionRequest,
 )
-from tests.support.pipelines import PASS
+from tests.support.pipelines import PASS, tone
 
 INIT = StreamRequest(init=StreamInit(manifest=to_manifest(PASS), client_version="v1"))
 CLOSE = StreamRequest(control=StreamControl(command=StreamControlCommand.COMMAND_CLOSE))
@@ -98,13 +99,13 @@ def test_leaving_the_loop_ends_the_call_and_its_requests(
     client: RemoteMediaClient,
 ) -> None:
     closed = threading.Event()
-    more = threading.Event()
+    chunk = StreamRequest(audio_chunk=AudioChunk(node_id="src", buffer=tone(160)))
 
     def requests() -> Iterator[StreamRequest]:
         try:
             yield INIT
-            while not more.wait(0.001):
-                pass
+            while True:
+                yield chunk
         finally:
             closed.set()
 
@@ -113,7 +114,6 @@ def test_leaving_the_loop_ends_the_call_and_its_requests(
         assert response.which_oneof("response") == "ready"
         break
     gc.collect()
-    more.set()
     assert closed.wait(30)
 
 
