@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -99,13 +100,13 @@ def test_leaving_the_loop_ends_the_call_and_its_requests(
     client: RemoteMediaClient,
 ) -> None:
     closed = threading.Event()
-    chunk = StreamRequest(audio_chunk=AudioChunk(node_id="src", buffer=tone(160)))
 
     def requests() -> Iterator[StreamRequest]:
         try:
             yield INIT
-            while True:
-                yield chunk
+            for number in count():
+                chunk = AudioChunk(node_id="src", buffer=tone(160), sequence=number)
+                yield StreamRequest(audio_chunk=chunk)
         finally:
             closed.set()
 
